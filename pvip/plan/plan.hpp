@@ -1,0 +1,70 @@
+#pragma once
+
+#include "events/core/error.hpp"
+#include "events/core/net.hpp"
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace orrery::pvip {
+
+/// The gateway's Ethernet address, the same on every port of every node, so that a guest's
+/// neighbour cache stays right when the guest moves. Locally administered (0e:…), as in the PVIP
+/// notes of the design.
+inline constexpr mac_address gateway_mac{{0x0e, 0x00, 0x00, 0x00, 0x00, 0x01}};
+
+/// Owner mark of our routes (rtm_protocol): a number that no routing daemon uses.
+inline constexpr std::uint8_t route_protocol = 143;
+
+/// One NIC of a guest on this node, as the network's state wants it.
+struct port {
+  std::string link;                ///< tap device name, 1 to 15 bytes, unique on the node
+  mac_address mac;                 ///< the guest's
+  ipv4 address;                    ///< the guest's, unique on the node
+  ipv4 gateway;                    ///< of its subnet; held by the node on `lo`
+  std::uint32_t tap_owner_uid = 0; ///< the user the hypervisor runs guests as
+
+  friend auto operator<=>(const port&, const port&) = default;
+};
+
+/// The host state that a set of ports wants: flat, sorted, comparable with what is read back from
+/// the kernel.
+struct wanted_link {
+  std::string name;
+  std::uint32_t owner_uid = 0;
+
+  friend auto operator<=>(const wanted_link&, const wanted_link&) = default;
+};
+
+struct wanted_route {
+  ipv4 destination; ///< /32
+  std::string link;
+
+  friend auto operator<=>(const wanted_route&, const wanted_route&) = default;
+};
+
+struct wanted_neighbour {
+  ipv4 address;
+  mac_address mac;
+  std::string link;
+
+  friend auto operator<=>(const wanted_neighbour&, const wanted_neighbour&) = default;
+};
+
+struct host_state {
+  std::vector<wanted_link> links;
+  std::vector<wanted_route> routes;
+  std::vector<wanted_neighbour> neighbours;
+  std::vector<ipv4> local_addresses; ///< on `lo`, /32: the gateways
+
+  friend bool operator==(const host_state&, const host_state&) = default;
+};
+
+/// The whole wanted host state for `ports`: a function of them alone, in any order, with no memory.
+/// Errors: `invalid_argument` naming the port when two ports share a link or an address, when a
+/// link name is not 1 to 15 of a-z, 0-9, '-', or when a guest has its gateway's address.
+[[nodiscard]] result<host_state> plan(std::vector<port> ports);
+
+} // namespace orrery::pvip
