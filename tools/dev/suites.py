@@ -1,0 +1,393 @@
+"""The test suites of Orrery and the program behind `tests/run`.
+
+Adding a suite: write a function that takes a `context` and returns a `tally`, add a row to SUITES
+(cheap ones first) and a line to .ci/budget.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import house
+import suite_process
+from case_count import count, count_ctest, tally
+
+ROOT = house.ROOT
+RESULTS = ROOT / "build" / "results"
+BUDGET = ROOT / ".ci" / "budget"
+OVERRUN = 1.5  # a suite that takes longer than its budget by this factor fails, where budgets count
+LIMIT_S = 90 * 60  # where budgets do not count: nothing may take longer than all of CI may
+LOG_LINES_SHOWN = 100  # of a failed suite
+OUTPUT_BYTES_KEPT = 8 * 1024 * 1024  # of one ctest test; case counts come from this output
+FUZZ_SECONDS = 60  # for each fuzz program, unless ORRERY_FUZZ_SECONDS says otherwise
+FUZZ_MEMORY_MIB = 2048  # libFuzzer's limit for one fuzz program; its default, written down
+JOBS = os.cpu_count() or 2
+
+
+class context:
+    """What a suite's function may use: its log file, its time limit, and ways to run commands."""
+
+    def __init__(self, name, limit_s):
+        self.name = name
+        self.log = RESULTS / f"{name}.log"
+        self.deadline = time.monotonic() + limit_s
+        self.leftovers = []
+
+    def run(self, command, env=None):
+        """Runs a command in the project's root; all it prints goes to the suite's log. Blocks."""
+        left_s = max(1.0, self.deadline - time.monotonic())
+        done = suite_process.run([str(word) for word in command], self.log, self.name, left_s, ROOT,
+                                 {**environment(), **(env or {})})
+        self.leftovers += done.leftovers
+        return done
+
+    def program(self, name, command, env=None):
+        """Runs a command and counts the cases in what it prints."""
+        done = self.run(command, env)
+        found = count(done.output, name, done.status == 0)
+        if done.status is None:
+            found.problems.append(f"{name}: ended at its time limit")
+        return found
+
+
+def environment():
+    """The environment of every command: no colours, and a compiler cache that survives a move."""
+    return {
+        **os.environ,
+        "LC_ALL": "C.UTF-8",
+        "GTEST_COLOR": "no",
+        "NINJA_STATUS": "[%f/%t %es] ",
+        "CCACHE_BASEDIR": str(ROOT),
+        "CCACHE_NOHASHDIR": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+# --- the two steps before the suites -------------------------------------------------------------
+
+
+def install(run):
+    """Installs packages; only root can, others must have them already."""
+    if os.geteuid() != 0:
+        return tally(1)
+    return run.program("install-packages", ["deploy/lib/install-packages", "build", "run", "test"])
+
+
+def build(run):
+    """Configures and builds everything, and finds tests that no suite would run."""
+    found = run.program("configure", ["cmake", "--preset", "release"])
+    if not found.failed:
+        found.add(run.program("compile", ["ninja", f"-j{JOBS}", "-C", "build/release"]))
+    if not found.failed:
+        found.add(_every_test_has_a_suite(run))
+    return found
+
+
+def _every_test_has_a_suite(run):
+    listed = run.run(["ctest", "--test-dir", "build/release", "--show-only=json-v1"])
+    text = listed.output[listed.output.find("{") :]
+    known = {s.name for s in SUITES}
+    found = tally(1)
+    for test in json.loads(text)["tests"]:
+        labels = {label for p in test.get("properties", []) if p["name"] == "LABELS"
+                  for label in p["value"]}
+        if not labels & known:
+            found.add(tally(0, 1, [f"{test['name']}: no suite runs it (labels: {labels or 'none'})"]))
+    return found
+
+
+# --- the suites ----------------------------------------------------------------------------------
+
+
+def ctest(run, labels, folder="build/release", jobs=1):
+    """Runs the tests of a build folder that carry one of the labels (a regular expression)."""
+    junit = RESULTS / f"{run.name}-{Path(folder).name}.xml"
+    junit.unlink(missing_ok=True)
+    done = run.run(["ctest", "--test-dir", folder, "-L", f"^({labels})$", "--verbose",
+                    "--no-tests=error", "-j", jobs, "--output-junit", junit,
+                    "--test-output-size-passed", OUTPUT_BYTES_KEPT,
+                    "--test-output-size-failed", OUTPUT_BYTES_KEPT])
+    found = count_ctest(junit)
+    if done.status != 0 and not found.failed:
+        found.add(tally(0, 1, [f"ctest: exit status {done.status}, though every test passed"]))
+    return found
+
+
+def shell(run):
+    """shellcheck over every shell script of the project."""
+    scripts = [name for name in house.files() if _is_shell(ROOT / name)]
+    return run.program("shellcheck", ["shellcheck", "--external-sources", "--source-path=SCRIPTDIR",
+                                      *scripts])
+
+
+def _is_shell(path):
+    if path.suffix == ".sh":
+        return True
+    with open(path, "rb") as file:
+        return re.match(rb"#!\s*/(usr/)?bin/(env )?(ba|da)?sh\b", file.readline(80)) is not None
+
+
+def format_check(run):
+    """clang-format over every C++ file."""
+    sources = house.files(".cpp", ".hpp")
+    return run.program("clang-format", ["clang-format-14", "--dry-run", "--Werror", *sources])
+
+
+def fence(run):
+    """The house's rules that need no compiler. The rest of them run in `unit`, as `tidy_house`."""
+    return run.program("tidy", [sys.executable, "tools/dev/tidy.py", "--no-compile"])
+
+
+def docs(run):
+    return run.program("docs", [sys.executable, "tools/dev/docs_check.py"])
+
+
+def deploy(run):
+    return run.program("lab_test", ["bash", "tests/deploy/lab_test.sh"])
+
+
+def sanitize(run):
+    """Address and undefined-behaviour sanitisers over all pure code, thread sanitiser over the log."""
+    asan = run.program("configure asan", ["cmake", "--preset", "asan"])
+    asan.add(run.program("compile asan", ["ninja", f"-j{JOBS}", "-C", "build/asan"]))
+    if not asan.failed:
+        asan.add(ctest(run, "unit|contract", "build/asan", JOBS))
+    tsan = run.program("configure tsan", ["cmake", "--preset", "asan", "-B", "build/tsan",
+                                          "-DORRERY_SANITIZE=thread"])
+    programs = [] if tsan.failed else _tests_labelled(run, "tsan", "build/tsan")
+    if programs:
+        tsan.add(run.program("compile tsan", ["ninja", f"-j{JOBS}", "-C", "build/tsan", *programs]))
+    if not tsan.failed:
+        tsan.add(ctest(run, "tsan", "build/tsan"))
+    asan.add(tsan)
+    return asan
+
+
+def _tests_labelled(run, label, folder):
+    """Names of a build folder's tests with a label; a test is named like its program (orrery_test)."""
+    listed = run.run(["ctest", "--test-dir", folder, "-L", f"^{label}$", "-N"])
+    return re.findall(r"Test +#\d+: (\S+)", listed.output)
+
+
+def fuzz(run):
+    """Builds every program named fuzz_* and lets each look for crashes; a case a program."""
+    found = run.program("configure", ["cmake", "--preset", "fuzz"])
+    listed = run.run(["ninja", "-C", "build/fuzz", "-t", "targets", "all"])
+    programs = sorted(set(re.findall(r"^(\S*\bfuzz_\w+): CXX_EXECUTABLE_LINKER", listed.output,
+                                     re.MULTILINE)))
+    if not programs:
+        found.add(tally(0, 1, ["no fuzz program was found"]))
+    if not found.failed:
+        found.add(run.program("compile", ["ninja", f"-j{JOBS}", "-C", "build/fuzz", *programs]))
+    if found.failed:
+        return found
+    seconds = os.environ.get("ORRERY_FUZZ_SECONDS", str(FUZZ_SECONDS))
+    for path in programs:
+        name = Path(path).name
+        corpus = ROOT / "build" / "fuzz-corpus" / name
+        artifacts = RESULTS / "fuzz" / name
+        corpus.mkdir(parents=True, exist_ok=True)
+        artifacts.mkdir(parents=True, exist_ok=True)
+        seeds = ROOT / "tests" / "golden" / "fuzz" / name
+        found.add(run.program(name, [ROOT / "build" / "fuzz" / path, f"-max_total_time={seconds}",
+                                     f"-rss_limit_mb={FUZZ_MEMORY_MIB}", "-timeout=10",
+                                     f"-artifact_prefix={artifacts}/", corpus,
+                                     *([seeds] if seeds.is_dir() else [])]))
+    return found
+
+
+def tidy(run):
+    return run.program("clang-tidy", [sys.executable, "tools/dev/clang_tidy.py"])
+
+
+class suite:
+    """One row of the table: name, what it shows, its function, what it needs."""
+
+    def __init__(self, name, what, function, needs=""):
+        self.name = name
+        self.what = what
+        self.function = function
+        self.needs = needs.split()
+
+    def not_run_because(self, broken):
+        """Why this suite cannot run here, or "" when it can. `broken`: steps that failed before."""
+        if "root" in self.needs and os.geteuid() != 0:
+            return "needs root"
+        for step in self.needs:
+            if step in broken:
+                return f"the {step} step failed"
+        return ""
+
+
+SUITES = (
+    suite("fence", "the house's rules: who may include whom, sizes, names of folders", fence),
+    suite("shell", "shellcheck over every script", shell, "install"),
+    suite("format", "clang-format over every C++ file", format_check, "install"),
+    suite("unit", "tests of pure code, parsers, projections and tools",
+          lambda run: ctest(run, "unit", jobs=JOBS), "build"),
+    suite("docs", "links, and transcripts that must still come out as printed", docs, "build"),
+    suite("contract", "one suite for every log and every driver",
+          lambda run: ctest(run, "contract", jobs=JOBS), "build"),
+    suite("actors", "actors on virtual time, and whole processes without a hypervisor",
+          lambda run: ctest(run, "actors", jobs=JOBS), "build"),
+    suite("deploy", "the lab: packages, namespaces, its own libvirtd", deploy, "install root"),
+    suite("system", "the daemon and the command line, with network namespaces",
+          lambda run: ctest(run, "system"), "build root"),
+    suite("sanitize", "address, undefined behaviour and thread sanitisers", sanitize, "install"),
+    suite("fuzz", "libFuzzer over the parsers", fuzz, "install"),
+    suite("tidy", "clang-tidy", tidy, "build"),
+    suite("first_boot", "real guests, and kills at every moment",
+          lambda run: ctest(run, "first_boot"), "build root"),
+)
+
+
+# --- running -------------------------------------------------------------------------------------
+
+
+def read_budget(path=BUDGET):
+    """{suite: minutes} from lines "name minutes", '#' begins a comment. ValueError names a bad line."""
+    minutes = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        words = line.split("#")[0].split()
+        if not words:
+            continue
+        if len(words) != 2 or not re.fullmatch(r"\d+(\.\d+)?", words[1]):
+            raise ValueError(f"{path}:{number}: expected a suite's name and its minutes")
+        minutes[words[0]] = float(words[1])
+    return minutes
+
+
+class report:
+    """Everything that ran: rows of (name, seconds, tally), and {suite: why it was not run}."""
+
+    def __init__(self):
+        self.rows = []
+        self.not_run = {}
+
+    def failed(self):
+        return sum(found.failed for _, _, found in self.rows)
+
+    def write(self):
+        passed = sum(found.passed for _, _, found in self.rows)
+        result = {
+            "passed": passed, "failed": self.failed(), "not_run": self.not_run,
+            "suites": [{"name": name, "seconds": round(seconds, 1), **vars(found)}
+                       for name, seconds, found in self.rows],
+        }
+        (RESULTS / "results.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        print("\nsuite          seconds   passed   failed")
+        for name, seconds, found in self.rows:
+            print(f"{name:<14} {seconds:7.1f}  {found.passed:7}  {found.failed:7}")
+        for name, seconds, found in self.rows:
+            for problem in found.problems:
+                print(f"failed: {name}: {problem}")
+            for skipped in found.skipped:
+                print(f"skipped: {name}: {skipped}")
+        for name, why in self.not_run.items():
+            print(f"not run: {name}: {why}")
+        print(f"{passed} passed, {self.failed()} failed", flush=True)
+
+
+def run_one(name, function, minutes):
+    """Runs a step or a suite once, against its budget when `minutes` is not None."""
+    print(f"{name} …", flush=True)
+    run = context(name, LIMIT_S if minutes is None else minutes * 60 * OVERRUN)
+    run.log.write_text("", encoding="utf-8")
+    started = time.monotonic()
+    found = function(run)
+    seconds = time.monotonic() - started
+    if minutes is not None and seconds > minutes * 60 * OVERRUN:
+        found.add(tally(0, 1, [f"took {seconds / 60:.1f} minutes, its budget is {minutes:g}"]))
+    verdict = "ok" if not found.failed else f"{found.failed} FAILED"
+    print(f"  {name}: {verdict}, {found.passed} passed, {seconds:.1f} s", flush=True)
+    if run.leftovers:
+        print(f"  {name}: left processes behind, ended now: {', '.join(sorted(set(run.leftovers)))}")
+    if found.failed:
+        lines = run.log.read_text(encoding="utf-8").splitlines()[-LOG_LINES_SHOWN:]
+        print(f"--- last lines of {run.log.relative_to(ROOT)}")
+        print("\n".join(lines))
+        print("---", flush=True)
+    return seconds, found
+
+
+def run_all(chosen, repeat, keep_going, budget):
+    done = report()
+    broken = set()
+    steps = [("install", install)]
+    if any("build" in s.needs for s in chosen):
+        steps.append(("build", build))
+    for name, function in steps:
+        seconds, found = run_one(name, function, budget.get(name))
+        done.rows.append((name, seconds, found if found.failed else tally()))  # steps are no tests
+        if found.failed:
+            broken.add(name)
+    for entry in chosen:
+        why = entry.not_run_because(broken)
+        if not why and done.failed() and not keep_going:
+            why = "something before it failed (--keep-going runs it all the same)"
+        if why:
+            done.not_run[entry.name] = why
+            continue
+        for _ in range(repeat):
+            seconds, found = run_one(entry.name, entry.function, budget.get(entry.name))
+            done.rows.append((entry.name, seconds, found))
+            if found.failed and not keep_going:
+                break
+    for entry in SUITES:
+        if entry not in chosen:
+            done.not_run[entry.name] = "not asked for"
+    done.write()
+    return 1 if done.failed() else 0
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(prog="tests/run", description="Installs, builds, tests.")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help="default: every suite")
+    parser.add_argument("--list", action="store_true", help="name the suites and stop")
+    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="run each suite N times")
+    parser.add_argument("--keep-going", action="store_true", help="go on after a failed suite")
+    parser.add_argument("--budget", action="store_true",
+                        help="fail what exceeds .ci/budget by half (always so when CI=true)")
+    options = parser.parse_args(arguments)
+    unknown = sorted(set(options.suites) - {s.name for s in SUITES})
+    if unknown:
+        parser.error(f"no suite named {', '.join(unknown)}; there are: "
+                     + ", ".join(s.name for s in SUITES))
+    if options.repeat < 1:
+        parser.error("--repeat takes a number from 1")
+    return options
+
+
+def main(arguments):
+    options = parse(arguments)
+    if options.list:
+        for entry in SUITES:
+            print(f"{entry.name:<12} {entry.what}")
+        return 0
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    lock = open(RESULTS / "lock", "w", encoding="utf-8")  # held until this process ends
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("tests/run: another tests/run is at work in this tree; wait for it, or use a clone",
+              file=sys.stderr)
+        return 1
+    suite_process.become_subreaper()
+    budget = {}
+    if options.budget or os.environ.get("CI") == "true":
+        budget = read_budget()
+        absent = [s.name for s in SUITES if s.name not in budget]
+        if absent:
+            print(f"tests/run: no budget in .ci/budget for {', '.join(absent)}", file=sys.stderr)
+            return 1
+    chosen = [s for s in SUITES if not options.suites or s.name in options.suites]
+    return run_all(chosen, options.repeat, options.keep_going, budget)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
