@@ -1,0 +1,683 @@
+#include "actors/api/http/server.hpp"
+
+#include "actors/api/http/message.hpp"
+#include "actors/api/http/problem.hpp"
+#include "events/core/check.hpp"
+#include "events/core/text.hpp"
+
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <fcntl.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <charconv>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+namespace orrery::http {
+
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+using boost::system::error_code; // orrery::error_code is written with its namespace here
+using tcp = asio::ip::tcp;
+using clock = std::chrono::steady_clock;
+
+// Concrete executors throughout: the type-erased default costs compile time and an allocation.
+using io_executor = asio::io_context::executor_type;
+using strand = asio::strand<io_executor>;
+using client_socket = asio::basic_stream_socket<tcp, strand>;
+using client_timer = asio::basic_waitable_timer<clock, asio::wait_traits<clock>, strand>;
+using accept_socket = asio::basic_socket_acceptor<tcp, strand>;
+using request_parser = beast::http::request_parser<beast::http::string_body>;
+
+/// One read from a socket.
+constexpr std::size_t read_size = std::size_t{8} * 1024;
+/// Received and not parsed yet: a chunk header or a trailer that never ends stops here.
+constexpr std::size_t pending_slack = std::size_t{16} * 1024;
+/// Sent to a client that is turned away, then read and dropped, so that the reply reaches it before
+/// the reset that a close with unread bytes gives.
+constexpr std::size_t drain_size_max = std::size_t{4} * 1024 * 1024;
+constexpr std::chrono::milliseconds drain_max = std::chrono::seconds(1);
+/// Connections above the limit that get a reply before their close; those beyond get the close.
+constexpr std::size_t refused_count_max = 32;
+/// Before accepting again when there are no descriptors.
+constexpr std::chrono::milliseconds accept_pause = std::chrono::milliseconds(100);
+constexpr unsigned thread_count_max = 16;
+
+error request_error(orrery::error_code code, std::string text) {
+  return error{code, std::move(text), false};
+}
+
+/// Programs that this process starts must not inherit its connections.
+void close_on_exec(int descriptor) { ::fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
+
+class session;
+
+/// Open while the threads run. A responder may be called or dropped by anybody at any time, also
+/// when the server is gone: it reaches the server through this gate only.
+struct gate {
+  std::mutex mutex;
+  bool open = true;
+};
+
+/// What the sessions of one server share.
+struct hall {
+  explicit hall(http::limits wanted, handler taken)
+      : limits(wanted), handle(std::move(taken)), door(std::make_shared<gate>()) {}
+
+  const http::limits limits;
+  const handler handle;
+  const std::shared_ptr<gate> door;
+  std::atomic<bool> stopping = false;
+  std::mutex mutex; ///< of the two below
+  std::condition_variable emptied;
+  std::map<std::uint64_t, std::shared_ptr<session>> sessions;
+
+  void leave(std::uint64_t number) {
+    std::shared_ptr<session> last; // let go after the lock
+    const std::lock_guard lock(mutex);
+    const auto found = sessions.find(number);
+    if (found == sessions.end())
+      return;
+    last = std::move(found->second);
+    sessions.erase(found);
+    if (sessions.empty())
+      emptied.notify_all();
+  }
+};
+
+/// Lower-case copies of the headers. Errors: a value that is not UTF-8.
+result<std::vector<field>> to_fields(const beast::http::fields& sent) {
+  std::vector<field> made;
+  for (const auto& header : sent) {
+    field one{std::string(header.name_string()), std::string(header.value())};
+    for (char& c : one.name)
+      if (c >= 'A' && c <= 'Z')
+        c = static_cast<char>(c - 'A' + 'a');
+    if (!is_utf8(one.value) || !is_field_value(one.value))
+      return request_error(orrery::error_code::invalid_argument,
+                           "the header '" + one.name + "' is not UTF-8 or has a control character");
+    made.push_back(std::move(one));
+  }
+  return made;
+}
+
+result<request> to_request(beast::http::request<beast::http::string_body>&& sent,
+                           std::string peer) {
+  auto target = parse_target(std::string_view(sent.target().data(), sent.target().size()));
+  if (!target)
+    return target.error();
+  auto headers = to_fields(sent.base());
+  if (!headers)
+    return headers.error();
+  if (sent.version() >= 11 && sent.count(beast::http::field::host) != 1)
+    return request_error(orrery::error_code::invalid_argument,
+                         "an HTTP/1.1 request needs exactly one Host header");
+  if (!is_utf8(sent.body()))
+    return request_error(orrery::error_code::invalid_argument, "the request body is not UTF-8");
+  request made;
+  made.method = std::string(sent.method_string());
+  made.path = std::move(target->path);
+  made.query = std::move(target->query);
+  made.headers = std::move(*headers);
+  made.body = std::move(sent.body());
+  made.peer = std::move(peer);
+  return made;
+}
+
+/// One connection. Everything runs on its strand, except construction.
+class session : public std::enable_shared_from_this<session> {
+public:
+  session(client_socket taken, hall& home, std::uint64_t number)
+      : x_socket(std::move(taken)), x_timer(x_socket.get_executor()), x_hall(home),
+        x_number(number) {
+    error_code ignored;
+    const auto remote = x_socket.remote_endpoint(ignored);
+    const auto address = remote.address().to_string();
+    x_peer = (remote.address().is_v6() ? "[" + address + "]" : address) + ":" +
+             std::to_string(remote.port());
+    x_socket.set_option(tcp::no_delay(true), ignored);
+    close_on_exec(x_socket.native_handle());
+  }
+
+  [[nodiscard]] strand executor() { return x_socket.get_executor(); }
+
+  /// Begins to read requests.
+  void begin() {
+    if (x_phase == phase::idle)
+      next_request();
+  }
+
+  /// Says that there are too many connections, and closes.
+  void refuse() {
+    turn_away(503, error{orrery::error_code::too_many_requests,
+                         "the server has " + std::to_string(x_hall.limits.connections) +
+                             " connections open, its limit; close idle ones or try later",
+                         true});
+  }
+
+  /// The server stops: ends now when nothing runs, else after the reply.
+  void wind_up() {
+    if (x_phase == phase::idle)
+      end();
+  }
+
+  /// Ends at once, whatever runs.
+  void end() {
+    if (x_phase == phase::closed)
+      return;
+    x_phase = phase::closed;
+    error_code ignored;
+    x_timer.cancel(ignored);
+    x_socket.shutdown(tcp::socket::shutdown_both, ignored);
+    x_socket.close(ignored);
+    x_hall.leave(x_number);
+  }
+
+  /// The reply of request number `turn`; late ones are dropped.
+  void answer(std::uint64_t turn, response reply) {
+    if (x_phase != phase::answering || turn != x_turn)
+      return;
+    send(reply);
+  }
+
+private:
+  enum class phase { idle, reading, answering, writing, draining, closed };
+
+  void arm(std::chrono::milliseconds time) {
+    x_deadline = clock::now() + time;
+    x_timer.expires_at(x_deadline);
+    x_timer.async_wait([self = shared_from_this()](error_code failed) {
+      // A wait that ended just before it was armed again still comes here.
+      if (!failed && clock::now() >= self->x_deadline)
+        self->out_of_time();
+    });
+  }
+
+  void out_of_time() {
+    switch (x_phase) {
+    case phase::reading:
+      turn_away(408, error{orrery::error_code::timed_out,
+                           "the request did not arrive within " +
+                               std::to_string(x_hall.limits.request_read.count()) + " ms",
+                           true});
+      return;
+    case phase::answering:
+      ++x_turn; // the responder may still be called
+      turn_away(504, error{orrery::error_code::timed_out,
+                           "no answer within " + std::to_string(x_hall.limits.answer.count()) +
+                               " ms; the request may still be carried out",
+                           true});
+      return;
+    case phase::idle:
+    case phase::writing:
+    case phase::draining:
+    case phase::closed:
+      end();
+      return;
+    }
+  }
+
+  void next_request() {
+    x_parser.emplace();
+    x_parser->header_limit(static_cast<std::uint32_t>(x_hall.limits.header_size));
+    x_parser->body_limit(x_hall.limits.body_size);
+    x_parser->eager(true);
+    x_header_size = 0;
+    x_header_seen = false;
+    x_close_after = false;
+    x_head_only = false;
+    x_phase = phase::idle;
+    if (x_hall.stopping) {
+      end();
+      return;
+    }
+    arm(x_hall.limits.idle);
+    skip_empty_lines();
+    if (x_pending.empty())
+      read();
+    else
+      parse();
+  }
+
+  /// Some clients send an empty line after a body (RFC 9112, section 2.2).
+  void skip_empty_lines() {
+    const auto first = x_pending.find_first_not_of("\r\n");
+    x_pending.erase(0, std::min(first, x_pending.size()));
+  }
+
+  void read() {
+    x_socket.async_read_some(asio::buffer(x_chunk),
+                             [self = shared_from_this()](error_code failed, std::size_t size) {
+                               self->received(failed, size);
+                             });
+  }
+
+  void received(error_code failed, std::size_t size) {
+    if (x_phase != phase::idle && x_phase != phase::reading)
+      return; // the deadline came first
+    if (failed) {
+      end(); // closed by the client, between requests or within one
+      return;
+    }
+    x_pending.append(x_chunk.data(), size);
+    if (x_phase == phase::idle)
+      skip_empty_lines();
+    if (x_pending.empty())
+      read();
+    else
+      parse();
+  }
+
+  void parse() {
+    if (x_phase == phase::idle) {
+      x_phase = phase::reading;
+      arm(x_hall.limits.request_read);
+    }
+    error_code failed;
+    const auto used = x_parser->put(asio::buffer(x_pending), failed);
+    x_pending.erase(0, used);
+    if (!x_header_seen)
+      x_header_size += used;
+    const bool more = failed == beast::http::error::need_more;
+    if (failed && !more) {
+      refuse_bytes(failed);
+      return;
+    }
+    if (!x_parser->is_header_done() &&
+        x_header_size + x_pending.size() > x_hall.limits.header_size) {
+      refuse_bytes(beast::http::error::header_limit);
+      return;
+    }
+    if (x_parser->is_header_done() && !x_header_seen) {
+      x_header_seen = true;
+      if (expectation())
+        return;
+    }
+    if (x_parser->is_done()) {
+      dispatch();
+      return;
+    }
+    if (x_pending.size() > x_hall.limits.header_size + pending_slack) {
+      refuse_bytes(beast::http::error::header_limit);
+      return;
+    }
+    read();
+  }
+
+  /// Answers "Expect: 100-continue", so that clients send their body at once. True when it took
+  /// over.
+  bool expectation() {
+    const auto& sent = x_parser->get();
+    if (sent.version() < 11 || sent.count(beast::http::field::expect) == 0)
+      return false;
+    if (!beast::iequals(sent[beast::http::field::expect], "100-continue")) {
+      turn_away(417, request_error(orrery::error_code::invalid_argument,
+                                   "the only expectation that can be met is 100-continue"));
+      return true;
+    }
+    if (x_parser->is_done())
+      return false; // the body came without waiting for our word
+    static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+    asio::async_write(x_socket, asio::buffer(go_on),
+                      [self = shared_from_this()](error_code failed, std::size_t) {
+                        if (self->x_phase != phase::reading)
+                          return;
+                        if (failed)
+                          self->end();
+                        else
+                          self->read();
+                      });
+    return true;
+  }
+
+  void refuse_bytes(error_code failed) {
+    using reason = beast::http::error;
+    if (failed == reason::header_limit) {
+      turn_away(431, request_error(orrery::error_code::too_large,
+                                   "request line and headers are longer than " +
+                                       size_text(x_hall.limits.header_size)));
+    } else if (failed == reason::body_limit) {
+      turn_away(413, request_error(orrery::error_code::too_large,
+                                   "the request body is longer than " +
+                                       size_text(x_hall.limits.body_size)));
+    } else {
+      turn_away(400, request_error(orrery::error_code::invalid_argument,
+                                   "this is not an HTTP/1.1 request: " + failed.message()));
+    }
+  }
+
+  /// Sends a problem and closes, since what follows on the connection cannot be trusted.
+  void turn_away(int status, const error& why) {
+    auto reply = problem_response(why);
+    reply.status = status;
+    reply.body = problem_body(why, status, {});
+    x_close_after = true;
+    send(reply);
+  }
+
+  void dispatch();
+
+  void send(const response& reply) {
+    x_phase = phase::writing;
+    if (x_hall.stopping)
+      x_close_after = true;
+    x_outgoing = to_bytes(reply, framing{.close = x_close_after, .head_only = x_head_only});
+    arm(x_hall.limits.write);
+    asio::async_write(
+        x_socket, asio::buffer(x_outgoing),
+        [self = shared_from_this()](error_code failed, std::size_t) { self->sent(failed); });
+  }
+
+  void sent(error_code failed) {
+    if (x_phase != phase::writing)
+      return;
+    x_outgoing = {}; // a large reply must not stay in memory of an idle connection
+    if (failed) {
+      end();
+    } else if (x_close_after || x_hall.stopping) {
+      x_phase = phase::draining;
+      error_code ignored;
+      x_socket.cancel(ignored); // a read that a deadline overtook
+      x_socket.shutdown(tcp::socket::shutdown_send, ignored);
+      arm(drain_max);
+      drain();
+    } else {
+      next_request();
+    }
+  }
+
+  void drain() {
+    x_socket.async_read_some(asio::buffer(x_chunk),
+                             [self = shared_from_this()](error_code failed, std::size_t size) {
+                               self->x_drained += size;
+                               if (failed || self->x_drained > drain_size_max)
+                                 self->end();
+                               else if (self->x_phase == phase::draining)
+                                 self->drain();
+                             });
+  }
+
+  client_socket x_socket;
+  client_timer x_timer;
+  hall& x_hall;
+  std::uint64_t x_number;
+  std::string x_peer;
+  phase x_phase = phase::idle;
+  clock::time_point x_deadline;
+  std::optional<request_parser> x_parser;
+  std::array<char, read_size> x_chunk{};
+  std::string x_pending;  ///< received, not parsed
+  std::string x_outgoing; ///< the reply that is being written
+  std::size_t x_header_size = 0;
+  std::size_t x_drained = 0;
+  std::uint64_t x_turn = 0; ///< number of the request that is being answered
+  bool x_header_seen = false;
+  bool x_close_after = false;
+  bool x_head_only = false;
+};
+
+/// What all copies of one responder share. The first call wins; when none came, the last copy
+/// answers 500.
+class ticket {
+public:
+  ticket(std::shared_ptr<gate> door, const std::shared_ptr<session>& visitor, std::uint64_t turn)
+      : x_door(std::move(door)), x_visitor(visitor), x_turn(turn) {}
+
+  ticket(const ticket&) = delete;
+  ticket& operator=(const ticket&) = delete;
+
+  ~ticket() {
+    if (!x_used)
+      answer(problem_response(
+          error{orrery::error_code::internal, "the request was dropped without an answer", true}));
+  }
+
+  void answer(response reply) {
+    if (x_used.exchange(true))
+      return;
+    const std::lock_guard lock(x_door->mutex);
+    if (!x_door->open)
+      return;
+    auto visitor = x_visitor.lock();
+    if (visitor == nullptr)
+      return;
+    const auto executor = visitor->executor();
+    asio::post(executor,
+               [visitor = std::move(visitor), turn = x_turn, reply = std::move(reply)]() mutable {
+                 visitor->answer(turn, std::move(reply));
+               });
+  }
+
+private:
+  std::shared_ptr<gate> x_door;
+  std::weak_ptr<session> x_visitor;
+  std::uint64_t x_turn;
+  std::atomic<bool> x_used = false;
+};
+
+void session::dispatch() {
+  x_close_after = !x_parser->keep_alive();
+  x_head_only = x_parser->get().method() == beast::http::verb::head;
+  auto asked = to_request(x_parser->release(), x_peer);
+  if (!asked) {
+    turn_away(status_of(asked.error().code), asked.error());
+    return;
+  }
+  x_phase = phase::answering;
+  arm(x_hall.limits.answer);
+  auto made = std::make_shared<ticket>(x_hall.door, shared_from_this(), ++x_turn);
+  responder respond = [made = std::move(made)](response reply) { made->answer(std::move(reply)); };
+  try {
+    x_hall.handle(std::move(*asked), std::move(respond));
+  } catch (...) {
+    // The responder dies with the handler's frame, and its ticket answers 500.
+    return;
+  }
+}
+
+result<tcp::endpoint> parse_listen(const std::string& listen) {
+  const auto wrong = [&listen](std::string_view why) {
+    return error{orrery::error_code::config_invalid,
+                 "listen address '" + printable(listen, 80) + "' " + std::string(why), false};
+  };
+  const auto colon = listen.rfind(':');
+  if (colon == std::string::npos)
+    return wrong("has no port; want for instance 127.0.0.1:8480");
+  auto host = listen.substr(0, colon);
+  const auto port_text = std::string_view(listen).substr(colon + 1);
+  std::uint16_t port = 0;
+  const auto* end = port_text.data() + port_text.size();
+  const auto parsed = std::from_chars(port_text.data(), end, port);
+  if (parsed.ec != std::errc() || parsed.ptr != end)
+    return wrong("has a port that is not a number from 0 to 65535");
+  if (host == "localhost")
+    host = "127.0.0.1";
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
+  else if (host.find(':') != std::string::npos)
+    return wrong("has an IPv6 address without brackets; want for instance [::1]:8480");
+  error_code failed;
+  const auto address = asio::ip::make_address(host, failed);
+  if (failed)
+    return wrong("has no IP address before the port; want for instance 127.0.0.1:8480");
+  if (!address.is_loopback())
+    return wrong("is not a loopback address: without TLS, which is not there yet, only 127.0.0.0/8 "
+                 "and [::1] may be bound; put a TLS proxy on this machine in front");
+  return tcp::endpoint(address, port);
+}
+
+} // namespace
+
+class server::impl {
+public:
+  impl(http::limits wanted, handler handle)
+      : x_hall(wanted, std::move(handle)), x_work(asio::make_work_guard(x_io)),
+        x_acceptor(asio::make_strand(x_io)), x_pause(x_acceptor.get_executor()) {}
+
+  ~impl() { stop(); }
+
+  impl(const impl&) = delete;
+  impl& operator=(const impl&) = delete;
+
+  result<void> listen(const tcp::endpoint& where, const std::string& text) {
+    error_code failed;
+    x_acceptor.open(where.protocol(), failed);
+    if (!failed) {
+      close_on_exec(x_acceptor.native_handle());
+      x_acceptor.set_option(asio::socket_base::reuse_address(true), failed);
+    }
+    if (!failed)
+      x_acceptor.bind(where, failed);
+    if (!failed)
+      x_acceptor.listen(asio::socket_base::max_listen_connections, failed);
+    if (!failed)
+      x_port = x_acceptor.local_endpoint(failed).port();
+    if (failed)
+      return error{orrery::error_code::io_failed,
+                   "cannot listen on " + text + ": " + failed.message() +
+                       (failed == asio::error::address_in_use
+                            ? "; another process has the port, choose another or stop it"
+                            : ""),
+                   true};
+    return {};
+  }
+
+  void run(unsigned threads) {
+    asio::post(x_acceptor.get_executor(), [this] { accept(); });
+    for (unsigned i = 0; i < threads; ++i)
+      x_threads.emplace_back([this] { x_io.run(); });
+  }
+
+  [[nodiscard]] std::uint16_t port() const { return x_port; }
+
+  void stop() {
+    if (x_threads.empty())
+      return;
+    x_hall.stopping = true;
+    asio::post(x_acceptor.get_executor(), [this] {
+      error_code ignored;
+      x_acceptor.close(ignored);
+      x_pause.cancel(ignored);
+    });
+    for_all([](session& one) { one.wind_up(); });
+    {
+      std::unique_lock lock(x_hall.mutex);
+      x_hall.emptied.wait_for(lock, x_hall.limits.stop_grace,
+                              [this] { return x_hall.sessions.empty(); });
+    }
+    for_all([](session& one) { one.end(); });
+    x_work.reset();
+    for (auto& thread : x_threads)
+      thread.join();
+    x_threads.clear();
+    const std::lock_guard lock(x_hall.door->mutex);
+    x_hall.door->open = false;
+  }
+
+private:
+  template <class Action> void for_all(Action act) {
+    const std::lock_guard lock(x_hall.mutex);
+    for (const auto& [number, one] : x_hall.sessions)
+      asio::post(one->executor(), [one = one, act] { act(*one); });
+  }
+
+  void accept() {
+    x_acceptor.async_accept(asio::make_strand(x_io),
+                            [this](error_code failed, client_socket taken) {
+                              if (x_hall.stopping)
+                                return; // a connection that came with the stop is closed here
+                              if (failed) {
+                                pause();
+                                return;
+                              }
+                              welcome(std::move(taken));
+                              accept();
+                            });
+  }
+
+  /// No descriptors, most likely: what holds them must end first.
+  void pause() {
+    x_pause.expires_after(accept_pause);
+    x_pause.async_wait([this](error_code failed) {
+      if (!failed && !x_hall.stopping)
+        accept();
+    });
+  }
+
+  void welcome(client_socket taken) {
+    const auto number = x_next_number++;
+    const auto visitor = std::make_shared<session>(std::move(taken), x_hall, number);
+    std::size_t count = 0;
+    {
+      const std::lock_guard lock(x_hall.mutex);
+      count = x_hall.sessions.size();
+      if (count < x_hall.limits.connections + refused_count_max)
+        x_hall.sessions.emplace(number, visitor);
+    }
+    if (count >= x_hall.limits.connections + refused_count_max)
+      return; // closed here
+    const bool welcome = count < x_hall.limits.connections;
+    asio::post(visitor->executor(), [visitor, welcome] {
+      if (welcome)
+        visitor->begin();
+      else
+        visitor->refuse();
+    });
+  }
+
+  // The order matters: sessions live in the hall and in handlers of the context, and need both.
+  asio::io_context x_io;
+  hall x_hall;
+  asio::executor_work_guard<io_executor> x_work;
+  accept_socket x_acceptor;
+  client_timer x_pause;
+  std::vector<std::thread> x_threads;
+  std::uint64_t x_next_number = 0;
+  std::uint16_t x_port = 0;
+};
+
+server::server(std::unique_ptr<impl> made) : x_impl(std::move(made)) {}
+
+server::~server() = default;
+
+result<std::unique_ptr<server>> server::start(options wanted, handler handle) {
+  ORRERY_CHECK(handle != nullptr);
+  if (wanted.threads < 1 || wanted.threads > thread_count_max)
+    return error{orrery::error_code::config_invalid,
+                 "the HTTP server takes 1 to " + std::to_string(thread_count_max) +
+                     " threads, not " + std::to_string(wanted.threads),
+                 false};
+  const auto where = parse_listen(wanted.listen);
+  if (!where)
+    return where.error();
+  auto made = std::make_unique<impl>(wanted.limits, std::move(handle));
+  if (auto listening = made->listen(*where, wanted.listen); !listening)
+    return listening.error();
+  made->run(wanted.threads);
+  return std::unique_ptr<server>(new server(std::move(made)));
+}
+
+std::uint16_t server::port() const { return x_impl->port(); }
+
+void server::stop() { x_impl->stop(); }
+
+} // namespace orrery::http

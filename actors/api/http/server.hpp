@@ -1,0 +1,135 @@
+#pragma once
+
+#include "events/core/error.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace orrery::http {
+
+/// One header or one query parameter.
+struct field {
+  std::string name;
+  std::string value;
+
+  friend bool operator==(const field&, const field&) = default;
+};
+
+/// A whole request, checked: path, query, headers and body are UTF-8 without control characters in
+/// the first three.
+struct request {
+  std::string method;         ///< as sent, upper case by convention ("GET")
+  std::string path;           ///< percent-decoded, starts with '/', without the query
+  std::vector<field> query;   ///< decoded, in the order sent
+  std::vector<field> headers; ///< names in lower case, in the order sent
+  std::string body;
+  std::string peer; ///< "127.0.0.1:51234"
+
+  /// The first header of that (lower-case) name; nullptr when there is none.
+  [[nodiscard]] const std::string* header(std::string_view name) const;
+
+  /// The first query parameter of that name; nullptr when there is none.
+  [[nodiscard]] const std::string* parameter(std::string_view name) const;
+};
+
+/// A whole reply. The server adds `Date`, `Content-Length` and `Connection`.
+struct response {
+  int status = 200; ///< 200 to 599
+  std::string content_type = "application/json";
+  std::vector<field> headers; ///< names and values without control characters
+  std::string body;
+};
+
+/// The reply of `failure` as RFC 9457 problem details; `instance` is the path or id of the request
+/// and may be empty. Adds `WWW-Authenticate` to 401 and `Retry-After` to 429 and 503, as RFC 9110
+/// wants.
+[[nodiscard]] response problem_response(const error& failure, std::string_view instance = {});
+
+/// Sends the reply. Callable once (later calls do nothing), from any thread, also after the server
+/// has stopped. When its last copy is dropped without a call the client gets 500.
+using responder = std::function<void(response)>;
+
+/// Takes one request. Runs on a thread of the server and must not block: long work is handed over
+/// and answered later.
+using handler = std::function<void(request, responder)>;
+
+/// Request line and headers; the usual limit of proxies is 8 to 16 KiB.
+inline constexpr std::size_t header_size_max = std::size_t{16} * 1024;
+/// Request body; images are streamed elsewhere.
+inline constexpr std::size_t body_size_max = std::size_t{1024} * 1024;
+/// Query parameters of one request; the API knows fewer than ten.
+inline constexpr std::size_t parameter_count_max = 64;
+/// A connection with no request on it.
+inline constexpr std::chrono::milliseconds idle_max = std::chrono::seconds(60);
+/// From the first byte of a request to its last: 1 MiB at 70 KiB/s.
+inline constexpr std::chrono::milliseconds request_read_max = std::chrono::seconds(15);
+/// From the request to the call of its responder; longer than any long poll of the API.
+inline constexpr std::chrono::milliseconds answer_max = std::chrono::seconds(120);
+/// Writing one reply to a slow reader.
+inline constexpr std::chrono::milliseconds write_max = std::chrono::seconds(30);
+/// What a stop waits for running requests before it cuts them.
+inline constexpr std::chrono::milliseconds stop_grace_max = std::chrono::seconds(5);
+/// Open connections; at 20 KiB of buffers each this is 5 MiB, and far from 1,024 descriptors.
+inline constexpr std::size_t connection_count_max = 256;
+
+/// The limits of one server, so that tests can use small ones.
+struct limits {
+  std::size_t header_size = header_size_max;
+  std::size_t body_size = body_size_max;
+  std::size_t connections = connection_count_max;
+  std::chrono::milliseconds idle = idle_max;
+  std::chrono::milliseconds request_read = request_read_max;
+  std::chrono::milliseconds answer = answer_max;
+  std::chrono::milliseconds write = write_max;
+  std::chrono::milliseconds stop_grace = stop_grace_max;
+};
+
+struct options {
+  std::string listen = "127.0.0.1:0"; ///< "127.0.0.1:8480", "[::1]:0", "localhost:0"; 0 = any port
+  unsigned threads = 2;               ///< 1 to 16
+  http::limits limits;
+};
+
+/// An HTTP/1.1 server with keep-alive and one request at a time on a connection (what a client
+/// pipelines is answered in order). It runs its own threads. Nothing a client sends can end the
+/// process: what is malformed, too long, too slow or too much gets a problem reply, or a close.
+///
+///     idle --first byte--> reading --whole request--> answering --reply--> writing --> idle
+///       |                     | bad, long, slow           | no answer in time  |
+///       +--> closed           +--> writing a problem -----+--> draining --> closed
+class server {
+public:
+  /// Binds and begins to answer. Does not block. Errors: `config_invalid` (the address cannot be
+  /// parsed, is not a loopback address, or `threads` is out of range), `io_failed` (the port is
+  /// taken, no descriptors).
+  [[nodiscard]] static result<std::unique_ptr<server>> start(options wanted, handler handle);
+
+  server(const server&) = delete;
+  server& operator=(const server&) = delete;
+
+  /// Stops first, as `stop` does.
+  ~server();
+
+  /// The port that is bound. Never 0.
+  [[nodiscard]] std::uint16_t port() const;
+
+  /// Accepts no more, lets running requests end for at most `stop_grace`, cuts what is left, ends
+  /// the threads. Blocks that long at most, plus what a handler that runs at that moment takes.
+  /// Not from a handler. Harmless to repeat.
+  void stop();
+
+private:
+  class impl;
+
+  explicit server(std::unique_ptr<impl> made);
+
+  std::unique_ptr<impl> x_impl;
+};
+
+} // namespace orrery::http
