@@ -25,22 +25,22 @@ struct fencing_token {
 /// One network port of a guest, as the hypervisor sees it. The link exists before the guest starts
 /// (pvip makes it).
 struct guest_port {
-  std::string link; ///< name of the tap device on the node, at most 15 bytes
-  mac_address mac;
-  ipv4 address; ///< told to the guest on its kernel command line
+  std::string link{}; ///< name of the tap device on the node, at most 15 bytes
+  mac_address mac{};
+  ipv4 address{}; ///< told to the guest on its kernel command line
   std::uint8_t prefix_length = 24;
-  ipv4 gateway;
+  ipv4 gateway{};
 };
 
 /// Everything that is needed to make a guest. A pure function of the VM's state.
 struct guest_spec {
-  uuid installation;
-  vm_id vm;
-  std::string name;  ///< checked by `check_name`
-  vcpu_count vcpus;  ///< 1 to 256
-  mib memory;        ///< 16 or more
-  std::string image; ///< name of a boot image of the node (kernel and initial file system)
-  guest_port port;
+  uuid installation{};
+  vm_id vm{};
+  std::string name{};  ///< checked by `check_name`
+  vcpu_count vcpus{};  ///< 1 to 256
+  mib memory{};        ///< 16 or more
+  std::string image{}; ///< name of a boot image of the node (kernel and initial file system)
+  guest_port port{};
 };
 
 /// What a hypervisor says of a guest. `absent` is an answer ("there is none"), never a failure to
@@ -57,19 +57,19 @@ enum class stop_cause : std::uint8_t {
 };
 
 struct guest_seen {
-  vm_id vm;
+  vm_id vm{};
   guest_condition condition = guest_condition::absent;
   stop_cause cause = stop_cause::none;
-  generation_number generation; ///< the last one written into the guest's metadata, 0 for none
-  fencing_token token;          ///< the highest that touched it
+  generation_number generation{}; ///< the last one written into the guest's metadata, 0 for none
+  fencing_token token{};          ///< the highest that touched it
 };
 
 /// What a node's hypervisor says of itself.
 struct node_facts {
-  std::string hypervisor;          ///< "QEMU 7.2.22, libvirt 9.0.0 (tcg)"
-  vcpu_count vcpus;                ///< physical threads
-  mib memory;                      ///< physical
-  std::vector<std::string> images; ///< names of the boot images found, sorted
+  std::string hypervisor{};          ///< "QEMU 7.2.22, libvirt 9.0.0 (tcg)"
+  vcpu_count vcpus{};                ///< physical threads
+  mib memory{};                      ///< physical
+  std::vector<std::string> images{}; ///< names of the boot images found, sorted
 };
 
 /// Called from a thread of the driver when a guest's condition may have changed (a hint: ask
