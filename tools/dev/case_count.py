@@ -1,7 +1,7 @@
-"""Counts test cases in what test programs print. A program that failed, or ran nothing, is a failure.
+"""Counts test cases in what test programs print. One that failed, or ran nothing, is a failure.
 
-Known forms: GoogleTest, Python's unittest, and our own last line "N passed, N failed"; anything else
-is one case, judged by its exit status.
+Known forms: GoogleTest, Python's unittest, and our own last line "N passed, N failed"; anything
+else is one case, judged by its exit status.
 """
 
 import re
@@ -72,7 +72,7 @@ def _unittest(text, name, ok):
 
 
 def count(text, name, ok):
-    """The tally of one program's output `text`; `ok`: its exit status was 0 (and nothing timed out)."""
+    """The tally of one program's output `text`; `ok`: it ended in time, with exit status 0."""
     if GTEST_START.search(text):
         return _gtest(text, name, ok)
     if OWN.search(text):
@@ -83,7 +83,7 @@ def count(text, name, ok):
 
 
 def count_ctest(junit_path):
-    """The tally of a ctest run, from the JUnit file it wrote. No file, or no test in it: a failure."""
+    """The tally of a ctest run, from its JUnit file. No file, or no test in it: a failure."""
     try:
         root = xml.parse(junit_path).getroot()
     except (OSError, xml.ParseError) as failure:

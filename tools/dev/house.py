@@ -8,7 +8,7 @@ NOT_OURS = {"build", ".git", ".cache", "__pycache__"}  # as in .gitignore
 
 
 def files(*suffixes, root=ROOT):
-    """Sorted names, relative to the root, of all files; only those with a suffix, when any is given."""
+    """Sorted names, relative to the root, of all files; `suffixes`: only of those that have one."""
     found = []
     for folder, below, names in os.walk(root):
         below[:] = [name for name in below if name not in NOT_OURS]

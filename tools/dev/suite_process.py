@@ -19,7 +19,7 @@ TERM_GRACE_S = 5  # what a daemon may take to end on SIGTERM before it gets SIGK
 
 
 def become_subreaper():
-    """Makes orphans of our descendants our children. Linux only; without it leftovers go to init."""
+    """Makes orphans of our descendants our children, where otherwise they become init's."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
@@ -133,7 +133,7 @@ def run(command, log_path, label, limit_s, cwd, env=None):
 
 
 def _wait(child, lines, label, started, limit_s):
-    """The exit status of the child, or None when the limit passed; says now and then that it lives."""
+    """The child's exit status, or None when the limit passed; says now and then that it lives."""
     next_word = started + HEARTBEAT_S
     while True:
         try:

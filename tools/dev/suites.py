@@ -75,7 +75,8 @@ def install(run):
     """Installs packages; only root can, others must have them already."""
     if os.geteuid() != 0:
         return tally(1)
-    return run.program("install-packages", ["deploy/lib/install-packages", "build", "run", "test"])
+    return run.program("install-packages",
+                       ["deploy/lib/install-packages", "build", "run", "test"])
 
 
 def build(run):
@@ -97,7 +98,8 @@ def _every_test_has_a_suite(run):
         labels = {label for p in test.get("properties", []) if p["name"] == "LABELS"
                   for label in p["value"]}
         if not labels & known:
-            found.add(tally(0, 1, [f"{test['name']}: no suite runs it (labels: {labels or 'none'})"]))
+            said = f"no suite runs it, its labels are {sorted(labels)}"
+            found.add(tally(0, 1, [f"{test['name']}: {said}"]))
     return found
 
 
@@ -152,7 +154,7 @@ def deploy(run):
 
 
 def sanitize(run):
-    """Address and undefined-behaviour sanitisers over all pure code, thread sanitiser over the log."""
+    """Address and undefined-behaviour sanitisers over pure code, thread sanitiser over the log."""
     asan = run.program("configure asan", ["cmake", "--preset", "asan"])
     asan.add(run.program("compile asan", ["ninja", f"-j{JOBS}", "-C", "build/asan"]))
     if not asan.failed:
@@ -169,7 +171,7 @@ def sanitize(run):
 
 
 def _tests_labelled(run, label, folder):
-    """Names of a build folder's tests with a label; a test is named like its program (orrery_test)."""
+    """Names of a build folder's tests with a label; each is also the name of its program."""
     listed = run.run(["ctest", "--test-dir", folder, "-L", f"^{label}$", "-N"])
     return re.findall(r"Test +#\d+: (\S+)", listed.output)
 
@@ -250,7 +252,7 @@ SUITES = (
 
 
 def read_budget(path=BUDGET):
-    """{suite: minutes} from lines "name minutes", '#' begins a comment. ValueError names a bad line."""
+    """{suite: minutes} from lines "name minutes", # begins a comment. ValueError: a bad line."""
     minutes = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         words = line.split("#")[0].split()
@@ -306,7 +308,8 @@ def run_one(name, function, minutes):
     verdict = "ok" if not found.failed else f"{found.failed} FAILED"
     print(f"  {name}: {verdict}, {found.passed} passed, {seconds:.1f} s", flush=True)
     if run.leftovers:
-        print(f"  {name}: left processes behind, ended now: {', '.join(sorted(set(run.leftovers)))}")
+        names = ", ".join(sorted(set(run.leftovers)))
+        print(f"  {name}: left processes behind, which are ended now: {names}")
     if found.failed:
         lines = run.log.read_text(encoding="utf-8").splitlines()[-LOG_LINES_SHOWN:]
         print(f"--- last lines of {run.log.relative_to(ROOT)}")
