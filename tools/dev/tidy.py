@@ -155,7 +155,7 @@ def blank(text):
 
 
 def _declaration_kind(text):
-    """What a brace after this text opens: "scope" (namespace, class), "body" (function), "other"."""
+    """What a brace after this text opens: a "scope" (namespace, class), a "body", or "other"."""
     # § stands for anything in brackets, so that what is inside them decides nothing.
     text = re.sub(r"\boperator\s*(\(\s*\)|[^\w\s(]+)", "op", text).replace("->", "  ")
     for pattern in (r"\([^()]*\)", r"\{[^{}]*\}"):
