@@ -1,0 +1,81 @@
+#include "events/domain/command_run.hpp"
+
+namespace orrery::domain {
+
+command_run::command_run(v1::Command command, utc_time) {
+  *x_decision.mutable_command() = std::move(command);
+  x_waiting.emplace_back().entity = from_proto(x_decision.command().entity());
+  ask_first();
+}
+
+void command_run::ask_first() {
+  if (x_waiting.empty())
+    return;
+  const auto& first = x_waiting.front();
+  // The addressed entity reads the command where it is; messages are kept in the queue.
+  const bool is_message = x_messages > 0 && first.command.body_case() != v1::Command::BODY_NOT_SET;
+  x_current = {first.entity, is_message ? &first.command : &x_decision.command()};
+}
+
+void command_run::decided(outcome said, entity_ptr after) {
+  ORRERY_CHECK(!x_waiting.empty());
+  const auto asked = std::move(x_waiting.front());
+  x_waiting.pop_front();
+  auto* reply = x_decision.mutable_reply();
+  if (!said) {
+    x_refused = true;
+    x_waiting.clear();
+    x_states.clear();
+    x_decision.clear_steps();
+    reply->Clear();
+    reply->set_code(static_cast<std::uint32_t>(said.error().code));
+    reply->set_text(said.error().text);
+    reply->set_retryable(said.error().retryable);
+    return;
+  }
+  const auto index = static_cast<std::uint32_t>(x_decision.steps_size());
+  auto* step = x_decision.add_steps();
+  set(step->mutable_entity(), asked.entity);
+  step->set_caused_by(index == 0 ? 0 : asked.caused_by);
+  for (auto& event : said->events)
+    *step->add_events() = std::move(event);
+  x_states.put(asked.entity, std::move(after));
+  if (index == 0)
+    x_subject = said->subject.is_none() ? asked.entity : said->subject;
+  if (said->has_job)
+    reply->set_has_job(true);
+  for (auto& sent : said->messages) {
+    ++x_messages;
+    auto& waiting = x_waiting.emplace_back();
+    waiting.entity = sent.entity;
+    waiting.command = std::move(sent.command);
+    waiting.caused_by = index;
+  }
+  ORRERY_CHECK(x_messages <= messages_per_command_max);
+  if (x_waiting.empty())
+    set(reply->mutable_entity(), x_subject);
+  ask_first();
+}
+
+bool command_run::changes_nothing() const {
+  if (x_refused)
+    return false;
+  for (const auto& step : x_decision.steps())
+    if (step.events_size() > 0)
+      return false;
+  return true;
+}
+
+v1::Decision command_run::finish() {
+  ORRERY_CHECK(x_waiting.empty());
+  return std::move(x_decision);
+}
+
+utc_time last_time(const v1::CommitBody& body) {
+  std::uint64_t steps = 0;
+  for (const auto& decision : body.decisions())
+    steps += static_cast<std::uint64_t>(std::max(decision.steps_size(), 1));
+  return from_micros(body.decided_at() + (steps > 0 ? steps - 1 : 0));
+}
+
+} // namespace orrery::domain

@@ -1,0 +1,174 @@
+#include "events/domain/entity.hpp"
+
+#include <google/protobuf/descriptor.h>
+
+namespace orrery::domain {
+
+namespace {
+
+template <class... Ts> struct overloaded : Ts... { using Ts::operator()...; };
+template <class... Ts> overloaded(Ts...) -> overloaded<Ts...>;
+
+error wrong_noun() {
+  return refuse(error_code::invalid_argument, "the command is for another kind of resource");
+}
+
+template <class State> const State* as(const entity_state* state) {
+  return state == nullptr ? nullptr : std::get_if<State>(state);
+}
+
+/// A state of the noun to evolve: a copy of the old one, or a new one for the first event.
+template <class State> State* mutable_state(std::shared_ptr<entity_state>& state) {
+  if (state == nullptr)
+    state = std::make_shared<entity_state>(State{});
+  return std::get_if<State>(state.get());
+}
+
+void evolve_one(std::shared_ptr<entity_state>& state, const v1::Event& event, utc_time decided_at) {
+  const auto effective_at =
+      event.effective_at() == 0 ? decided_at : from_micros(event.effective_at());
+  switch (event.body_case()) {
+  case v1::Event::kInstallation:
+    if (auto* installation = mutable_state<installation_state>(state))
+      evolve(*installation, event.installation());
+    break;
+  case v1::Event::kCluster:
+    if (auto* cluster = mutable_state<cluster_state>(state))
+      evolve(*cluster, event.cluster());
+    break;
+  case v1::Event::kNode:
+    if (auto* node = mutable_state<node_state>(state))
+      evolve(*node, event.node(), effective_at);
+    break;
+  case v1::Event::kNetwork:
+    if (auto* network = mutable_state<network_state>(state))
+      evolve(*network, event.network());
+    break;
+  case v1::Event::kVm:
+    if (auto* vm = mutable_state<vm_state>(state))
+      evolve(*vm, event.vm(), decided_at, effective_at);
+    break;
+  case v1::Event::BODY_NOT_SET:
+    break;
+  }
+}
+
+/// The field of the oneof `body` that is set in `message`, or null.
+const google::protobuf::FieldDescriptor* body_field(const google::protobuf::Message& message) {
+  const auto* oneof = message.GetDescriptor()->FindOneofByName("body");
+  return oneof == nullptr ? nullptr
+                          : message.GetReflection()->GetOneofFieldDescriptor(message, oneof);
+}
+
+} // namespace
+
+outcome decide(const entity_state* state, const uuid& self, const v1::Command& command,
+               const context& with) {
+  switch (command.body_case()) {
+  case v1::Command::kInstallation:
+    if (state != nullptr && as<installation_state>(state) == nullptr)
+      return wrong_noun();
+    return decide(as<installation_state>(state), command.installation(), with);
+  case v1::Command::kCluster:
+    if (state != nullptr && as<cluster_state>(state) == nullptr)
+      return wrong_noun();
+    return decide(as<cluster_state>(state), self, command.cluster(), with);
+  case v1::Command::kNode:
+    if (state != nullptr && as<node_state>(state) == nullptr)
+      return wrong_noun();
+    return decide(as<node_state>(state), self, command.node(), with);
+  case v1::Command::kNetwork:
+    if (state != nullptr && as<network_state>(state) == nullptr)
+      return wrong_noun();
+    return decide(as<network_state>(state), self, command.network());
+  case v1::Command::kVm:
+    if (state != nullptr && as<vm_state>(state) == nullptr)
+      return wrong_noun();
+    return decide(as<vm_state>(state), self, command.vm(), with);
+  case v1::Command::BODY_NOT_SET:
+    break;
+  }
+  return refuse(error_code::invalid_argument, "a command without a body");
+}
+
+entity_ptr evolve(entity_ptr state, const google::protobuf::RepeatedPtrField<v1::Event>& events,
+                  utc_time decided_at) {
+  if (events.empty())
+    return state;
+  auto next = state == nullptr ? nullptr : std::make_shared<entity_state>(*state);
+  for (const auto& event : events)
+    evolve_one(next, event, decided_at);
+  if (next != nullptr)
+    if (const auto* vm = std::get_if<vm_state>(next.get()); vm != nullptr && vm->removed)
+      return nullptr;
+  return next;
+}
+
+bool spreads(const v1::Command& command) {
+  switch (command.body_case()) {
+  case v1::Command::kVm:
+    return spreads(command.vm());
+  case v1::Command::kNode:
+    return !command.node().has_see_alive();
+  case v1::Command::kInstallation:
+  case v1::Command::kCluster:
+  case v1::Command::kNetwork:
+    return true;
+  case v1::Command::BODY_NOT_SET:
+    return false;
+  }
+  return true;
+}
+
+wanted_effect effects(const entity_state& state) {
+  const auto* vm = std::get_if<vm_state>(&state);
+  return vm == nullptr ? wanted_effect{} : effects(*vm);
+}
+
+std::optional<timer> next_timer(const entity_state& state) {
+  const auto* vm = std::get_if<vm_state>(&state);
+  return vm == nullptr ? std::nullopt : next_timer(*vm);
+}
+
+std::string_view noun_of(const entity_state& state) {
+  return std::visit(overloaded{
+                        [](const installation_state&) { return std::string_view("installation"); },
+                        [](const cluster_state&) { return std::string_view("cluster"); },
+                        [](const node_state&) { return std::string_view("node"); },
+                        [](const network_state&) { return std::string_view("network"); },
+                        [](const vm_state&) { return std::string_view("vm"); },
+                    },
+                    state);
+}
+
+std::string_view noun_of(const v1::Event& event) {
+  const auto* noun = body_field(event);
+  return noun == nullptr ? std::string_view("unknown") : std::string_view(noun->name());
+}
+
+std::string type_of(const v1::Event& event) {
+  const auto* noun = body_field(event);
+  if (noun == nullptr)
+    return "unknown";
+  const auto& inner = event.GetReflection()->GetMessage(event, noun);
+  const auto* body = body_field(inner);
+  return noun->name() + "." + (body == nullptr ? "unknown" : body->name());
+}
+
+std::string_view name_of(const entity_state& state) {
+  return std::visit(overloaded{
+                        [](const installation_state&) { return std::string_view(); },
+                        [](const cluster_state& cluster) { return std::string_view(cluster.name); },
+                        [](const node_state& node) { return std::string_view(node.name); },
+                        [](const network_state& network) { return std::string_view(network.name); },
+                        [](const vm_state& vm) { return std::string_view(vm.name); },
+                    },
+                    state);
+}
+
+void write(state_bytes& out, const entity_state& state) {
+  out.add(noun_of(state));
+  std::visit([&out](const auto& one) { write(out, one); }, state);
+}
+
+} // namespace orrery::domain

@@ -1,0 +1,152 @@
+#include "events/domain/partition_state.hpp"
+
+#include <algorithm>
+
+namespace orrery::domain {
+
+bool origin_window::contains(std::uint64_t number) const {
+  if (number > x_highest || x_bits.empty())
+    return false;
+  if (x_highest - number >= size)
+    return true;
+  const auto bit = number % size;
+  return ((x_bits[bit / 64] >> (bit % 64)) & 1) != 0;
+}
+
+void origin_window::add(std::uint64_t number) {
+  if (x_bits.empty())
+    x_bits.assign(size / 64, 0);
+  if (number > x_highest) {
+    const auto steps = std::min(number - x_highest, size);
+    for (std::uint64_t step = 1; step <= steps; ++step) {
+      const auto bit = (number - steps + step) % size;
+      x_bits[bit / 64] &= ~(std::uint64_t{1} << (bit % 64));
+    }
+    x_highest = number;
+  }
+  if (x_highest - number >= size)
+    return;
+  const auto bit = number % size;
+  x_bits[bit / 64] |= std::uint64_t{1} << (bit % 64);
+}
+
+entity_ptr partition_state::find(const uuid& entity) const {
+  const auto at = x_entities.find(entity);
+  return at == x_entities.end() ? nullptr : at->second;
+}
+
+std::vector<touched> partition_state::fold(const v1::CommitBody& body, std::uint64_t seq) {
+  std::vector<touched> changed;
+  std::unordered_map<uuid, std::size_t> index_of;
+  for_each_step(body, [&](const v1::Decision&, const v1::Step& step, int, utc_time decided_at) {
+    if (step.events_size() == 0)
+      return;
+    const auto entity = from_proto(step.entity());
+    const auto [at, first] = index_of.emplace(entity, changed.size());
+    if (first) {
+      const auto state = find(entity);
+      changed.push_back({entity, state, state});
+    }
+    auto& after = changed[at->second].after;
+    after = evolve(after, step.events(), decided_at);
+  });
+  for (const auto& one : changed) {
+    if (one.after == nullptr)
+      x_entities.erase(one.entity);
+    else
+      x_entities[one.entity] = one.after;
+  }
+  const auto decided_at = from_micros(body.decided_at());
+  forget_old_keys(decided_at);
+  for (const auto& decision : body.decisions()) {
+    remember_origin(decision.command().origin(), seq);
+    remember_key(decision, seq, decided_at);
+  }
+  x_head_time = std::max(x_head_time, last_time(body));
+  return changed;
+}
+
+bool partition_state::was_decided(const v1::Origin& origin) const {
+  const auto at = x_origins.find(origin.nonce());
+  return at != x_origins.end() && at->second.window.contains(origin.number());
+}
+
+void partition_state::remember_origin(const v1::Origin& origin, std::uint64_t seq) {
+  if (origin.nonce() == 0)
+    return; // the partition's own timers: made at most once by generation
+  if (x_origins.size() >= origins_max && !x_origins.contains(origin.nonce())) {
+    const auto oldest = std::ranges::min_element(
+        x_origins, {}, [](const auto& one) { return one.second.last_seq; });
+    x_origins.erase(oldest);
+  }
+  auto& state = x_origins[origin.nonce()];
+  state.window.add(origin.number());
+  state.last_seq = seq;
+}
+
+const keyed_command* partition_state::find_key(std::uint64_t key_hash) const {
+  const auto at = x_keys.find(key_hash);
+  return at == x_keys.end() ? nullptr : &at->second;
+}
+
+void partition_state::remember_key(const v1::Decision& decision, std::uint64_t seq,
+                                   utc_time decided_at) {
+  const auto& command = decision.command();
+  if (!command.has_key() || x_keys.contains(command.key().key_hash()))
+    return;
+  keyed_command keyed;
+  keyed.body_hash = command.key().body_hash();
+  keyed.command = from_proto(command.id());
+  keyed.seq = seq;
+  keyed.decided_at = decided_at;
+  keyed.reply = std::make_shared<const v1::Reply>(decision.reply());
+  x_keys.emplace(command.key().key_hash(), std::move(keyed));
+  x_keys_by_age.push_back(command.key().key_hash());
+}
+
+void partition_state::forget_old_keys(utc_time now) {
+  while (!x_keys_by_age.empty()) {
+    const auto at = x_keys.find(x_keys_by_age.front());
+    if (at->second.decided_at + key_age_max > now)
+      return;
+    x_keys.erase(at);
+    x_keys_by_age.pop_front();
+  }
+}
+
+std::vector<uuid> partition_state::sorted_ids() const {
+  std::vector<uuid> ids;
+  ids.reserve(x_entities.size());
+  for (const auto& [entity, state] : x_entities)
+    ids.push_back(entity);
+  std::ranges::sort(ids);
+  return ids;
+}
+
+std::string partition_state::to_bytes() const {
+  state_bytes out;
+  out.add(x_entities.size());
+  for (const auto& entity : sorted_ids()) {
+    out.add(entity);
+    write(out, *find(entity));
+  }
+  out.add(x_origins.size());
+  for (const auto& [nonce, state] : x_origins) {
+    out.add(nonce);
+    out.add(state.window.highest());
+    for (const auto bits : state.window.bits())
+      out.add(bits);
+  }
+  out.add(x_keys_by_age.size());
+  for (const auto key : x_keys_by_age) {
+    const auto& keyed = x_keys.at(key);
+    out.add(key);
+    out.add(keyed.body_hash);
+    out.add(keyed.command);
+    out.add(keyed.seq);
+  }
+  out.add(x_head_time);
+  return out.bytes();
+}
+
+} // namespace orrery::domain

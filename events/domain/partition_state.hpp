@@ -1,0 +1,110 @@
+#pragma once
+
+#include "events/domain/command_run.hpp"
+#include "events/domain/entity.hpp"
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+namespace orrery::domain {
+
+/// Which numbers of one origin were decided: the highest and a bitmap below it. Older than the
+/// window counts as decided.
+class origin_window {
+public:
+  /// How many numbers back a repetition is told from a new command: at 10,000 commands a second, 6
+  /// seconds of reordering.
+  static constexpr std::uint64_t size = 65'536;
+
+  [[nodiscard]] bool contains(std::uint64_t number) const;
+  void add(std::uint64_t number);
+
+  [[nodiscard]] std::uint64_t highest() const { return x_highest; }
+
+  /// Bits of the window in order, for digests.
+  [[nodiscard]] const std::vector<std::uint64_t>& bits() const { return x_bits; }
+
+private:
+  std::uint64_t x_highest = 0;
+  std::vector<std::uint64_t> x_bits; ///< a ring, made with the first number
+};
+
+/// What is remembered of a command with a client's key.
+struct keyed_command {
+  std::uint64_t body_hash = 0;
+  uuid command;
+  std::uint64_t seq = 0; ///< of the commit record that holds the reply
+  utc_time decided_at;
+  std::shared_ptr<const v1::Reply> reply;
+};
+
+/// An entity that a commit changed.
+struct touched {
+  uuid entity;
+  entity_ptr before; ///< null when it was made
+  entity_ptr after;  ///< null when it ended
+};
+
+/// Everything that one partition's accepted records say: the one fold that all else is derived
+/// from.
+class partition_state {
+public:
+  /// How long a client's key is remembered, in log time.
+  static constexpr std::chrono::hours key_age_max{7 * 24};
+  /// How many keys: about 200 MB; above it, keyed commands are refused rather than old keys
+  /// forgotten early.
+  static constexpr std::size_t keys_max = 1'000'000;
+  /// Origins (process lives) remembered, by last use: a restart a minute for most of a day.
+  static constexpr std::size_t origins_max = 1'024;
+
+  [[nodiscard]] entity_ptr find(const uuid& entity) const;
+
+  [[nodiscard]] std::size_t size() const { return x_entities.size(); }
+
+  /// Folds an accepted commit with sequence number `seq`; gives what it changed, each entity once,
+  /// in order of first touch.
+  std::vector<touched> fold(const v1::CommitBody& body, std::uint64_t seq);
+
+  [[nodiscard]] bool was_decided(const v1::Origin& origin) const;
+
+  /// The command that used a client's key, or null.
+  [[nodiscard]] const keyed_command* find_key(std::uint64_t key_hash) const;
+
+  [[nodiscard]] bool keys_are_full() const { return x_keys.size() >= keys_max; }
+
+  /// The time of the last step folded; 1970 for none.
+  [[nodiscard]] utc_time head_time() const { return x_head_time; }
+
+  /// Calls `visit(id, state)` for every entity, by ascending id.
+  template <class Visitor> void for_each(Visitor visit) const {
+    for (const auto& entity : sorted_ids())
+      visit(entity, find(entity));
+  }
+
+  /// Everything as bytes with one meaning: equal bytes, equal state. For digests; large.
+  [[nodiscard]] std::string to_bytes() const;
+
+private:
+  [[nodiscard]] std::vector<uuid> sorted_ids() const;
+  void remember_origin(const v1::Origin& origin, std::uint64_t seq);
+  void remember_key(const v1::Decision& decision, std::uint64_t seq, utc_time decided_at);
+  void forget_old_keys(utc_time now);
+
+  struct origin_state {
+    origin_window window;
+    std::uint64_t last_seq = 0;
+  };
+
+  std::unordered_map<uuid, entity_ptr> x_entities;
+  std::map<std::uint64_t, origin_state> x_origins;
+  std::unordered_map<std::uint64_t, keyed_command> x_keys;
+  std::deque<std::uint64_t> x_keys_by_age;
+  utc_time x_head_time;
+};
+
+} // namespace orrery::domain

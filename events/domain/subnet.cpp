@@ -1,0 +1,65 @@
+#include "events/domain/subnet.hpp"
+
+namespace orrery::domain {
+
+namespace {
+
+bool is_usable(const subnet_state& subnet, std::uint32_t bits) {
+  return bits != subnet.prefix.base.bits && bits != subnet.prefix.last().bits &&
+         bits != subnet.gateway.bits;
+}
+
+} // namespace
+
+result<void> check_subnet(const ipv4_prefix& prefix, ipv4 gateway) {
+  if (prefix.length < subnet_length_min || prefix.length > subnet_length_max)
+    return refuse(error_code::invalid_argument, to_text(prefix) + ": a subnet is a /" +
+                                                    std::to_string(subnet_length_min) + " to /" +
+                                                    std::to_string(subnet_length_max));
+  if ((prefix.base.bits & ~prefix.mask()) != 0)
+    return refuse(error_code::invalid_argument, to_text(prefix) + " has host bits set");
+  if (!prefix.contains(gateway) || gateway == prefix.base || gateway == prefix.last())
+    return refuse(error_code::invalid_argument,
+                  "gateway " + to_text(gateway) + " is not a host address of " + to_text(prefix));
+  return {};
+}
+
+std::uint32_t size_of(const subnet_state& subnet) {
+  return (~subnet.prefix.mask() + 1) - 3; // network, broadcast, gateway
+}
+
+std::optional<ipv4> next_free(const subnet_state& subnet) {
+  if (subnet.taken.size() >= size_of(subnet))
+    return std::nullopt;
+  const auto base = subnet.prefix.base.bits;
+  const auto count = ~subnet.prefix.mask() + 1;
+  const auto start = subnet.last_given == 0 ? base : subnet.last_given;
+  for (std::uint32_t step = 1; step <= count; ++step) {
+    const auto bits = base + (start - base + step) % count;
+    if (is_usable(subnet, bits) && !subnet.taken.contains(bits))
+      return ipv4{bits};
+  }
+  return std::nullopt;
+}
+
+void give(subnet_state& subnet, ipv4 address, const uuid& nic) {
+  subnet.taken.put(address.bits, nic);
+  subnet.last_given = address.bits;
+}
+
+void take_back(subnet_state& subnet, ipv4 address) { subnet.taken.erase(address.bits); }
+
+void write(state_bytes& out, const subnet_state& subnet) {
+  out.add(subnet.subnet);
+  out.add(subnet.prefix.base.bits);
+  out.add(subnet.prefix.length);
+  out.add(subnet.gateway.bits);
+  out.add(subnet.last_given);
+  out.add(subnet.taken.size());
+  subnet.taken.for_each([&out](std::uint32_t bits, const uuid& nic) {
+    out.add(bits);
+    out.add(nic);
+  });
+}
+
+} // namespace orrery::domain

@@ -1,0 +1,110 @@
+#pragma once
+
+#include "events/core/error.hpp"
+#include "events/core/id.hpp"
+#include "events/core/time.hpp"
+#include "events/schema/record.pb.h"
+
+#include <array>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace orrery::domain {
+
+/// A row of the capability table, as far as decisions need it. Filled from `drivers/capabilities`
+/// by whoever calls `decide`, so that the domain knows no driver.
+struct kind_policy {
+  std::string_view name; ///< "kvm"
+  bool driver_present = false;
+  bool network_pvip = false;
+  bool direct_kernel_boot = false;
+  bool linux_guest = false;
+  bool graceful_shutdown = false;
+  std::chrono::seconds create_deadline{0};
+  std::chrono::seconds start_deadline{0};
+  std::chrono::seconds shutdown_deadline{0};
+  std::chrono::seconds stop_deadline{0};
+  std::chrono::seconds delete_deadline{0};
+};
+
+/// One policy per `v1::HypervisorKind` number; index 0 is unused.
+using kind_policies = std::array<kind_policy, 7>;
+
+/// What a decision may know besides state and command. Everything that is not a function of those
+/// two comes in here.
+struct context {
+  utc_time now;                            ///< `decided_at` of the record in the making
+  uuid command;                            ///< id of the command: the id of the job it begins
+  const kind_policies* policies = nullptr; ///< never null
+};
+
+/// A command from one entity to another of the same partition, decided in the same record.
+struct message {
+  uuid entity;
+  v1::Command command; ///< only `body` is set
+};
+
+/// What an entity decided. No events and no messages: nothing changed, nothing to record.
+struct decision {
+  std::vector<v1::Event> events;
+  std::vector<message> messages;
+  uuid subject;         ///< what was made or changed; none: the addressed entity
+  bool has_job = false; ///< the command began a job with the command's id
+};
+
+/// A decision, or the refusal that is told to who asked.
+using outcome = result<decision>;
+
+/// The most messages that one command may cause, so that a cycle between entities ends: create
+/// needs 3, delete 2.
+inline constexpr std::size_t messages_per_command_max = 16;
+
+[[nodiscard]] inline v1::Id to_proto(const uuid& value) {
+  v1::Id made;
+  made.set_a(value.a);
+  made.set_b(value.b);
+  return made;
+}
+
+[[nodiscard]] inline uuid from_proto(const v1::Id& value) { return uuid{value.a(), value.b()}; }
+
+inline void set(v1::Id* target, const uuid& value) {
+  target->set_a(value.a);
+  target->set_b(value.b);
+}
+
+[[nodiscard]] inline error refuse(error_code code, std::string text, bool retryable = false) {
+  return error{code, std::move(text), retryable};
+}
+
+/// Collects a state's fields into bytes with one meaning (length-prefixed, fixed order): for
+/// digests and comparisons.
+class state_bytes {
+public:
+  void add(std::uint64_t number) {
+    for (int shift = 0; shift < 64; shift += 8)
+      x_bytes += static_cast<char>((number >> shift) & 0xff);
+  }
+
+  void add(std::string_view text) {
+    add(text.size());
+    x_bytes += text;
+  }
+
+  void add(const uuid& value) {
+    add(value.a);
+    add(value.b);
+  }
+
+  void add(utc_time when) { add(to_micros(when)); }
+
+  [[nodiscard]] const std::string& bytes() const { return x_bytes; }
+
+private:
+  std::string x_bytes;
+};
+
+} // namespace orrery::domain
