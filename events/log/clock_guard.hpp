@@ -1,0 +1,44 @@
+#pragma once
+
+#include "events/core/error.hpp"
+#include "events/core/time.hpp"
+
+#include <chrono>
+#include <optional>
+
+namespace orrery::log {
+
+/// Gives an owner the time of its next record, or says why its clock must not be trusted: one wrong
+/// clock would push the log into the future for ever. Compares the wall clock with the log's last
+/// time and with the monotonic clock. Once untrusted it stays so until an operator says otherwise.
+/// Pure: the caller reads the clocks.
+class clock_guard {
+public:
+  using steady_time = std::chrono::steady_clock::time_point;
+
+  /// How far the clocks may differ: above any slew of NTP between two decisions, below what a lease
+  /// or a bill would feel.
+  static constexpr std::chrono::seconds difference_max{5};
+
+  /// The time for the next record: the wall clock, or just above `head` (time of the log's last
+  /// step). Errors: `clock_untrusted` with the two readings and the way out.
+  [[nodiscard]] result<utc_time> next(utc_time wall, steady_time steady, utc_time head);
+
+  /// An operator says that the clock is right: from now on it is measured from here, even if the
+  /// log is ahead of it.
+  void trust(utc_time wall, steady_time steady, utc_time head);
+
+  [[nodiscard]] bool is_trusted() const { return !x_distrust.has_value(); }
+
+private:
+  struct anchor {
+    utc_time wall;
+    steady_time steady;
+  };
+
+  std::optional<anchor> x_anchor;
+  std::optional<error> x_distrust;
+  utc_time x_head_forgiven; ///< up to here the log may be ahead of the clock
+};
+
+} // namespace orrery::log
