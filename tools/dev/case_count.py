@@ -7,6 +7,8 @@ else is one case, judged by its exit status.
 import re
 import xml.etree.ElementTree as xml
 
+FAILED_LINES_KEPT = 60  # of a failed test's output, shown beside the verdict
+
 OWN = re.compile(r"^(\d+) passed, (\d+) failed$", re.MULTILINE)
 GTEST_RAN = re.compile(r"^\[==========\] (\d+) tests? from \d+ test suites? ran\.", re.MULTILINE)
 GTEST_START = re.compile(r"^\[==========\] Running (\d+) tests? from", re.MULTILINE)
@@ -18,19 +20,22 @@ UNITTEST_BAD = re.compile(r"^FAILED \((.*)\)$", re.MULTILINE)
 
 
 class tally:
-    """passed, failed: numbers of cases; problems: a line each; skipped: names of skipped cases."""
+    """passed, failed: numbers of cases; problems: a line each; skipped: names of skipped cases;
+    output: what the failed programs printed, as far as it is not in a log anyway."""
 
     def __init__(self, passed=0, failed=0, problems=(), skipped=()):
         self.passed = passed
         self.failed = failed
         self.problems = list(problems)
         self.skipped = list(skipped)
+        self.output = ""
 
     def add(self, other):
         self.passed += other.passed
         self.failed += other.failed
         self.problems += other.problems
         self.skipped += other.skipped
+        self.output += other.output
 
 
 def _gtest(text, name, ok):
@@ -97,6 +102,8 @@ def count_ctest(junit_path):
             found.add(count(output, name, True))
         elif status == "fail":
             found.add(count(output, name, False))
+            found.output += f"\n=== {name} failed; it printed at last:\n"
+            found.output += "\n".join(output.splitlines()[-FAILED_LINES_KEPT:]) + "\n"
         else:  # "notrun", "disabled": a test that is listed and does not run hides something
             found.add(tally(0, 1, [f"{name}: {status or 'no status'}"]))
     if not found.passed and not found.failed:

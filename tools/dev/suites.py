@@ -115,6 +115,8 @@ def ctest(run, labels, folder="build/release", jobs=1):
                     "--test-output-size-passed", OUTPUT_BYTES_KEPT,
                     "--test-output-size-failed", OUTPUT_BYTES_KEPT])
     found = count_ctest(junit)
+    with open(run.log, "a", encoding="utf-8") as log:
+        log.write(found.output)  # at the end, where the last lines are shown
     if done.status != 0 and not found.failed:
         found.add(tally(0, 1, [f"ctest: exit status {done.status}, though every test passed"]))
     return found
@@ -278,7 +280,9 @@ class report:
         passed = sum(found.passed for _, _, found in self.rows)
         result = {
             "passed": passed, "failed": self.failed(), "not_run": self.not_run,
-            "suites": [{"name": name, "seconds": round(seconds, 1), **vars(found)}
+            "suites": [{"name": name, "seconds": round(seconds, 1),
+                        "passed": found.passed, "failed": found.failed,
+                        "problems": found.problems, "skipped": found.skipped}
                        for name, seconds, found in self.rows],
         }
         (RESULTS / "results.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
@@ -290,8 +294,9 @@ class report:
                 print(f"failed: {name}: {problem}")
             for skipped in found.skipped:
                 print(f"skipped: {name}: {skipped}")
-        for name, why in self.not_run.items():
-            print(f"not run: {name}: {why}")
+        for why in dict.fromkeys(self.not_run.values()):
+            names = ", ".join(name for name, reason in self.not_run.items() if reason == why)
+            print(f"not run: {names}: {why}")
         print(f"{passed} passed, {self.failed()} failed", flush=True)
 
 
