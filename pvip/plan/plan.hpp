@@ -4,6 +4,7 @@
 #include "events/core/net.hpp"
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -15,8 +16,13 @@ namespace orrery::pvip {
 /// notes of the design.
 inline constexpr mac_address gateway_mac{{0x0e, 0x00, 0x00, 0x00, 0x00, 0x01}};
 
-/// Owner mark of our routes (rtm_protocol): a number that no routing daemon uses.
+/// Owner mark of our routes (rtm_protocol) and of the gateways on `lo` (IFA_PROTO): a number that
+/// no routing daemon uses.
 inline constexpr std::uint8_t route_protocol = 143;
+
+/// Ports of one node: sixteen times the thousand that one node was measured with, and more than any
+/// host has memory for.
+inline constexpr std::size_t ports_per_node_max = 16'000;
 
 /// One NIC of a guest on this node, as the network's state wants it.
 struct port {
@@ -34,6 +40,7 @@ struct port {
 struct wanted_link {
   std::string name;
   std::uint32_t owner_uid = 0;
+  ipv4 gateway; ///< written into the link's alias: owner mark, and who still needs the gateway
 
   friend auto operator<=>(const wanted_link&, const wanted_link&) = default;
 };
@@ -64,7 +71,9 @@ struct host_state {
 
 /// The whole wanted host state for `ports`: a function of them alone, in any order, with no memory.
 /// Errors: `invalid_argument` naming the port when two ports share a link or an address, when a
-/// link name is not 1 to 15 of a-z, 0-9, '-', or when a guest has its gateway's address.
+/// link name is not 1 to 15 of a-z, 0-9, '-', when a guest has the address of a gateway, when an
+/// address cannot be a host's (0/8, 127/8, 224/4 and above), or when a MAC is zero, a group's or
+/// the gateway's; `too_large` above `ports_per_node_max`.
 [[nodiscard]] result<host_state> plan(std::vector<port> ports);
 
 } // namespace orrery::pvip

@@ -1,0 +1,210 @@
+#pragma once
+
+#include "events/core/error.hpp"
+#include "events/core/net.hpp"
+#include "pvip/plan/plan.hpp"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+/// The difference between what is wanted and what the kernel has, as operations in a safe order.
+/// Pure: who reads the kernel and who writes it is behind `kernel.hpp`.
+namespace orrery::pvip {
+
+/// A value below /proc/sys that every link of ours has. `optional`: only where the kernel has it
+/// (no IPv6 in some).
+struct link_setting {
+  std::string_view folder;
+  std::string_view name;
+  std::string_view value;
+  bool optional = false;
+};
+
+/// In the order in which they are written: proxy_delay before proxy_arp, since old kernels divided
+/// by the former when it changed under traffic (felix 1937). rp_filter keeps forged sources in,
+/// accept_ra keeps a guest from giving the node a default route.
+inline constexpr std::array<link_setting, 7> link_settings{{
+    {"/proc/sys/net/ipv4/neigh", "proxy_delay", "0"},
+    {"/proc/sys/net/ipv4/conf", "proxy_arp", "1"},
+    {"/proc/sys/net/ipv4/conf", "rp_filter", "1"},
+    {"/proc/sys/net/ipv4/conf", "send_redirects", "0"},
+    {"/proc/sys/net/ipv4/conf", "accept_redirects", "0"},
+    {"/proc/sys/net/ipv6/conf", "accept_ra", "0", true},
+    {"/proc/sys/net/ipv6/conf", "accept_dad", "0", true},
+}};
+
+struct node_setting {
+  std::string_view path;
+  std::string_view value;
+};
+
+/// ip_forward first: writing it resets the others. `all` and `default` too, because the kernel
+/// sends redirects when either of `all` and the link says so.
+inline constexpr std::array<node_setting, 5> node_settings{{
+    {"/proc/sys/net/ipv4/ip_forward", "1"},
+    {"/proc/sys/net/ipv4/conf/all/send_redirects", "0"},
+    {"/proc/sys/net/ipv4/conf/default/send_redirects", "0"},
+    {"/proc/sys/net/ipv4/conf/all/accept_redirects", "0"},
+    {"/proc/sys/net/ipv4/conf/default/accept_redirects", "0"},
+}};
+
+/// The kernel takes the larger of this and the link's: 2 (loose) here would undo our 1 (strict).
+inline constexpr std::string_view filter_of_all_path = "/proc/sys/net/ipv4/conf/all/rp_filter";
+
+[[nodiscard]] std::string path_of(const link_setting& setting, std::string_view link);
+
+/// The text in a link's alias: the owner mark, and the gateway that the link's guest uses, so that
+/// the kernel alone tells which gateways are still needed.
+[[nodiscard]] std::string mark_of(ipv4 gateway);
+[[nodiscard]] std::optional<ipv4> gateway_in_mark(std::string_view alias);
+
+struct found_link {
+  std::string name;
+  std::uint32_t index = 0; ///< the kernel's number, never used again while the node runs
+  bool tap = false;
+  bool persistent = false;
+  std::optional<std::uint32_t> owner_uid;
+  mac_address mac;
+  bool up = false;
+  bool makes_addresses = false; ///< IPv6 link-local addresses by itself (addrgenmode)
+  std::string alias;
+  /// As `link_settings`; nothing where the kernel has no such value. Empty when they were not read.
+  std::vector<std::optional<std::string>> settings;
+};
+
+/// A unicast or other IPv4 route of the main table.
+struct found_route {
+  ipv4 destination;
+  std::uint8_t length = 32;
+  std::uint32_t priority = 0;
+  std::uint8_t tos = 0;
+  std::uint8_t type = 1;     ///< RTN_UNICAST
+  std::uint8_t protocol = 0; ///< who made it
+  std::string link;          ///< empty when there is none or more than one
+  bool direct = true;        ///< unicast, without a gateway
+};
+
+/// An IPv4 neighbour.
+struct found_neighbour {
+  ipv4 address;
+  mac_address mac;
+  std::string link;
+  bool permanent = false;
+};
+
+/// An IPv4 address of `lo`.
+struct found_address {
+  ipv4 address;
+  std::uint8_t length = 32;
+  bool ours = false; ///< carries our protocol number
+};
+
+struct found_state {
+  std::vector<found_link> links;
+  std::vector<found_route> routes;
+  std::vector<found_neighbour> neighbours;
+  std::vector<found_address> addresses;
+  std::vector<std::string> node_values; ///< as `node_settings`
+  std::string filter_of_all;            ///< at `filter_of_all_path`
+};
+
+/// Writes `value` at `path`; a missing path is right when `optional`.
+struct write_setting {
+  std::string path;
+  std::string value;
+  bool optional = false;
+};
+
+/// Makes the tap, marked and with the gateway's MAC; never takes one that exists.
+struct make_tap {
+  wanted_link link;
+};
+
+/// Owner and persistence of a tap that exists. Impossible, and put off, while a guest holds it.
+struct adopt_tap {
+  wanted_link link;
+};
+
+/// Mark, MAC and address generation; never touches the queue of a running guest.
+struct dress_link {
+  wanted_link link;
+};
+
+struct raise_link {
+  std::string link;
+};
+
+struct add_address {
+  ipv4 address;
+};
+
+struct set_neighbour {
+  wanted_neighbour neighbour;
+};
+
+struct add_route {
+  wanted_route route;
+};
+
+/// Takes the place of our own route to the same destination, without a moment without one.
+struct replace_route {
+  wanted_route route;
+};
+
+struct remove_route {
+  found_route route;
+};
+
+struct remove_neighbour {
+  found_neighbour neighbour;
+};
+
+struct remove_link {
+  std::string link;
+  std::uint32_t index = 0; ///< so that only the very link that was judged is removed
+};
+
+struct remove_address {
+  ipv4 address;
+};
+
+using operation = std::variant<write_setting, add_address, make_tap, adopt_tap, dress_link,
+                               raise_link, set_neighbour, add_route, replace_route, remove_route,
+                               remove_neighbour, remove_link, remove_address>;
+
+enum class change : std::uint8_t { added, repaired, removed };
+
+struct step {
+  operation what;
+  std::string object; ///< what is counted once: "link vp0123456789", "route 10.0.0.7/32"
+  std::string link;   ///< whose further steps are pointless when this one fails; may be empty
+  change kind = change::added;
+  std::string sentence; ///< for `apply_report::drift`; empty for what belongs to something new
+};
+
+struct difference {
+  std::vector<step> steps;
+  std::vector<error> refusals; ///< wanted, but in the way is something that is not ours
+};
+
+enum class apply_scope : std::uint8_t {
+  whole_node, ///< what is ours and not wanted goes
+  one_port    ///< other links are neither read nor touched
+};
+
+/// What turns `found` into `wanted`, in the order written in apply.cpp. `link_prefix` as in
+/// `host_network::open`.
+[[nodiscard]] difference compare(const host_state& wanted, const found_state& found,
+                                 std::string_view link_prefix, apply_scope scope);
+
+/// What removes one port, and the gateways that no other link needs then. `found` holds all links.
+/// Nothing when the link is not a tap: then it is not ours.
+[[nodiscard]] difference compare_without(std::string_view link, const found_state& found,
+                                         std::string_view link_prefix);
+
+} // namespace orrery::pvip

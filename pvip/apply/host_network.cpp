@@ -1,0 +1,104 @@
+#include "pvip/apply/host_network.hpp"
+
+#include "pvip/apply/arp_probe.hpp"
+#include "pvip/apply/converge.hpp"
+#include "pvip/apply/linux_kernel.hpp"
+#include "pvip/apply/namespace_thread.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+namespace orrery::pvip {
+
+namespace {
+
+constexpr std::size_t link_prefix_bytes_max = 8;
+
+bool is_link_prefix(const std::string& prefix) {
+  return !prefix.empty() && prefix.size() <= link_prefix_bytes_max &&
+         std::ranges::all_of(prefix, [](char c) { return c >= 'a' && c <= 'z'; });
+}
+
+class linux_host_network final : public host_network {
+public:
+  linux_host_network(std::unique_ptr<namespace_thread> thread, std::string link_prefix)
+      : x_prefix(std::move(link_prefix)), x_thread(std::move(thread)) {}
+
+  result<apply_report> reconcile(std::vector<port> ports) override {
+    return x_thread->run([&]() -> result<apply_report> {
+      auto on = kernel_of_now();
+      if (!on) {
+        return on.error();
+      }
+      return converge(**on, std::move(ports), x_prefix, std::nullopt);
+    });
+  }
+
+  result<void> ensure(const port& wanted) override {
+    return x_thread->run([&]() -> result<void> {
+      auto on = kernel_of_now();
+      if (!on) {
+        return on.error();
+      }
+      if (auto done = converge(**on, {wanted}, x_prefix, wanted.link); !done) {
+        return done.error();
+      }
+      return {};
+    });
+  }
+
+  result<void> remove(const std::string& link) override {
+    return x_thread->run([&]() -> result<void> {
+      auto on = kernel_of_now();
+      if (!on) {
+        return on.error();
+      }
+      return remove_port(**on, link, x_prefix);
+    });
+  }
+
+  result<bool> answers_arp(const port& wanted, std::chrono::milliseconds patience) override {
+    // Only the socket is made in the namespace; waiting for guests is done by the caller's thread,
+    // so that a guest that is slow to boot holds up nobody else.
+    return probe_arp(wanted, patience,
+                     [&] { return x_thread->run([&] { return open_arp_socket(wanted.link); }); });
+  }
+
+private:
+  /// Within tasks only.
+  result<kernel*> kernel_of_now() {
+    if (x_kernel == nullptr || x_kernel_entry != x_thread->entries()) {
+      auto opened = linux_kernel::open(x_prefix);
+      if (!opened) {
+        return opened.error();
+      }
+      x_kernel = std::make_unique<linux_kernel>(*std::move(opened));
+      x_kernel_entry = x_thread->entries();
+    }
+    return static_cast<kernel*>(x_kernel.get());
+  }
+
+  std::string x_prefix;
+  std::unique_ptr<linux_kernel> x_kernel;
+  std::uint64_t x_kernel_entry = 0;
+  std::unique_ptr<namespace_thread> x_thread; // last: its tasks use what stands above
+};
+
+} // namespace
+
+result<std::unique_ptr<host_network>> host_network::open(std::string namespace_name,
+                                                         std::string link_prefix) {
+  if (!is_link_prefix(link_prefix)) {
+    return error{.code = error_code::invalid_argument,
+                 .text = "\"" + link_prefix + "\": a link prefix is 1 to 8 of a-z"};
+  }
+  auto thread = namespace_thread::start(std::move(namespace_name));
+  if (!thread) {
+    return thread.error();
+  }
+  return std::unique_ptr<host_network>(
+      std::make_unique<linux_host_network>(*std::move(thread), std::move(link_prefix)));
+}
+
+} // namespace orrery::pvip

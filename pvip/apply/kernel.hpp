@@ -1,0 +1,36 @@
+#pragma once
+
+#include "events/core/error.hpp"
+#include "pvip/apply/apply.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace orrery::pvip {
+
+enum class outcome : std::uint8_t {
+  done,
+  put_off ///< cannot be done while a guest holds the tap; harmless until it leaves
+};
+
+/// The network state of one node, as read and as written. Implementations: netlink
+/// (linux_kernel.hpp) and memory (memory_kernel.hpp). Not for several threads at once. Calls block.
+class kernel {
+public:
+  kernel() = default;
+  kernel(const kernel&) = delete;
+  kernel& operator=(const kernel&) = delete;
+  virtual ~kernel() = default;
+
+  /// Reads all links, or only `only_link` (absent from the result when it does not exist), with the
+  /// neighbours on what was read, all routes of the main table, the addresses of `lo` and the
+  /// settings. Settings of links are read for taps whose name begins with the prefix.
+  /// Errors: `io_failed`.
+  [[nodiscard]] virtual result<found_state> read(const std::optional<std::string>& only_link) = 0;
+
+  /// Does one operation. Removing what is not there is done. Errors: `io_failed`, `already_exists`.
+  [[nodiscard]] virtual result<outcome> apply(const operation& what) = 0;
+};
+
+} // namespace orrery::pvip

@@ -1,0 +1,209 @@
+#include "pvip/apply/memory_kernel.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace orrery::pvip {
+
+namespace {
+
+error refused(std::string text) {
+  return {.code = error_code::io_failed, .text = std::move(text), .retryable = true};
+}
+
+/// Applies one operation to the state; one function an operation.
+struct applier {
+  found_state& state;
+  std::uint32_t& next_index;
+
+  found_link* link_named(std::string_view name) const {
+    const auto at = std::ranges::find(state.links, name, &found_link::name);
+    return at == state.links.end() ? nullptr : &*at;
+  }
+
+  bool is_up(std::string_view name) const {
+    const found_link* link = link_named(name);
+    return link != nullptr && link->up;
+  }
+
+  bool is_same(const found_route& a, const found_route& b) const {
+    return a.destination == b.destination && a.length == b.length && a.priority == b.priority &&
+           a.tos == b.tos;
+  }
+
+  result<outcome> operator()(const write_setting& what) const {
+    for (std::size_t i = 0; i < node_settings.size(); ++i) {
+      if (node_settings[i].path == what.path) {
+        state.node_values[i] = what.value;
+        return outcome::done;
+      }
+    }
+    for (found_link& link : state.links) {
+      for (std::size_t i = 0; i < link.settings.size(); ++i) {
+        if (path_of(link_settings[i], link.name) == what.path) {
+          link.settings[i] = what.value;
+          return outcome::done;
+        }
+      }
+    }
+    return refused("no such setting " + what.path);
+  }
+
+  result<outcome> operator()(const add_address& what) const {
+    state.addresses.push_back({.address = what.address, .length = 32, .ours = true});
+    return outcome::done;
+  }
+
+  result<outcome> operator()(const make_tap& what) const {
+    if (link_named(what.link.name) != nullptr) {
+      return error{.code = error_code::already_exists,
+                   .text = "link " + what.link.name + " exists",
+                   .retryable = true};
+    }
+    found_link link{.name = what.link.name,
+                    .index = next_index++,
+                    .tap = true,
+                    .persistent = true,
+                    .owner_uid = what.link.owner_uid,
+                    .mac = gateway_mac,
+                    .up = false,
+                    .makes_addresses = true,
+                    .alias = mark_of(what.link.gateway),
+                    .settings = {}};
+    link.settings.assign(link_settings.size(), std::string("new"));
+    state.links.push_back(std::move(link));
+    return outcome::done;
+  }
+
+  result<outcome> operator()(const adopt_tap& what) const {
+    found_link* link = link_named(what.link.name);
+    if (link == nullptr) {
+      return refused("no such link");
+    }
+    link->persistent = true;
+    link->owner_uid = what.link.owner_uid;
+    return outcome::done;
+  }
+
+  result<outcome> operator()(const dress_link& what) const {
+    found_link* link = link_named(what.link.name);
+    if (link == nullptr) {
+      return refused("no such link");
+    }
+    if (link->mac != gateway_mac) {
+      std::erase_if(state.neighbours,
+                    [&](const found_neighbour& n) { return n.link == link->name; });
+    }
+    link->mac = gateway_mac;
+    link->makes_addresses = false;
+    link->alias = mark_of(what.link.gateway);
+    return outcome::done;
+  }
+
+  result<outcome> operator()(const raise_link& what) const {
+    found_link* link = link_named(what.link);
+    if (link == nullptr) {
+      return refused("no such link");
+    }
+    link->up = true;
+    return outcome::done;
+  }
+
+  result<outcome> operator()(const set_neighbour& what) const {
+    const wanted_neighbour& wanted = what.neighbour;
+    if (!is_up(wanted.link)) {
+      return refused("the link is down");
+    }
+    std::erase_if(state.neighbours, [&](const found_neighbour& n) {
+      return n.link == wanted.link && n.address == wanted.address;
+    });
+    state.neighbours.push_back(
+        {.address = wanted.address, .mac = wanted.mac, .link = wanted.link, .permanent = true});
+    return outcome::done;
+  }
+
+  result<outcome> operator()(const add_route& what) const {
+    if (!is_up(what.route.link)) {
+      return refused("the link is down");
+    }
+    const found_route route{
+        .destination = what.route.destination, .protocol = route_protocol, .link = what.route.link};
+    const auto same = [&](const found_route& r) { return is_same(r, route); };
+    if (std::ranges::any_of(state.routes, same)) {
+      return refused("the route exists");
+    }
+    state.routes.push_back(route);
+    return outcome::done;
+  }
+
+  result<outcome> operator()(const replace_route& what) const {
+    const found_route route{
+        .destination = what.route.destination, .protocol = route_protocol, .link = what.route.link};
+    std::erase_if(state.routes, [&](const found_route& r) { return is_same(r, route); });
+    return (*this)(add_route{what.route});
+  }
+
+  result<outcome> operator()(const remove_route& what) const {
+    std::erase_if(state.routes, [&](const found_route& r) {
+      return is_same(r, what.route) && r.protocol == what.route.protocol &&
+             r.link == what.route.link;
+    });
+    return outcome::done;
+  }
+
+  result<outcome> operator()(const remove_neighbour& what) const {
+    std::erase_if(state.neighbours, [&](const found_neighbour& n) {
+      return n.link == what.neighbour.link && n.address == what.neighbour.address;
+    });
+    return outcome::done;
+  }
+
+  result<outcome> operator()(const remove_link& what) const {
+    std::erase_if(state.links, [&](const found_link& l) { return l.index == what.index; });
+    std::erase_if(state.routes, [&](const found_route& r) { return r.link == what.link; });
+    std::erase_if(state.neighbours, [&](const found_neighbour& n) { return n.link == what.link; });
+    return outcome::done;
+  }
+
+  result<outcome> operator()(const remove_address& what) const {
+    std::erase_if(state.addresses,
+                  [&](const found_address& a) { return a.address == what.address && a.ours; });
+    return outcome::done;
+  }
+};
+
+} // namespace
+
+memory_kernel::memory_kernel() {
+  found_link lo;
+  lo.name = "lo";
+  lo.index = 1;
+  lo.up = true;
+  x_state.links.push_back(std::move(lo));
+  x_state.node_values.assign(node_settings.size(), "new");
+  x_state.filter_of_all.assign(1, '0');
+}
+
+result<found_state> memory_kernel::read(const std::optional<std::string>& only_link) {
+  if (!only_link) {
+    return x_state;
+  }
+  found_state found{.links = {},
+                    .routes = x_state.routes,
+                    .neighbours = {},
+                    .addresses = x_state.addresses,
+                    .node_values = x_state.node_values,
+                    .filter_of_all = x_state.filter_of_all};
+  std::ranges::copy_if(x_state.links, std::back_inserter(found.links),
+                       [&](const found_link& l) { return l.name == *only_link; });
+  std::ranges::copy_if(x_state.neighbours, std::back_inserter(found.neighbours),
+                       [&](const found_neighbour& n) { return n.link == *only_link; });
+  return found;
+}
+
+result<outcome> memory_kernel::apply(const operation& what) {
+  return std::visit(applier{x_state, x_next_index}, what);
+}
+
+} // namespace orrery::pvip

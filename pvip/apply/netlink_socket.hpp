@@ -1,0 +1,51 @@
+#pragma once
+
+#include "events/core/error.hpp"
+#include "pvip/apply/netlink_read.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+struct mnl_socket;
+struct nlmsghdr;
+
+namespace orrery::pvip {
+
+/// One rtnetlink socket, in the network namespace of the thread that opened it. Not for several
+/// threads at once.
+class netlink_socket {
+public:
+  /// The kernel answers while it is asked; only a held lock of it (a namespace that is being torn
+  /// down, a slow driver) delays it.
+  static constexpr std::chrono::seconds answer_limit{30};
+
+  /// Errors: `io_failed`.
+  [[nodiscard]] static result<netlink_socket> open();
+
+  netlink_socket(netlink_socket&& other) noexcept;
+  netlink_socket& operator=(netlink_socket&& other) noexcept;
+  netlink_socket(const netlink_socket&) = delete;
+  netlink_socket& operator=(const netlink_socket&) = delete;
+  ~netlink_socket();
+
+  /// Sends a request, to which it gives a number and the wish for an acknowledgement, gives each
+  /// message of the answer to `take`, and returns how the kernel ended it. A dump that was
+  /// disturbed ends with EINTR: ask again. Errors: `timed_out`, `io_failed` (no answer, or one that
+  /// cannot be read).
+  [[nodiscard]] result<netlink_ending> ask(nlmsghdr& request,
+                                           const std::function<void(const netlink_message&)>& take);
+
+private:
+  explicit netlink_socket(mnl_socket* socket);
+
+  [[nodiscard]] result<std::size_t> receive(std::chrono::steady_clock::time_point until);
+
+  mnl_socket* x_socket = nullptr;
+  std::uint32_t x_sequence = 0;
+  std::vector<std::byte> x_datagram;
+};
+
+} // namespace orrery::pvip

@@ -1,0 +1,26 @@
+#include "pvip/plan/pvip.hpp"
+
+#include <algorithm>
+
+namespace orrery::pvip {
+
+host_state plan_pvip(const std::vector<port>& ports) {
+  host_state wanted;
+  for (const port& each : ports) {
+    wanted.links.push_back(
+        {.name = each.link, .owner_uid = each.tap_owner_uid, .gateway = each.gateway});
+    wanted.routes.push_back({.destination = each.address, .link = each.link});
+    // Permanent, so that the node never asks the guest and no guest can poison the entry.
+    wanted.neighbours.push_back({.address = each.address, .mac = each.mac, .link = each.link});
+    wanted.local_addresses.push_back(each.gateway);
+  }
+  std::ranges::sort(wanted.links);
+  std::ranges::sort(wanted.routes);
+  std::ranges::sort(wanted.neighbours);
+  std::ranges::sort(wanted.local_addresses);
+  const auto repeated = std::ranges::unique(wanted.local_addresses);
+  wanted.local_addresses.erase(repeated.begin(), repeated.end());
+  return wanted;
+}
+
+} // namespace orrery::pvip

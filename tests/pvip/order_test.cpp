@@ -1,0 +1,432 @@
+#include "pvip/apply/apply.hpp"
+#include "pvip/apply/converge.hpp"
+#include "pvip/apply/memory_kernel.hpp"
+#include "tests/pvip/ports.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace orrery::pvip {
+namespace {
+
+constexpr std::string_view prefix = "vp";
+
+/// Above every number that the memory kernel gives in these tests.
+constexpr std::uint32_t foreign_index = 1'000'000;
+
+/// The number in the contract at the top of apply.cpp, without what removals add: by the order of
+/// `operation`'s alternatives, with settings told apart by whose they are.
+int number_of(const operation& what) {
+  struct numbers {
+    int operator()(const write_setting& w) const {
+      return std::ranges::find(node_settings, std::string_view(w.path), &node_setting::path) ==
+                     node_settings.end()
+                 ? 6
+                 : 1;
+    }
+
+    int operator()(const add_address&) const { return 2; }
+
+    int operator()(const make_tap&) const { return 3; }
+
+    int operator()(const adopt_tap&) const { return 4; }
+
+    int operator()(const dress_link&) const { return 5; }
+
+    int operator()(const raise_link&) const { return 7; }
+
+    int operator()(const set_neighbour&) const { return 8; }
+
+    int operator()(const add_route&) const { return 9; }
+
+    int operator()(const replace_route&) const { return 9; }
+
+    int operator()(const remove_route&) const { return 10; }
+
+    int operator()(const remove_neighbour&) const { return 11; }
+
+    int operator()(const remove_link&) const { return 12; }
+
+    int operator()(const remove_address&) const { return 13; }
+  };
+
+  return std::visit(numbers{}, what);
+}
+
+std::vector<int> numbers_of(const difference& of) {
+  std::vector<int> numbers;
+  for (const step& each : of.steps) {
+    numbers.push_back(number_of(each.what));
+  }
+  return numbers;
+}
+
+host_state plan_of(std::vector<port> ports) {
+  auto made = plan(std::move(ports));
+  EXPECT_TRUE(made);
+  return *std::move(made);
+}
+
+apply_report must_converge(memory_kernel& on, std::vector<port> ports) {
+  auto report = converge(on, std::move(ports), prefix, std::nullopt);
+  EXPECT_TRUE(report) << report.error().text;
+  return report ? *std::move(report) : apply_report{};
+}
+
+found_link& link_of(memory_kernel& on, const std::string& name) {
+  return *std::ranges::find(on.state().links, name, &found_link::name);
+}
+
+/// What stands in the way of no port, and must stand there as before afterwards.
+void add_foreign(found_state& state) {
+  found_link veth;
+  veth.name = "vpn0";
+  veth.index = foreign_index;
+  veth.up = true;
+  state.links.push_back(veth);
+  found_link tap = veth;
+  tap.name = "vptap"; // our prefix, but not our mark
+  tap.index = foreign_index + 1;
+  tap.tap = true;
+  state.links.push_back(tap);
+  found_link other = tap;
+  other.name = "tap7"; // our mark, but not our prefix
+  other.index = foreign_index + 2;
+  other.alias = mark_of(ipv4{0x0a630001U});
+  state.links.push_back(other);
+  state.routes.push_back(
+      {.destination = {0x0a630000U}, .length = 24, .protocol = 3, .link = "vpn0"});
+  state.routes.push_back(
+      {.destination = port_number(1).address, .priority = 32, .protocol = 12, .link = "vpn0"});
+  state.neighbours.push_back(
+      {.address = port_number(1).address, .mac = {{2}}, .link = "vpn0", .permanent = true});
+  state.neighbours.push_back({.address = {7}, .mac = {{2}}, .link = "vptap", .permanent = true});
+  state.addresses.push_back({.address = {0x7f000001U}, .length = 8});
+  state.addresses.push_back({.address = {0x0a0a0a0aU}, .length = 32});
+}
+
+TEST(pvip_order, a_wanted_name_on_a_link_that_is_no_tap_is_refused_and_the_rest_done) {
+  memory_kernel on;
+  found_link veth;
+  veth.name = port_number(1).link;
+  veth.index = 900;
+  on.state().links.push_back(veth);
+  const auto report = converge(on, ports_up_to(3), prefix, std::nullopt);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, error_code::already_exists);
+  EXPECT_NE(report.error().text.find(veth.name), std::string::npos);
+  EXPECT_EQ(on.state().routes.size(), 2U);
+  EXPECT_EQ(link_of(on, veth.name).index, 900U);
+}
+
+TEST(pvip_order, a_foreign_route_in_the_place_of_ours_is_refused_and_left) {
+  memory_kernel on;
+  on.state().routes.push_back(
+      {.destination = port_number(1).address, .protocol = 4, .link = "eth0"});
+  const auto report = converge(on, ports_up_to(3), prefix, std::nullopt);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, error_code::already_exists);
+  EXPECT_EQ(on.state().routes.size(), 3U);
+  EXPECT_EQ(on.state().routes.front().link, "eth0");
+}
+
+TEST(pvip_order, a_loose_filter_for_all_links_is_refused) {
+  memory_kernel on;
+  on.state().filter_of_all.assign(1, '2');
+  const auto report = converge(on, {}, prefix, std::nullopt);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, error_code::conflict);
+}
+
+TEST(pvip_order, a_link_without_the_prefix_is_refused) {
+  memory_kernel on;
+  port other = port_number(1);
+  other.link = "tap0";
+  const auto report = converge(on, {other}, prefix, std::nullopt);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, error_code::invalid_argument);
+  EXPECT_EQ(on.state().links.size(), 1U);
+}
+
+TEST(pvip_order, somebody_who_always_undoes_it_is_told) {
+  /// Loses its routes before each reading.
+  class forgetful final : public kernel {
+  public:
+    result<found_state> read(const std::optional<std::string>& only) override {
+      on.state().routes.clear();
+      return on.read(only);
+    }
+
+    result<outcome> apply(const operation& what) override { return on.apply(what); }
+
+    memory_kernel on;
+  };
+
+  forgetful on;
+  const auto report = converge(on, ports_up_to(1), prefix, std::nullopt);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, error_code::conflict);
+  EXPECT_NE(report.error().text.find("10.99.0.10/32"), std::string::npos) << report.error().text;
+}
+
+TEST(pvip_order, a_step_that_fails_stops_what_refers_to_it_only) {
+  /// Refuses to raise one link.
+  class stubborn final : public kernel {
+  public:
+    result<found_state> read(const std::optional<std::string>& only) override {
+      return on.read(only);
+    }
+
+    result<outcome> apply(const operation& what) override {
+      if (const auto* raise = std::get_if<raise_link>(&what);
+          raise != nullptr && raise->link == port_number(1).link) {
+        return error{.code = error_code::io_failed, .text = "no"};
+      }
+      return on.apply(what);
+    }
+
+    memory_kernel on;
+  };
+
+  stubborn on;
+  const auto report = converge(on, ports_up_to(3), prefix, std::nullopt);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, error_code::io_failed);
+  EXPECT_NE(report.error().text.find("vp0000000001"), std::string::npos) << report.error().text;
+  EXPECT_EQ(report.error().text.find("more"), std::string::npos) << report.error().text;
+  EXPECT_EQ(on.on.state().routes.size(), 2U);
+}
+
+TEST(pvip_order, all_that_is_added_stands_after_what_it_refers_to) {
+  memory_kernel on;
+  const auto found = on.read(std::nullopt);
+  const auto numbers =
+      numbers_of(compare(plan_of(ports_up_to(3)), *found, prefix, apply_scope::whole_node));
+  EXPECT_TRUE(std::ranges::is_sorted(numbers));
+  for (const int number : {1, 2, 3, 5, 6, 7, 8, 9}) {
+    EXPECT_TRUE(std::ranges::binary_search(numbers, number)) << number;
+  }
+}
+
+TEST(pvip_order, what_is_removed_goes_in_the_reverse_order_and_after_what_is_added) {
+  memory_kernel on;
+  must_converge(on, ports_up_to(3));
+  port other = port_number(9);
+  other.gateway.bits += 0x10000;
+  link_of(on, port_number(1).link).persistent = false;
+  const auto found = on.read(std::nullopt);
+  const auto numbers = numbers_of(
+      compare(plan_of({port_number(1), other}), *found, prefix, apply_scope::whole_node));
+  EXPECT_TRUE(std::ranges::is_sorted(numbers));
+  for (const int number : {2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}) {
+    EXPECT_TRUE(std::ranges::binary_search(numbers, number)) << number;
+  }
+  const auto all_gone = numbers_of(compare({}, *found, prefix, apply_scope::whole_node));
+  EXPECT_EQ(all_gone, (std::vector<int>{10, 10, 10, 11, 11, 11, 12, 12, 12, 13}));
+}
+
+TEST(pvip_order, proxy_delay_is_written_before_proxy_arp_and_both_before_the_link_is_up) {
+  memory_kernel on;
+  const auto found = on.read(std::nullopt);
+  const auto steps =
+      compare(plan_of(ports_up_to(1)), *found, prefix, apply_scope::whole_node).steps;
+  const auto place_of = [&](std::string_view ending) {
+    return std::ranges::find_if(steps, [&](const step& s) {
+      const auto* setting = std::get_if<write_setting>(&s.what);
+      return setting != nullptr && setting->path.ends_with(ending);
+    });
+  };
+  const auto up = std::ranges::find_if(
+      steps, [](const step& s) { return std::holds_alternative<raise_link>(s.what); });
+  ASSERT_NE(up, steps.end());
+  EXPECT_LT(place_of("/vp0000000000/proxy_delay"), place_of("/vp0000000000/proxy_arp"));
+  EXPECT_LT(place_of("/vp0000000000/proxy_arp"), up);
+}
+
+TEST(pvip_order, a_second_reconciliation_finds_nothing) {
+  memory_kernel on;
+  const auto first = must_converge(on, ports_up_to(20));
+  EXPECT_EQ(first.added, 3 * 20 + 1U);
+  const auto second = must_converge(on, ports_up_to(20));
+  EXPECT_EQ(second.added + second.repaired + second.removed, 0U);
+  EXPECT_TRUE(second.drift.empty());
+}
+
+TEST(pvip_order, an_address_that_moved_to_another_link_is_replaced_not_removed_first) {
+  memory_kernel on;
+  must_converge(on, ports_up_to(1));
+  port moved = port_number(0);
+  moved.link = "vp00000000aa";
+  const auto found = on.read(std::nullopt);
+  const auto steps = compare(plan_of({moved}), *found, prefix, apply_scope::whole_node).steps;
+  EXPECT_TRUE(std::ranges::none_of(
+      steps, [](const step& s) { return std::holds_alternative<remove_route>(s.what); }));
+  must_converge(on, {moved});
+  ASSERT_EQ(on.state().routes.size(), 1U);
+  EXPECT_EQ(on.state().routes.front().link, moved.link);
+  EXPECT_EQ(on.state().links.size(), 2U);
+}
+
+TEST(pvip_order, a_changed_mac_is_repaired_without_making_the_tap_anew) {
+  memory_kernel on;
+  must_converge(on, ports_up_to(2));
+  const auto index = link_of(on, port_number(1).link).index;
+  link_of(on, port_number(1).link).mac = {{0xfe, 1, 2, 3, 4, 5}};
+  const auto report = must_converge(on, ports_up_to(2));
+  EXPECT_EQ(link_of(on, port_number(1).link).index, index);
+  EXPECT_EQ(link_of(on, port_number(1).link).mac, gateway_mac);
+  EXPECT_EQ(on.state().neighbours.size(), 2U); // the change dropped one, a second round brought it
+  ASSERT_FALSE(report.drift.empty());
+  EXPECT_NE(report.drift.front().find("fe:01:02:03:04:05"), std::string::npos);
+}
+
+TEST(pvip_order, a_gateway_goes_with_its_last_port) {
+  memory_kernel on;
+  port other = port_number(5);
+  other.gateway = {0x0a640001U};
+  must_converge(on, {port_number(0), port_number(1), other});
+  ASSERT_TRUE(remove_port(on, port_number(0).link, prefix));
+  EXPECT_EQ(on.state().addresses.size(), 2U);
+  ASSERT_TRUE(remove_port(on, port_number(1).link, prefix));
+  ASSERT_EQ(on.state().addresses.size(), 1U);
+  EXPECT_EQ(on.state().addresses.front().address, other.gateway);
+  ASSERT_TRUE(remove_port(on, port_number(1).link, prefix)); // again: nothing to do
+  ASSERT_TRUE(remove_port(on, other.link, prefix));
+  EXPECT_TRUE(on.state().addresses.empty());
+  EXPECT_EQ(on.state().links.size(), 1U);
+}
+
+TEST(pvip_order, a_gateway_stays_while_a_link_of_ours_has_lost_its_mark) {
+  memory_kernel on;
+  must_converge(on, ports_up_to(2));
+  link_of(on, port_number(1).link).alias.clear();
+  ASSERT_TRUE(remove_port(on, port_number(0).link, prefix));
+  EXPECT_EQ(on.state().addresses.size(), 1U);
+}
+
+TEST(pvip_order, one_port_is_made_without_touching_others) {
+  memory_kernel on;
+  must_converge(on, ports_up_to(2));
+  link_of(on, port_number(1).link).up = false;
+  const auto report = converge(on, {port_number(5)}, prefix, port_number(5).link);
+  ASSERT_TRUE(report) << report.error().text;
+  EXPECT_EQ(on.state().links.size(), 4U);
+  EXPECT_FALSE(link_of(on, port_number(1).link).up);
+}
+
+TEST(pvip_order, one_port_loses_what_it_no_longer_has) {
+  memory_kernel on;
+  must_converge(on, ports_up_to(2));
+  port changed = port_number(1);
+  changed.address.bits += 100;
+  ASSERT_TRUE(converge(on, {changed}, prefix, changed.link));
+  EXPECT_EQ(on.state().routes.size(), 2U);
+  EXPECT_EQ(on.state().neighbours.size(), 2U);
+}
+
+TEST(pvip_order, what_is_not_ours_stays_as_it_is) {
+  memory_kernel on;
+  add_foreign(on.state());
+  const auto sizes = [&] {
+    return std::vector<std::size_t>{on.state().links.size(), on.state().routes.size(),
+                                    on.state().neighbours.size(), on.state().addresses.size()};
+  };
+  const auto before = sizes();
+  must_converge(on, ports_up_to(4));
+  must_converge(on, {});
+  EXPECT_EQ(sizes(), before);
+  for (const char* name : {"vpn0", "vptap", "tap7"}) {
+    EXPECT_NE(std::ranges::find(on.state().links, name, &found_link::name), on.state().links.end());
+  }
+}
+
+/// Damages the state at random, as an operator, another program or a crash may.
+void damage(found_state& state, std::mt19937& random) {
+  for (found_link& link : state.links) {
+    if (!link.alias.starts_with("orrery") || !link.name.starts_with(prefix)) {
+      continue;
+    }
+    switch (random() % 12) {
+    case 0:
+      link.mac.bytes[5] ^= 1;
+      break;
+    case 1:
+      link.up = false;
+      std::erase_if(state.routes, [&](const found_route& r) { return r.link == link.name; });
+      break;
+    case 2:
+      link.owner_uid.reset();
+      break;
+    case 3:
+      link.settings[random() % link.settings.size()] = "7";
+      break;
+    case 4:
+      link.makes_addresses = true;
+      break;
+    default:
+      break;
+    }
+  }
+  const auto lose = [&random](const auto& object) {
+    (void)object;
+    return random() % 10 == 0;
+  };
+  std::erase_if(state.links, [&](const found_link& l) {
+    return l.index < foreign_index && l.index > 1 && lose(l);
+  });
+  std::erase_if(state.routes,
+                [&](const found_route& r) { return r.protocol == route_protocol && lose(r); });
+  std::erase_if(state.addresses, [&](const found_address& a) { return a.ours && lose(a); });
+  for (found_neighbour& neighbour : state.neighbours) {
+    if (neighbour.link != "vpn0" && random() % 8 == 0) {
+      neighbour.permanent = !neighbour.permanent;
+      neighbour.mac.bytes[1] ^= static_cast<std::uint8_t>(random() % 2);
+    }
+  }
+  for (const found_link& link : std::vector<found_link>(state.links)) {
+    if (random() % 10 == 0) {
+      state.routes.push_back({.destination = {static_cast<std::uint32_t>(random())},
+                              .length = static_cast<std::uint8_t>(random() % 33),
+                              .protocol = route_protocol,
+                              .link = link.name});
+    }
+  }
+}
+
+TEST(pvip_order, from_any_damage_it_comes_back_and_then_rests) {
+  const unsigned seed = std::random_device{}();
+  std::mt19937 random(seed);
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  memory_kernel on;
+  add_foreign(on.state());
+  for (int round = 0; round < 200; ++round) {
+    std::vector<port> wanted;
+    for (std::uint16_t n = 2; n < 30; ++n) {
+      if (random() % 2 == 0) {
+        wanted.push_back(port_number(n));
+        wanted.back().gateway.bits = 0x0a640001U + (n % 3U);
+      }
+    }
+    must_converge(on, wanted);
+    const auto rest = must_converge(on, wanted);
+    ASSERT_EQ(rest.added + rest.repaired + rest.removed, 0U);
+    ASSERT_EQ(on.state().links.size(), wanted.size() + 4);
+    ASSERT_EQ(on.state().routes.size(), wanted.size() + 2);
+    damage(on.state(), random);
+  }
+}
+
+TEST(pvip_order, the_mark_in_an_alias_is_read_strictly) {
+  EXPECT_EQ(gateway_in_mark(mark_of({0x0a630001U})), ipv4{0x0a630001U});
+  for (const char* other : {"", "orrery", "orrery gateway", "orrery gateway ", "10.99.0.1",
+                            "orrery gateway 10.99.0.1 ", "orrery gateway 10.99.0.256"}) {
+    EXPECT_FALSE(gateway_in_mark(other)) << other;
+  }
+}
+
+} // namespace
+} // namespace orrery::pvip
