@@ -16,7 +16,8 @@ usage_error() {
 }
 
 require_root() {
-  [[ $EUID -eq 0 ]] || fail "this script" "needs root (namespaces, taps, cgroups)" "Run it with sudo"
+  [[ $EUID -eq 0 ]] ||
+    fail "this script" "needs root (namespaces, taps, cgroups)" "Run it with sudo"
 }
 
 # require_command COMMAND PACKAGE_SET
@@ -43,14 +44,24 @@ process_is() {
   [[ -n $1 && -n $2 && $(process_start "$1") == "$2" ]]
 }
 
-# wait_for SECONDS COMMAND...: polls; false when the time is over. 50 ms is well below what a person
-# notices and costs nothing beside the starts that are waited for.
+# wait_for SECONDS COMMAND...: polls; false when the time is over. 50 ms is well below what a
+# person notices and costs nothing beside the starts that are waited for.
 wait_for() {
   local deadline=$((SECONDS + $1 + 1))
   shift
   until "$@"; do
     ((SECONDS < deadline)) || return 1
     sleep 0.05
+  done
+}
+
+# Closes what a daemon would inherit and hold for ever: locks, pipes of whoever runs the script.
+# For a subshell about to exec; 255 is bash's own and is closed by exec.
+close_descriptors() {
+  local descriptor
+  for descriptor in "/proc/$BASHPID/fd"/*; do
+    descriptor=${descriptor##*/}
+    if ((descriptor > 2 && descriptor != 255)); then exec {descriptor}>&-; fi
   done
 }
 
@@ -63,5 +74,5 @@ end_process() {
   wait_for "$3" process_gone "$1" "$2" && return 0
   process_is "$1" "$2" && kill -KILL "$1" 2>/dev/null
   wait_for 5 process_gone "$1" "$2" ||
-    fail "process $1" "does not end, not even by SIGKILL" "Look at /proc/$1/stack and end it by hand"
+    fail "process $1" "does not end, not even by SIGKILL" "See /proc/$1/stack and end it by hand"
 }

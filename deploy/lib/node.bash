@@ -62,7 +62,7 @@ recorded() {
   printf '%s' "$found"
 }
 
-# The identity of a network namespace is its inode; a namespace is ours only if it is the recorded one.
+# The identity of a network namespace is its inode; ours is only the one that we recorded.
 namespace_identity() { stat -L -c %i "/run/netns/$namespace" 2>/dev/null || true; }
 
 namespace_exists() { [[ -e /run/netns/$namespace ]]; }
@@ -75,8 +75,8 @@ namespace_is_ours() {
 # The controllers that libvirt uses for confining guests, where the machine has cgroup v1.
 readonly v1_controllers=(cpu cpuacct cpuset memory devices freezer blkio pids)
 
-# v2 on stock Debian 12; v1 where /sys/fs/cgroup is a tmpfs of hierarchies (also when "unified" is beside
-# them, since the controllers can be in one place only).
+# v2 on stock Debian 12; v1 where /sys/fs/cgroup is a tmpfs of hierarchies (also when "unified" is
+# beside them, since the controllers can be in one place only).
 cgroup_version() {
   case $(stat -f -c %T /sys/fs/cgroup) in
     cgroup2fs) echo 2 ;;
