@@ -150,7 +150,10 @@ class tidy_test(unittest.TestCase):
         self.found(self.source("actors/a.cpp", "auto x = [" "=] { return y; };\n"),
                    "capture by name")
         self.found(self.source("tests/actors/a.cpp", "std::this_thread::sleep" "_for(1s);\n"),
-                   "never sleep")
+                   "wait for a condition")
+        wait = self.header("tests/support/wait.hpp", "<thread>")
+        wait["tests/support/wait.hpp"] += "inline void f() { std::this_thread::sleep" "_for(1); }\n"
+        self.assertEqual(self.findings(wait), [])
         self.assertEqual(self.findings(self.source("actors/a.cpp", "// [=] in a comment\n")), [])
 
     def test_documents_that_are_missing_or_long(self):
