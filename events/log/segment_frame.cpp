@@ -1,0 +1,206 @@
+#include "events/log/segment_frame.hpp"
+
+#include "events/log/bytes.hpp"
+#include "events/log/log.hpp"
+
+#include <isa-l/crc.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdio>
+
+namespace orrery::log {
+
+namespace {
+
+constexpr std::string_view segment_magic = "OrrSeg1\n";
+constexpr std::string_view frame_magic = "oFr1";
+constexpr std::string_view meta_start = "orrery log, format ";
+constexpr std::string_view meta_first_line = "orrery log, format 1\n";
+constexpr std::string_view meta_crc_key = "crc32c ";
+constexpr std::size_t crc_text_size = 8;
+
+constexpr std::size_t header_crc_at = 40;
+constexpr std::size_t header_zero_at = 44;
+static_assert(segment_header_size == header_zero_at + 4);
+static_assert(frame_header_size == header_zero_at + 4);
+
+constexpr std::size_t name_digits = 20; // of 2^64 - 1
+constexpr std::string_view name_end = ".seg";
+
+bool kind_is_known(std::uint8_t kind) {
+  return kind >= static_cast<std::uint8_t>(frame_kind::record) &&
+         kind <= static_cast<std::uint8_t>(frame_kind::continued);
+}
+
+/// Fields that no correct writer sets together.
+bool is_sensible(const frame_header& header) {
+  if (header.synced_to > header.number)
+    return false;
+  if (header.kind == frame_kind::record)
+    return header.body_size > 0 && header.body_size <= record_size_max &&
+           static_cast<std::uint16_t>(header.partition) <= partition_number_max;
+  return header.body_size == 0 && header.offset == 0 && header.body_crc == 0 &&
+         header.partition == partition_number{0};
+}
+
+std::string hex(std::uint32_t value) {
+  std::array<char, crc_text_size + 1> text{};
+  std::snprintf(text.data(), text.size(), "%08x", value);
+  return text.data();
+}
+
+/// The id after `key` in the line at `at`; moves `at` behind the line, or to what is wrong.
+std::optional<uuid> take_id(std::string_view text, std::size_t& at, std::string_view key) {
+  constexpr std::size_t id_size = 36;
+  if (text.substr(at, key.size()) != key)
+    return std::nullopt;
+  at += key.size();
+  const auto parsed = parse_uuid(text.substr(at, id_size));
+  if (!parsed)
+    return std::nullopt;
+  at += id_size;
+  if (text.substr(at, 1) != "\n")
+    return std::nullopt;
+  ++at;
+  return *parsed;
+}
+
+constexpr std::string_view installation_key = "installation ";
+constexpr std::string_view log_key = "log ";
+
+} // namespace
+
+std::uint32_t crc32c(std::uint32_t seed, std::string_view bytes) {
+  // The library's interface takes a pointer to non-const bytes, which it only reads.
+  auto* const data = reinterpret_cast<unsigned char*>(const_cast<char*>(bytes.data()));
+  return crc32_iscsi(data, static_cast<int>(bytes.size()), seed);
+}
+
+frame_seed seed_of(const log_id& log) {
+  std::string bytes;
+  add_uuid(bytes, log.value);
+  return {crc32c(0xffffffff, bytes)};
+}
+
+std::string encode(const segment_header& header) {
+  std::string bytes(segment_magic);
+  add_uuid(bytes, header.log.value);
+  add_number(bytes, header.first);
+  add_number(bytes, header.size);
+  add_number(bytes, crc32c(0xffffffff, bytes));
+  add_number(bytes, std::uint32_t{0});
+  return bytes;
+}
+
+std::optional<segment_header> parse_segment_header(std::string_view bytes) {
+  if (bytes.size() < segment_header_size || !bytes.starts_with(segment_magic) ||
+      number_at<std::uint32_t>(bytes, header_crc_at) !=
+          crc32c(0xffffffff, bytes.substr(0, header_crc_at)) ||
+      number_at<std::uint32_t>(bytes, header_zero_at) != 0)
+    return std::nullopt;
+  const segment_header parsed{log_id{uuid_at(bytes, 8)}, number_at<std::uint64_t>(bytes, 24),
+                              number_at<std::uint64_t>(bytes, 32)};
+  if (parsed.size < segment_header_size)
+    return std::nullopt;
+  return parsed;
+}
+
+void encode_frame(std::string& bytes, frame_header header, std::string_view body, frame_seed seed) {
+  const auto start = bytes.size();
+  bytes += frame_magic;
+  add_number(bytes, static_cast<std::uint32_t>(body.size()));
+  add_number(bytes, header.number);
+  add_number(bytes, header.offset);
+  add_number(bytes, header.synced_to);
+  add_number(bytes, static_cast<std::uint16_t>(header.partition));
+  add_number(bytes, static_cast<std::uint8_t>(header.kind));
+  add_number(bytes, std::uint8_t{0});
+  add_number(bytes, body.empty() ? 0 : crc32c(seed.value, body));
+  add_number(bytes, crc32c(seed.value, std::string_view(bytes).substr(start, header_crc_at)));
+  add_number(bytes, std::uint32_t{0});
+  bytes += body;
+  bytes.append(start + frame_size(body.size()) - bytes.size(), '\0');
+}
+
+std::optional<frame_header> parse_frame_header(std::string_view bytes, frame_seed seed) {
+  if (bytes.size() < frame_header_size || !bytes.starts_with(frame_magic))
+    return std::nullopt;
+  const auto kind = number_at<std::uint8_t>(bytes, 34);
+  if (number_at<std::uint32_t>(bytes, header_crc_at) !=
+          crc32c(seed.value, bytes.substr(0, header_crc_at)) ||
+      number_at<std::uint32_t>(bytes, header_zero_at) != 0 ||
+      number_at<std::uint8_t>(bytes, 35) != 0 || !kind_is_known(kind))
+    return std::nullopt;
+  const frame_header parsed{.kind = static_cast<frame_kind>(kind),
+                            .body_size = number_at<std::uint32_t>(bytes, 4),
+                            .number = number_at<std::uint64_t>(bytes, 8),
+                            .offset = number_at<std::uint64_t>(bytes, 16),
+                            .synced_to = number_at<std::uint64_t>(bytes, 24),
+                            .partition =
+                                static_cast<partition_number>(number_at<std::uint16_t>(bytes, 32)),
+                            .body_crc = number_at<std::uint32_t>(bytes, 36)};
+  if (!is_sensible(parsed))
+    return std::nullopt;
+  return parsed;
+}
+
+bool body_is_good(const frame_header& header, std::string_view rest, frame_seed seed) {
+  if (rest.size() != frame_size(header.body_size) - frame_header_size)
+    return false;
+  const auto body = rest.substr(0, header.body_size);
+  return (body.empty() || crc32c(seed.value, body) == header.body_crc) &&
+         std::ranges::all_of(rest.substr(body.size()), [](char byte) { return byte == '\0'; });
+}
+
+std::string segment_name(std::uint64_t first) {
+  const auto digits = std::to_string(first);
+  return std::string(name_digits - digits.size(), '0') + digits + std::string(name_end);
+}
+
+std::optional<std::uint64_t> parse_segment_name(std::string_view name) {
+  if (name.size() != name_digits + name_end.size() || !name.ends_with(name_end))
+    return std::nullopt;
+  std::uint64_t first = 0;
+  const auto* const end = name.data() + name_digits;
+  const auto [stopped, failed] = std::from_chars(name.data(), end, first);
+  if (failed != std::errc{} || stopped != end)
+    return std::nullopt;
+  return first;
+}
+
+std::string encode_meta(const log_identity& identity) {
+  std::string text(meta_first_line);
+  text += std::string(installation_key) + to_text(identity.installation.value) + "\n";
+  text += std::string(log_key) + to_text(identity.log.value) + "\n";
+  text += std::string(meta_crc_key) + hex(crc32c(0xffffffff, text)) + "\n";
+  return text;
+}
+
+std::variant<log_identity, meta_failure> parse_meta(std::string_view text) {
+  const auto crc_line_size = meta_crc_key.size() + crc_text_size + 1;
+  if (text.size() < crc_line_size)
+    return meta_failure{false, text.size()};
+  const auto covered = text.substr(0, text.size() - crc_line_size);
+  const auto crc_line = std::string(meta_crc_key) + hex(crc32c(0xffffffff, covered)) + "\n";
+  const bool crc_is_good = text.substr(covered.size()) == crc_line;
+  if (crc_is_good && covered.starts_with(meta_start) && !covered.starts_with(meta_first_line))
+    return meta_failure{true, 0};
+  const auto differs = std::ranges::mismatch(covered, meta_first_line);
+  if (differs.in2 != meta_first_line.end())
+    return meta_failure{false, static_cast<std::size_t>(differs.in2 - meta_first_line.begin())};
+  auto at = meta_first_line.size();
+  const auto installation = take_id(covered, at, installation_key);
+  if (!installation)
+    return meta_failure{false, at};
+  const auto log = take_id(covered, at, log_key);
+  if (!log)
+    return meta_failure{false, at};
+  const log_identity parsed{installation_id{*installation}, log_id{*log}};
+  if (at != covered.size() || !crc_is_good || encode_meta(parsed) != text)
+    return meta_failure{false, at};
+  return parsed;
+}
+
+} // namespace orrery::log
