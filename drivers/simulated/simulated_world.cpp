@@ -79,8 +79,10 @@ void simulated_world::resume(const std::vector<std::pair<vm_id, simulated_guest>
   const auto left = [now](std::chrono::system_clock::time_point due) {
     return std::max(microseconds(0), std::chrono::duration_cast<microseconds>(due - now));
   };
-  for (const auto& [vm, guest] : guests)
+  for (const auto& [vm, guest] : guests) {
     shard_of(vm).guests.emplace(vm.value, guest);
+    plug(vm, guest.spec.port.link);
+  }
   for (const auto& [vm, guest] : guests) {
     if (guest.pending.what != simulated_change::none)
       set_alarm(left(guest.pending.due), {.vm = vm, .kind = alarm_kind::job});
@@ -152,6 +154,26 @@ std::optional<simulated_fault> simulated_world::begin(simulated_verb verb,
   }
   x_has_faults = !x_faults.empty();
   return striking;
+}
+
+void simulated_world::plug(vm_id vm, const std::string& link) {
+  const std::lock_guard lock(x_links_guard);
+  x_links.insert_or_assign(link, vm);
+}
+
+void simulated_world::unplug(const std::string& link) {
+  const std::lock_guard lock(x_links_guard);
+  x_links.erase(link);
+}
+
+bool simulated_world::answers_on(const std::string& link) const {
+  std::optional<vm_id> vm;
+  {
+    const std::lock_guard lock(x_links_guard);
+    if (const auto found = x_links.find(link); found != x_links.end())
+      vm = found->second;
+  }
+  return vm && answers(*vm);
 }
 
 bool simulated_world::answers(vm_id vm) const {
@@ -375,10 +397,13 @@ simulated_world::outcome simulated_world::apply(shard& where, vm_id vm,
   if (done.seen && guest && guest->fate != simulated_fate::none &&
       operation.what != simulated_change::fence)
     set_alarm(x_options.verb_time, {.vm = vm, .kind = alarm_kind::fate});
-  if (guest)
+  if (guest) {
+    plug(vm, guest->spec.port.link);
     where.guests.insert_or_assign(vm.value, std::move(*guest));
-  else
-    where.guests.erase(vm.value);
+  } else if (found != where.guests.end()) {
+    unplug(found->second.spec.port.link);
+    where.guests.erase(found);
+  }
   return done;
 }
 

@@ -91,6 +91,9 @@ public:
   /// Would the guest answer on its address? True for a running guest, unless it was told not to.
   [[nodiscard]] bool answers(vm_id vm) const;
 
+  /// The same for whichever guest is plugged into this link.
+  [[nodiscard]] bool answers_on(const std::string& link) const;
+
   /// From now on this guest never answers (`is_silent`), or does again. May be said before the
   /// guest exists.
   void set_silent(vm_id vm, bool is_silent);
@@ -185,6 +188,9 @@ private:
   void finish_fate(vm_id vm);
   void stop_guest(vm_id vm, stop_cause cause);
 
+  void plug(vm_id vm, const std::string& link);
+  void unplug(const std::string& link);
+
   [[nodiscard]] outcome apply(shard& where, vm_id vm, const simulated_operation& operation);
   [[nodiscard]] outcome apply_define(std::optional<simulated_guest>& guest,
                                      const simulated_operation& operation) const;
@@ -202,6 +208,9 @@ private:
   std::array<shard, shard_count> x_shards;
 
   std::array<std::atomic<std::uint64_t>, simulated_verb_count> x_verb_counts{};
+
+  mutable std::mutex x_links_guard;
+  std::unordered_map<std::string, vm_id> x_links; ///< who is plugged into which link
 
   mutable std::mutex x_told_guard;
   std::vector<armed_fault> x_faults;
