@@ -169,7 +169,7 @@ private:
       ++x_scan.frames;
       x_scan.synced_to = std::max(x_scan.synced_to, header->synced_to);
       if (x_each)
-        x_each({index, segment.name, position, *header,
+        x_each({x_scan.identity, index, segment.name, position, *header,
                 bytes.substr(frame_header_size, header->body_size)});
       position += whole;
     }

@@ -48,7 +48,8 @@ struct segment_info {
 
 /// One good frame on the way.
 struct scanned_frame {
-  std::size_t segment = 0; ///< index into `segments`
+  const log_identity& identity; ///< of the log
+  std::size_t segment = 0;      ///< index into `segments`
   const std::string& file;
   std::uint64_t position = 0;
   frame_header header;
