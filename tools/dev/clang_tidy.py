@@ -4,6 +4,7 @@ twice. `--changed-since REF` looks only at files that differ from a commit."""
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -74,14 +75,17 @@ def main(arguments):
             return ""
         return said or done.stderr.decode(errors="replace").strip() or "clang-tidy failed"
 
-    failed = 0
+    failed, findings = 0, set()
     with ThreadPoolExecutor(max_workers=JOBS) as pool:
         for name, said in zip(sorted(found), pool.map(ask, sorted(found))):
             if said:
                 failed += 1
                 print(f"--- {name}\n{said}", flush=True)
+                findings.update(re.findall(r"^.*(?:error|warning): .*$", said, re.MULTILINE))
             else:
                 print(f"ok {name}", flush=True)
+    for finding in sorted(findings):  # once more, without the notes: a header's is in many files
+        print(finding.replace(f"{house.ROOT}/", ""))
     print(f"{len(found) - failed} passed, {failed} failed")
     return 1 if failed or not found and not options.changed_since else 0
 
