@@ -71,6 +71,15 @@ bool partition_state::was_decided(const v1::Origin& origin) const {
   return at != x_origins.end() && at->second.window.contains(origin.number());
 }
 
+bool partition_state::is_outdated(const v1::Command& command) const {
+  if (!command.has_vm() || !command.vm().has_observe())
+    return false;
+  const auto& seen = command.vm().observe();
+  const auto node = find(from_proto(seen.node()));
+  const auto* state = node == nullptr ? nullptr : std::get_if<node_state>(node.get());
+  return state != nullptr && seen.node_epoch() < state->epoch;
+}
+
 void partition_state::remember_origin(const v1::Origin& origin, std::uint64_t seq) {
   if (origin.nonce() == 0)
     return; // the partition's own timers: made at most once by generation
@@ -133,6 +142,7 @@ std::string partition_state::to_bytes() const {
   out.add(x_origins.size());
   for (const auto& [nonce, state] : x_origins) {
     out.add(nonce);
+    out.add(state.last_seq);
     out.add(state.window.highest());
     for (const auto bits : state.window.bits())
       out.add(bits);
@@ -144,6 +154,7 @@ std::string partition_state::to_bytes() const {
     out.add(keyed.body_hash);
     out.add(keyed.command);
     out.add(keyed.seq);
+    out.add(keyed.decided_at);
   }
   out.add(x_head_time);
   return out.bytes();

@@ -72,6 +72,11 @@ public:
 
   [[nodiscard]] bool was_decided(const v1::Origin& origin) const;
 
+  /// True for an observation of a connection to a node that has been replaced by a newer one: to be
+  /// dropped undecided. The VM cannot tell by itself, since a newer word that changes nothing is
+  /// not recorded.
+  [[nodiscard]] bool is_outdated(const v1::Command& command) const;
+
   /// The command that used a client's key, or null.
   [[nodiscard]] const keyed_command* find_key(std::uint64_t key_hash) const;
 
