@@ -1,0 +1,256 @@
+#include "tests/support/builders.hpp"
+
+#include "events/core/net.hpp"
+
+namespace orrery::support {
+
+namespace {
+
+enum class noun : std::uint64_t { installation = 1, cluster, node, network, subnet, vm, nic, job };
+
+uuid make(noun which, std::uint32_t number) {
+  return make_uuid(start_of_time(), partition_number{0},
+                   (static_cast<std::uint64_t>(which) << 32) | number);
+}
+
+v1::Command for_vm(std::uint32_t number) {
+  v1::Command made;
+  domain::set(made.mutable_entity(), vm(number));
+  return made;
+}
+
+v1::Command for_node(std::uint32_t number) {
+  v1::Command made;
+  domain::set(made.mutable_entity(), node(number));
+  return made;
+}
+
+domain::kind_policy whole(std::string_view name) {
+  using std::chrono::seconds;
+  domain::kind_policy made;
+  made.name = name;
+  made.driver_present = true;
+  made.network_pvip = true;
+  made.direct_kernel_boot = true;
+  made.linux_guest = true;
+  made.graceful_shutdown = true;
+  made.create_deadline = seconds(120);
+  made.start_deadline = seconds(120);
+  made.shutdown_deadline = seconds(120);
+  made.stop_deadline = seconds(60);
+  made.delete_deadline = seconds(120);
+  return made;
+}
+
+domain::kind_policies make_policies() {
+  domain::kind_policies made;
+  made[v1::SIMULATED] = whole("simulated");
+  made[v1::KVM] = whole("kvm");
+  made[v1::XEN] = whole("xen");
+  made[v1::XEN].driver_present = false;
+  made[v1::VMWARE] = whole("vmware");
+  made[v1::VMWARE].network_pvip = false;
+  made[v1::VMWARE].direct_kernel_boot = false;
+  made[v1::HYPERV] = whole("hyperv");
+  made[v1::HYPERV].linux_guest = false;
+  made[v1::CONTAINER] = whole("container");
+  made[v1::CONTAINER].graceful_shutdown = false;
+  return made;
+}
+
+} // namespace
+
+uuid installation() { return make(noun::installation, 1); }
+
+uuid cluster(std::uint32_t number) { return make(noun::cluster, number); }
+
+uuid node(std::uint32_t number) { return make(noun::node, number); }
+
+uuid network(std::uint32_t number) { return make(noun::network, number); }
+
+uuid subnet(std::uint32_t number) { return make(noun::subnet, number); }
+
+uuid vm(std::uint32_t number) { return make(noun::vm, number); }
+
+uuid nic(std::uint32_t number) { return make(noun::nic, number); }
+
+uuid command_number(std::uint32_t number) { return make(noun::job, number); }
+
+utc_time start_of_time() { return *parse_time("2026-11-22T09:00:00Z"); }
+
+const domain::kind_policies& default_policies() {
+  static const auto policies = make_policies();
+  return policies;
+}
+
+ipv4_prefix prefix_of(std::string_view text) { return parse_ipv4_prefix(text).value(); }
+
+ipv4 address_of(std::string_view text) { return parse_ipv4(text).value(); }
+
+v1::Command found(v1::Edition edition) {
+  v1::Command made;
+  domain::set(made.mutable_entity(), installation());
+  made.mutable_installation()->mutable_found()->set_edition(edition);
+  return made;
+}
+
+v1::Command trust_clock() {
+  v1::Command made;
+  domain::set(made.mutable_entity(), installation());
+  made.mutable_installation()->mutable_trust_clock();
+  return made;
+}
+
+v1::Command add_cluster(const cluster_wish& wish) {
+  v1::Command made;
+  domain::set(made.mutable_entity(), installation());
+  auto* body = made.mutable_installation()->mutable_add_cluster();
+  domain::set(body->mutable_cluster(), cluster(wish.number));
+  body->set_name(wish.name);
+  body->set_kind(wish.kind);
+  return made;
+}
+
+v1::Command add_node(const node_wish& wish) {
+  v1::Command made;
+  domain::set(made.mutable_entity(), cluster(wish.cluster));
+  auto* body = made.mutable_cluster()->mutable_add_node();
+  domain::set(body->mutable_node(), node(wish.number));
+  body->set_name(wish.name);
+  body->mutable_endpoint()->set_libvirt_socket("/run/" + wish.name + "/libvirt-sock");
+  body->mutable_endpoint()->set_network_namespace(wish.name);
+  body->set_vcpus(wish.vcpus);
+  body->set_memory_mib(wish.memory_mib);
+  return made;
+}
+
+v1::Command add_network(const network_wish& wish) {
+  v1::Command made;
+  domain::set(made.mutable_entity(), cluster(wish.cluster));
+  auto* body = made.mutable_cluster()->mutable_add_network();
+  domain::set(body->mutable_network(), network(wish.number));
+  body->set_name(wish.name);
+  domain::set(body->mutable_subnet(), subnet(wish.number));
+  const auto prefix = prefix_of(wish.prefix);
+  body->set_prefix(prefix.base.bits);
+  body->set_prefix_length(prefix.length);
+  body->set_gateway(address_of(wish.gateway).bits);
+  return made;
+}
+
+v1::Command place_vm(const vm_wish& wish) {
+  v1::Command made;
+  domain::set(made.mutable_entity(), cluster(wish.cluster));
+  auto* body = made.mutable_cluster()->mutable_place_vm();
+  domain::set(body->mutable_vm(), vm(wish.number));
+  domain::set(body->mutable_nic(), nic(wish.number));
+  body->set_name(wish.name);
+  domain::set(body->mutable_network(), network(wish.network));
+  body->set_image(wish.image);
+  body->set_vcpus(wish.vcpus);
+  body->set_memory_mib(wish.memory_mib);
+  return made;
+}
+
+v1::Command start_vm(std::uint32_t number) {
+  auto made = for_vm(number);
+  made.mutable_vm()->mutable_start();
+  return made;
+}
+
+v1::Command shutdown_vm(std::uint32_t number) {
+  auto made = for_vm(number);
+  made.mutable_vm()->mutable_shutdown();
+  return made;
+}
+
+v1::Command stop_vm(std::uint32_t number) {
+  auto made = for_vm(number);
+  made.mutable_vm()->mutable_stop();
+  return made;
+}
+
+v1::Command remove_vm(std::uint32_t number) {
+  auto made = for_vm(number);
+  made.mutable_vm()->mutable_remove();
+  return made;
+}
+
+v1::Command observe(std::uint32_t vm_number, const saying& said) {
+  auto made = for_vm(vm_number);
+  made.mutable_principal()->set_kind(v1::Principal::HYPERVISOR);
+  auto* body = made.mutable_vm()->mutable_observe();
+  domain::set(body->mutable_node(), node(said.node));
+  body->set_node_epoch(said.epoch);
+  body->set_number(said.number);
+  body->set_at(to_micros(said.at));
+  body->set_state(said.state);
+  body->set_cause(said.cause);
+  body->set_generation(said.generation);
+  body->set_reason(said.reason);
+  return made;
+}
+
+v1::Command report_failure(std::uint32_t vm_number, const failure& told) {
+  auto made = for_vm(vm_number);
+  made.mutable_principal()->set_kind(v1::Principal::HYPERVISOR);
+  auto* body = made.mutable_vm()->mutable_report_failure();
+  body->set_generation(told.generation);
+  body->set_step(told.step);
+  body->set_code(static_cast<std::uint32_t>(told.code));
+  body->set_text(told.text);
+  body->set_final(told.final);
+  return made;
+}
+
+v1::Command pass_deadline(std::uint32_t vm_number, std::uint64_t generation) {
+  auto made = for_vm(vm_number);
+  made.mutable_principal()->set_kind(v1::Principal::TIMER);
+  made.mutable_vm()->mutable_pass_deadline()->set_generation(generation);
+  return made;
+}
+
+v1::Command hello(const greeting& said) {
+  auto made = for_node(said.node);
+  made.mutable_principal()->set_kind(v1::Principal::HYPERVISOR);
+  auto* body = made.mutable_node()->mutable_hello();
+  body->set_nonce(said.nonce);
+  body->set_hypervisor("simulated");
+  body->set_vcpus(said.vcpus);
+  body->set_memory_mib(said.memory_mib);
+  for (const auto& image : said.images)
+    body->add_images(image);
+  return made;
+}
+
+v1::Command lose(std::uint32_t node_number, std::uint64_t nonce, std::string_view reason) {
+  auto made = for_node(node_number);
+  made.mutable_principal()->set_kind(v1::Principal::HYPERVISOR);
+  auto* body = made.mutable_node()->mutable_lose();
+  body->set_nonce(nonce);
+  body->set_reason(std::string(reason));
+  return made;
+}
+
+v1::Command see_alive(std::uint32_t node_number, std::uint64_t nonce, utc_time at) {
+  auto made = for_node(node_number);
+  made.mutable_principal()->set_kind(v1::Principal::HYPERVISOR);
+  auto* body = made.mutable_node()->mutable_see_alive();
+  body->set_nonce(nonce);
+  body->set_at(to_micros(at));
+  return made;
+}
+
+v1::Command with_key(v1::Command command, std::uint64_t key_hash, std::uint64_t body_hash) {
+  command.mutable_key()->set_key_hash(key_hash);
+  command.mutable_key()->set_body_hash(body_hash);
+  return command;
+}
+
+v1::Command with_origin(v1::Command command, std::uint64_t nonce, std::uint64_t number) {
+  command.mutable_origin()->set_nonce(nonce);
+  command.mutable_origin()->set_number(number);
+  return command;
+}
+
+} // namespace orrery::support

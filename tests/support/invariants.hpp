@@ -1,0 +1,54 @@
+#pragma once
+
+#include "events/domain/partition_state.hpp"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+/// What must hold of every history, whatever happened: named checks over the accepted commits of
+/// one partition and the state folded from them. Knows no test framework, so that system tests can
+/// use it on a log that was dumped.
+namespace orrery::support {
+
+/// A promise that was broken: the check's name, and a sentence that names the things.
+struct violation {
+  std::string check;
+  std::string text;
+};
+
+/// Accepted commits in order, each with its sequence number. Claims take numbers too, so numbers
+/// rise and are not dense.
+using commit_list = std::vector<std::pair<std::uint64_t, v1::CommitBody>>;
+
+/// A guest that exists on a hypervisor.
+struct guest {
+  uuid vm;
+  uuid node;
+};
+
+/// The names of all checks of `check_invariants` and `check_guests`.
+[[nodiscard]] std::span<const std::string_view> all_checks();
+
+/// All checks over a history; `state` is what the process under test folded from it. Empty when all
+/// is well.
+[[nodiscard]] std::vector<violation> check_invariants(const commit_list& commits,
+                                                      const domain::partition_state& state);
+
+/// The world against the state, once everything has settled: each VM that was seen defined has
+/// exactly one guest and on its node, no guest is there twice, none without a VM. A VM that was not
+/// seen yet, or is unknown, may have one.
+[[nodiscard]] std::vector<violation> check_guests(const domain::partition_state& state,
+                                                  std::span<const guest> guests);
+
+/// The checks over serialised commit bodies in the order of the log, as a dump gives them. A body
+/// that does not parse is a violation "readable" and ends the check.
+[[nodiscard]] std::vector<violation> check_log(const std::vector<std::string>& bodies);
+
+/// One line each, for a test's message; empty for none.
+[[nodiscard]] std::string to_text(const std::vector<violation>& found);
+
+} // namespace orrery::support
