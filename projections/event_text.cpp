@@ -1,0 +1,247 @@
+#include "projections/event_text.hpp"
+
+#include "events/core/net.hpp"
+#include "projections/views.hpp"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+
+namespace orrery::projections {
+
+namespace {
+
+using domain::from_proto;
+
+std::string count(std::uint64_t number, std::string_view unit) {
+  return std::to_string(number) + " " + std::string(unit) + (number == 1 ? "" : "s");
+}
+
+std::string size_text(std::uint64_t vcpus, std::uint64_t memory_mib) {
+  return count(vcpus, "vcpu") + ", " + std::to_string(memory_mib) + " MiB";
+}
+
+std::string node_text(const touched_index& touched, const uuid& cluster, const uuid& node) {
+  if (const auto* state = touched.after<domain::cluster_state>(cluster))
+    if (const auto* known = state->nodes.find(node))
+      return "node " + known->name;
+  return to_text(node_id{node});
+}
+
+std::string prefix_text(std::uint32_t prefix, std::uint32_t length) {
+  return to_text(ipv4_prefix{ipv4{prefix}, static_cast<std::uint8_t>(length)});
+}
+
+std::string wish_text(const v1::VmEvent::Wish& wish) {
+  return "generation " + std::to_string(wish.generation());
+}
+
+std::string seen_text(const v1::VmEvent::Seen& seen) {
+  return "generation " + std::to_string(seen.source().generation());
+}
+
+std::string failure_text(std::uint32_t code, const std::string& text) {
+  return std::string(name_of(static_cast<error_code>(code))) + (text.empty() ? "" : ": " + text);
+}
+
+std::string ended_text(const v1::JobEvent::Ended& ended) {
+  switch (ended.state()) {
+  case v1::Job::DONE:
+    return "done: " + ended.step();
+  case v1::Job::CANCELLED:
+    return "cancelled after step " + ended.step() + ": " + failure_text(ended.code(), ended.text());
+  default: // protobuf enums are open
+    return "failed after step " + ended.step() + ": " + failure_text(ended.code(), ended.text());
+  }
+}
+
+std::string detail(const v1::InstallationEvent& event) {
+  switch (event.body_case()) {
+  case v1::InstallationEvent::kFounded:
+    return "edition " + std::string(domain::name_of(event.founded().edition()));
+  case v1::InstallationEvent::kClusterNamed:
+    return "cluster " + event.cluster_named().name();
+  case v1::InstallationEvent::kClockTrusted:
+  case v1::InstallationEvent::BODY_NOT_SET:
+    break;
+  }
+  return {};
+}
+
+std::string noted_text(const touched_index& touched, const uuid& self,
+                       const v1::ClusterEvent::NodeNoted& noted) {
+  return node_text(touched, self, from_proto(noted.node())) +
+         (noted.connected() ? " in sight, " : " out of sight, ") +
+         size_text(noted.vcpus(), noted.memory_mib()) + ", " +
+         count(static_cast<std::uint64_t>(noted.images_size()), "image");
+}
+
+std::string released_text(const touched_index& touched, const uuid& self, const uuid& vm) {
+  if (const auto* state = touched.before<domain::cluster_state>(self))
+    if (const auto* held = state->placements.find(vm))
+      return "vm " + held->name;
+  return to_text(vm_id{vm});
+}
+
+std::string detail(const touched_index& touched, const uuid& self, const v1::ClusterEvent& event) {
+  switch (event.body_case()) {
+  case v1::ClusterEvent::kCreated:
+    return "cluster " + event.created().name() + ", " + name_of(event.created().kind());
+  case v1::ClusterEvent::kNodeJoined:
+    return "node " + event.node_joined().name();
+  case v1::ClusterEvent::kNodeNoted:
+    return noted_text(touched, self, event.node_noted());
+  case v1::ClusterEvent::kNetworkJoined:
+    return "network " + event.network_joined().name() + ", " +
+           prefix_text(event.network_joined().prefix(), event.network_joined().prefix_length());
+  case v1::ClusterEvent::kVmPlaced: {
+    const auto& placed = event.vm_placed();
+    return "vm " + placed.name() + " on " + node_text(touched, self, from_proto(placed.node())) +
+           ", " + size_text(placed.vcpus(), placed.memory_mib());
+  }
+  case v1::ClusterEvent::kVmReleased:
+    return released_text(touched, self, from_proto(event.vm_released().vm()));
+  case v1::ClusterEvent::BODY_NOT_SET:
+    break;
+  }
+  return {};
+}
+
+std::string detail(const v1::NodeEvent& event) {
+  switch (event.body_case()) {
+  case v1::NodeEvent::kRegistered:
+    return "node " + event.registered().name() + ", " + name_of(event.registered().kind());
+  case v1::NodeEvent::kConnected: {
+    const auto& connected = event.connected();
+    return connected.hypervisor() + ", " + size_text(connected.vcpus(), connected.memory_mib()) +
+           ", " + count(static_cast<std::uint64_t>(connected.images_size()), "image") +
+           ", connection " + std::to_string(connected.epoch());
+  }
+  case v1::NodeEvent::kLost:
+    return event.lost().reason();
+  case v1::NodeEvent::kSeenUntil:
+    return to_text(from_micros(event.seen_until().at()));
+  case v1::NodeEvent::BODY_NOT_SET:
+    break;
+  }
+  return {};
+}
+
+std::string detail(const v1::NetworkEvent& event) {
+  switch (event.body_case()) {
+  case v1::NetworkEvent::kCreated:
+    return "network " + event.created().name();
+  case v1::NetworkEvent::kSubnetAdded: {
+    const auto& added = event.subnet_added();
+    return prefix_text(added.prefix(), added.prefix_length()) + ", gateway " +
+           to_text(ipv4{added.gateway()});
+  }
+  case v1::NetworkEvent::kAddressAssigned:
+    return to_text(ipv4{event.address_assigned().address()}) + " to " +
+           to_text(vm_id{from_proto(event.address_assigned().vm())});
+  case v1::NetworkEvent::kAddressReleased:
+    return to_text(ipv4{event.address_released().address()});
+  case v1::NetworkEvent::BODY_NOT_SET:
+    break;
+  }
+  return {};
+}
+
+std::string job_text(const v1::VmEvent& event) {
+  if (event.has_job_started())
+    return std::string(domain::name_of(event.job_started().kind())) + ", deadline " +
+           to_text(from_micros(event.job_started().deadline()));
+  if (event.has_job_attempt_failed()) {
+    const auto& failed = event.job_attempt_failed();
+    return "step " + failed.step() + ": " + failure_text(failed.code(), failed.text());
+  }
+  return ended_text(event.job_ended());
+}
+
+std::string detail(const touched_index& touched, const v1::VmEvent& event) {
+  switch (event.body_case()) {
+  case v1::VmEvent::kCreated: {
+    const auto& made = event.created();
+    return node_text(touched, from_proto(made.cluster()), from_proto(made.node())) + ", " +
+           size_text(made.vcpus(), made.memory_mib());
+  }
+  case v1::VmEvent::kAddressGiven:
+    return to_text(ipv4{event.address_given().nic().address()});
+  case v1::VmEvent::kStartRequested:
+    return wish_text(event.start_requested());
+  case v1::VmEvent::kShutdownRequested:
+    return wish_text(event.shutdown_requested());
+  case v1::VmEvent::kStopRequested:
+    return wish_text(event.stop_requested());
+  case v1::VmEvent::kRemovalRequested:
+    return wish_text(event.removal_requested());
+  case v1::VmEvent::kDefined:
+    return seen_text(event.defined());
+  case v1::VmEvent::kStarted:
+    return seen_text(event.started());
+  case v1::VmEvent::kReachable:
+    return seen_text(event.reachable());
+  case v1::VmEvent::kAbsent:
+    return "the hypervisor knows no such guest";
+  case v1::VmEvent::kRemoved:
+    return "seen gone";
+  case v1::VmEvent::kStopped:
+    return std::string(domain::name_of(event.stopped().cause()));
+  case v1::VmEvent::kUnseen:
+    return event.unseen().reason();
+  case v1::VmEvent::kJobStarted:
+  case v1::VmEvent::kJobAttemptFailed:
+  case v1::VmEvent::kJobEnded:
+    return job_text(event);
+  case v1::VmEvent::BODY_NOT_SET:
+    break;
+  }
+  return {};
+}
+
+/// The name of the field of the oneof `body` that is set in `message`, and its message if it is
+/// one.
+struct body_of {
+  std::string name = "unknown";
+  const google::protobuf::Message* message = nullptr;
+
+  explicit body_of(const google::protobuf::Message& holder) {
+    const auto* oneof = holder.GetDescriptor()->FindOneofByName("body");
+    const auto* field =
+        oneof == nullptr ? nullptr : holder.GetReflection()->GetOneofFieldDescriptor(holder, oneof);
+    if (field == nullptr)
+      return;
+    name = field->name();
+    message = &holder.GetReflection()->GetMessage(holder, field);
+  }
+};
+
+} // namespace
+
+std::string detail_of(const touched_index& touched, const uuid& entity, const v1::Event& event) {
+  switch (event.body_case()) {
+  case v1::Event::kInstallation:
+    return detail(event.installation());
+  case v1::Event::kCluster:
+    return detail(touched, entity, event.cluster());
+  case v1::Event::kNode:
+    return detail(event.node());
+  case v1::Event::kNetwork:
+    return detail(event.network());
+  case v1::Event::kVm:
+    return detail(touched, event.vm());
+  case v1::Event::BODY_NOT_SET:
+    break;
+  }
+  return {};
+}
+
+std::string type_of(const v1::Command& command) {
+  const body_of noun(command);
+  if (noun.message == nullptr)
+    return noun.name;
+  return noun.name + "." + body_of(*noun.message).name;
+}
+
+std::string noun_of(const v1::Command& command) { return body_of(command).name; }
+
+} // namespace orrery::projections

@@ -1,0 +1,63 @@
+#pragma once
+
+#include "events/core/id.hpp"
+#include "events/domain/partition_state.hpp"
+#include "events/schema/record.pb.h"
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+namespace orrery::projections {
+
+/// An accepted commit as the partition hands it out: the record's body, and what folding it
+/// changed. Immutable once shared.
+struct folded_commit {
+  partition_number where{};
+  std::uint64_t seq = 0;                      ///< of the record; rises, but claims take numbers too
+  std::array<std::uint8_t, 32> head{};        ///< hash of the log after the record
+  std::shared_ptr<const v1::CommitBody> body; ///< never null
+  std::vector<domain::touched> touched;       ///< as `partition_state::fold` gives it
+};
+
+/// What a commit touched, by entity. Refers to the commit, which must live longer.
+class touched_index {
+public:
+  explicit touched_index(const folded_commit& commit) {
+    x_index.reserve(commit.touched.size());
+    for (const auto& one : commit.touched)
+      x_index.emplace(one.entity, &one);
+  }
+
+  /// The state before or after the commit, or null when it was of another noun or not touched.
+  template <class State> [[nodiscard]] const State* before(const uuid& entity) const {
+    const auto* one = find(entity);
+    return one == nullptr || one->before == nullptr ? nullptr : std::get_if<State>(&*one->before);
+  }
+
+  template <class State> [[nodiscard]] const State* after(const uuid& entity) const {
+    const auto* one = find(entity);
+    return one == nullptr || one->after == nullptr ? nullptr : std::get_if<State>(&*one->after);
+  }
+
+private:
+  [[nodiscard]] const domain::touched* find(const uuid& entity) const {
+    const auto at = x_index.find(entity);
+    return at == x_index.end() ? nullptr : at->second;
+  }
+
+  std::unordered_map<uuid, const domain::touched*> x_index;
+};
+
+/// Up to which record something is right: its number and the hash of the log after it. Number 0:
+/// nothing was folded yet.
+struct log_position {
+  std::uint64_t seq = 0;
+  std::array<std::uint8_t, 32> head{};
+
+  friend bool operator==(const log_position&, const log_position&) = default;
+};
+
+} // namespace orrery::projections

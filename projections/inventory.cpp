@@ -1,0 +1,582 @@
+#include "projections/inventory.hpp"
+
+#include "events/core/text.hpp"
+#include "projections/rows.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+#include <type_traits>
+#include <unordered_map>
+
+namespace orrery::projections {
+
+namespace {
+
+/// Keys of the column family "inventory". Noun is one byte, ids are 16, a name has two bytes of
+/// length in front.
+enum class prefix : std::uint8_t {
+  row = 1,         ///< noun id              -> the view (v1::Vm, …)
+  by_name = 2,     ///< noun name id         -> nothing
+  by_cluster = 3,  ///< cluster vm           -> nothing
+  by_node = 4,     ///< node vm              -> nothing
+  by_observed = 5, ///< state vm             -> nothing; state is one byte
+  gone = 6,        ///< noun id              -> when it ended (8) name
+  gone_by_name = 7 ///< noun name id         -> nothing
+};
+
+constexpr std::array<inventory_noun, 4> nouns{inventory_noun::cluster, inventory_noun::node,
+                                              inventory_noun::network, inventory_noun::vm};
+
+/// Ids shown in the text of an error about a name that several things have.
+constexpr std::size_t candidates_shown_max = 10;
+
+std::string key_with(prefix which, inventory_noun noun) {
+  auto key = key_of(which);
+  add_u8(key, static_cast<std::uint8_t>(noun));
+  return key;
+}
+
+std::string key_with(prefix which, inventory_noun noun, const uuid& id) {
+  auto key = key_with(which, noun);
+  add_uuid(key, id);
+  return key;
+}
+
+std::string name_prefix(prefix which, inventory_noun noun, std::string_view name) {
+  auto key = key_with(which, noun);
+  add_text(key, name);
+  return key;
+}
+
+std::string name_key(prefix which, inventory_noun noun, std::string_view name, const uuid& id) {
+  auto key = name_prefix(which, noun, name);
+  add_uuid(key, id);
+  return key;
+}
+
+std::string index_prefix(prefix which, const uuid& of) {
+  auto key = key_of(which);
+  add_uuid(key, of);
+  return key;
+}
+
+std::string observed_prefix(v1::VmObserved::State state) {
+  auto key = key_of(prefix::by_observed);
+  add_u8(key, static_cast<std::uint8_t>(state));
+  return key;
+}
+
+uuid id_at_end(std::string_view key) {
+  return key.size() < uuid_size ? uuid{} : uuid_at(key, key.size() - uuid_size);
+}
+
+// Folding
+// -------------------------------------------------------------------------------------------------
+
+std::optional<inventory_noun> row_noun(const domain::entity_state& state) {
+  if (std::holds_alternative<domain::cluster_state>(state))
+    return inventory_noun::cluster;
+  if (std::holds_alternative<domain::node_state>(state))
+    return inventory_noun::node;
+  if (std::holds_alternative<domain::network_state>(state))
+    return inventory_noun::network;
+  if (std::holds_alternative<domain::vm_state>(state))
+    return inventory_noun::vm;
+  return std::nullopt; // the installation has no row
+}
+
+std::string row_of(const uuid& id, const domain::entity_state& state) {
+  if (const auto* cluster = std::get_if<domain::cluster_state>(&state))
+    return to_row(view(id, *cluster));
+  if (const auto* node = std::get_if<domain::node_state>(&state))
+    return to_row(view(id, *node));
+  if (const auto* network = std::get_if<domain::network_state>(&state))
+    return to_row(view(id, *network));
+  if (const auto* vm = std::get_if<domain::vm_state>(&state))
+    return to_row(view(id, *vm));
+  return {};
+}
+
+/// The keys under which a state is found beside its own row.
+std::set<std::string> index_keys(const uuid& id, const domain::entity_state* state) {
+  std::set<std::string> keys;
+  const auto noun = state == nullptr ? std::nullopt : row_noun(*state);
+  if (!noun)
+    return keys;
+  keys.insert(name_key(prefix::by_name, *noun, domain::name_of(*state), id));
+  if (const auto* vm = std::get_if<domain::vm_state>(state)) {
+    for (auto key :
+         {index_prefix(prefix::by_cluster, vm->cluster), index_prefix(prefix::by_node, vm->node),
+          observed_prefix(vm->observed.state)}) {
+      add_uuid(key, id);
+      keys.insert(std::move(key));
+    }
+  }
+  return keys;
+}
+
+struct ending {
+  utc_time at;
+  std::string name; ///< as created in this very commit; mostly empty
+};
+
+/// When VMs were seen gone, in this commit.
+using endings = std::unordered_map<uuid, ending>;
+
+endings endings_of(const v1::CommitBody& body) {
+  endings found;
+  domain::for_each_step(
+      body, [&](const v1::Decision&, const v1::Step& step, int, utc_time decided_at) {
+        for (const auto& event : step.events()) {
+          if (!event.has_vm())
+            continue;
+          if (event.vm().has_created())
+            found[domain::from_proto(step.entity())].name = event.vm().created().name();
+          if (event.vm().has_removed())
+            found[domain::from_proto(step.entity())].at =
+                event.effective_at() == 0 ? decided_at : from_micros(event.effective_at());
+        }
+      });
+  return found;
+}
+
+/// Leaves a small trace of an entity that has ended, so that who asks for it learns that.
+void bury(const domain::touched& one, ending end, writer& rows) {
+  if (one.before != nullptr)
+    end.name = std::string(domain::name_of(*one.before));
+  const auto noun =
+      one.before == nullptr ? std::optional(inventory_noun::vm) : row_noun(*one.before);
+  if (!noun)
+    return;
+  rows.erase(key_with(prefix::row, *noun, one.entity));
+  std::string trace;
+  add_u64(trace, to_micros(end.at));
+  trace += end.name;
+  rows.put(key_with(prefix::gone, *noun, one.entity), std::move(trace));
+  rows.put(name_key(prefix::gone_by_name, *noun, end.name, one.entity), {});
+}
+
+// Reading
+// -------------------------------------------------------------------------------------------------
+
+/// Names of the things that rows refer to, each read once in a question.
+class names {
+public:
+  explicit names(const reader& rows) : x_rows(rows) {}
+
+  void join(v1::Vm& vm) {
+    fill<v1::Cluster, cluster_tag>(inventory_noun::cluster, vm.mutable_cluster());
+    fill<v1::Node, node_tag>(inventory_noun::node, vm.mutable_node());
+    fill<v1::Network, network_tag>(inventory_noun::network, vm.mutable_network());
+    if (vm.observed().has_source())
+      fill<v1::Node, node_tag>(inventory_noun::node, vm.mutable_observed()->mutable_source());
+  }
+
+  void join(v1::Node& node) {
+    fill<v1::Cluster, cluster_tag>(inventory_noun::cluster, node.mutable_cluster());
+  }
+
+  void join(v1::Network& network) {
+    fill<v1::Cluster, cluster_tag>(inventory_noun::cluster, network.mutable_cluster());
+  }
+
+  void join(v1::Cluster&) {}
+
+private:
+  template <class View, class Tag> void fill(inventory_noun noun, v1::Reference* target) {
+    const auto [at, is_new] = x_known.try_emplace(target->id());
+    if (is_new)
+      at->second = read<View, Tag>(noun, target->id());
+    target->set_name(at->second);
+  }
+
+  template <class View, class Tag> std::string read(inventory_noun noun, const std::string& id) {
+    const auto parsed = parse_id<Tag>(id);
+    if (!parsed)
+      return {};
+    const auto bytes = x_rows.find(key_with(prefix::row, noun, parsed->value));
+    View view;
+    if (!bytes || !from_row(x_rows, *bytes, view))
+      return {};
+    return view.name();
+  }
+
+  const reader& x_rows;
+  std::map<std::string, std::string> x_known;
+};
+
+/// What a question names: an id, or a name to look up.
+struct wanted_thing {
+  std::optional<uuid> id;
+  bool id_only = false; ///< it has a prefix, so it is no name
+};
+
+result<wanted_thing> parse_wanted(inventory_noun noun, std::string_view text) {
+  wanted_thing wanted;
+  const auto underscore = text.find('_'); // never in a name
+  if (underscore == std::string_view::npos) {
+    if (const auto parsed = parse_uuid(text))
+      wanted.id = *parsed;
+    return wanted;
+  }
+  const auto expected = name_of(noun);
+  const auto parsed = parse_uuid(text.substr(underscore + 1));
+  if (text.substr(0, underscore) != expected || !parsed)
+    return error{error_code::invalid_argument,
+                 "'" + printable(text, 80) + "' is neither a name nor the id of a " +
+                     std::string(expected) + " (" + std::string(expected) + "_<uuid>)",
+                 false};
+  wanted.id = *parsed;
+  wanted.id_only = true;
+  return wanted;
+}
+
+std::vector<uuid> ids_with_name(const reader& rows, prefix which, inventory_noun noun,
+                                std::string_view name) {
+  std::vector<uuid> found;
+  key_range range;
+  range.prefix = name_prefix(which, noun, name);
+  rows.scan(range, [&found, &range](std::string_view key, std::string_view) {
+    if (key.size() == range.prefix.size() + uuid_size)
+      found.push_back(id_at_end(key));
+    return found.size() <= candidates_shown_max;
+  });
+  return found;
+}
+
+struct candidate {
+  inventory_noun noun;
+  uuid id;
+};
+
+error ambiguous(std::string_view name, const std::vector<candidate>& found) {
+  std::string text = "the name '" + printable(name, name_size_max) + "' fits several: ";
+  for (std::size_t i = 0; i < std::min(found.size(), candidates_shown_max); ++i)
+    text += (i > 0 ? ", " : "") + resource_text(name_of(found[i].noun), found[i].id);
+  if (found.size() > candidates_shown_max)
+    text += ", …";
+  return error{error_code::conflict, text + ": say which by its id", false};
+}
+
+error unknown(inventory_noun noun, std::string_view text) {
+  const std::string kind(name_of(noun));
+  return error{error_code::not_found,
+               "there is no " + kind + " '" + printable(text, 80) + "': `orrery " + kind +
+                   " list` shows what there is",
+               false};
+}
+
+error deleted(inventory_noun noun, const uuid& id, std::string_view trace) {
+  const auto name = std::string(trace.substr(std::min<std::size_t>(8, trace.size())));
+  return error{error_code::not_found,
+               std::string(name_of(noun)) + " '" + name + "' (" + resource_text(name_of(noun), id) +
+                   ") was deleted at " + to_text(from_micros(u64_at(trace, 0))) +
+                   ": GET /v1/events?resource=" + resource_text(name_of(noun), id) +
+                   " shows its history",
+               false};
+}
+
+/// Why nothing living is called so: deleted, or never there.
+error not_living(const reader& rows, inventory_noun noun, std::string_view text,
+                 const std::optional<uuid>& id) {
+  if (id) {
+    if (const auto trace = rows.find(key_with(prefix::gone, noun, *id)))
+      return deleted(noun, *id, *trace);
+  }
+  const auto gone = ids_with_name(rows, prefix::gone_by_name, noun, text);
+  if (!gone.empty()) {
+    // The newest of that name; ids rise with time.
+    if (const auto trace = rows.find(key_with(prefix::gone, noun, gone.back())))
+      return deleted(noun, gone.back(), *trace);
+  }
+  return unknown(noun, text);
+}
+
+/// The id of the one living thing that is meant.
+result<uuid> find_id(const reader& rows, inventory_noun noun, std::string_view text) {
+  const auto wanted = parse_wanted(noun, text);
+  if (!wanted)
+    return wanted.error();
+  if (wanted->id && rows.find(key_with(prefix::row, noun, *wanted->id)))
+    return *wanted->id;
+  if (wanted->id_only)
+    return not_living(rows, noun, text, wanted->id);
+  const auto named = ids_with_name(rows, prefix::by_name, noun, text);
+  if (named.size() == 1)
+    return named.front();
+  if (named.empty())
+    return not_living(rows, noun, text, wanted->id);
+  std::vector<candidate> candidates;
+  for (const auto& id : named)
+    candidates.push_back({noun, id});
+  return ambiguous(text, candidates);
+}
+
+template <class View>
+result<answer<View>> find_one(const reader& rows, inventory_noun noun, std::string_view text) {
+  const auto id = find_id(rows, noun, text);
+  if (!id)
+    return id.error();
+  answer<View> found;
+  const auto bytes = rows.find(key_with(prefix::row, noun, *id));
+  if (!bytes)
+    return unknown(noun, text);
+  if (!from_row(rows, *bytes, found.value))
+    return *rows.failure();
+  names(rows).join(found.value);
+  found.at = position_of(rows);
+  return found;
+}
+
+/// A text that tells lists apart, for their tokens.
+std::string query_text(std::string_view list, std::initializer_list<std::string_view> filters) {
+  std::string text(list);
+  for (const auto& filter : filters)
+    add_text(text, filter);
+  return text;
+}
+
+/// Lists the small nouns: a scan over all of them.
+template <class View>
+result<listing<View>> list_all(const reader& rows, inventory_noun noun,
+                               const inventory_filter& filter, const page& wanted) {
+  const auto at = position_of(rows);
+  const auto query = query_text(name_of(noun), {filter.cluster, filter.name});
+  const auto start = open_page(query, wanted, at);
+  if (!start)
+    return start.error();
+  std::string cluster;
+  if (!filter.cluster.empty() && noun != inventory_noun::cluster) {
+    const auto id = find_id(rows, inventory_noun::cluster, filter.cluster);
+    if (!id)
+      return id.error();
+    cluster = to_text(cluster_id{*id});
+  }
+  listing<View> found;
+  names joined(rows);
+  key_range range;
+  range.prefix = key_with(prefix::row, noun);
+  const auto take = [&](std::string_view, std::string_view bytes) {
+    View one;
+    if (!from_row(rows, bytes, one))
+      return row_fate::passed_over;
+    if (!filter.name.empty() && one.name() != filter.name)
+      return row_fate::passed_over;
+    if constexpr (!std::is_same_v<View, v1::Cluster>)
+      if (!cluster.empty() && one.cluster().id() != cluster)
+        return row_fate::passed_over;
+    joined.join(one);
+    found.items.push_back(std::move(one));
+    return row_fate::taken;
+  };
+  found.next_token = walk_page(rows, query, *start, range, at, take);
+  found.at = at;
+  return found;
+}
+
+/// What a list of VMs keeps, by the texts that stand in the rows.
+struct vm_terms {
+  std::string cluster;
+  std::string node;
+  key_range range; ///< the index that leaves the fewest rows
+  bool rows_are_values = false;
+};
+
+/// A node by id or name; a name need only be unique in the cluster that the filter names.
+result<uuid> find_node_id(const reader& rows, std::string_view text, std::string_view cluster) {
+  auto id = find_id(rows, inventory_noun::node, text);
+  if (id || cluster.empty() || id.error().code != error_code::conflict)
+    return id;
+  for (const auto& each : ids_with_name(rows, prefix::by_name, inventory_noun::node, text)) {
+    const auto bytes = rows.find(key_with(prefix::row, inventory_noun::node, each));
+    v1::Node node;
+    if (bytes && from_row(rows, *bytes, node) && node.cluster().id() == cluster)
+      return each;
+  }
+  return id;
+}
+
+result<vm_terms> terms_of(const reader& rows, const vm_filter& filter) {
+  vm_terms terms;
+  terms.range.prefix = key_with(prefix::row, inventory_noun::vm);
+  terms.rows_are_values = true;
+  if (filter.observed != v1::VmObserved::STATE_UNSPECIFIED) {
+    terms.range.prefix = observed_prefix(filter.observed);
+    terms.rows_are_values = false;
+  }
+  if (!filter.cluster.empty()) {
+    const auto id = find_id(rows, inventory_noun::cluster, filter.cluster);
+    if (!id)
+      return id.error();
+    terms.cluster = to_text(cluster_id{*id});
+    terms.range.prefix = index_prefix(prefix::by_cluster, *id);
+    terms.rows_are_values = false;
+  }
+  if (!filter.node.empty()) {
+    const auto id = find_node_id(rows, filter.node, terms.cluster);
+    if (!id)
+      return id.error();
+    terms.node = to_text(node_id{*id});
+    terms.range.prefix = index_prefix(prefix::by_node, *id);
+    terms.rows_are_values = false;
+  }
+  if (!filter.name.empty()) {
+    terms.range.prefix = name_prefix(prefix::by_name, inventory_noun::vm, filter.name);
+    terms.rows_are_values = false;
+  }
+  return terms;
+}
+
+bool fits(const v1::Vm& vm, const vm_filter& filter, const vm_terms& terms) {
+  return (terms.cluster.empty() || vm.cluster().id() == terms.cluster) &&
+         (terms.node.empty() || vm.node().id() == terms.node) &&
+         (filter.name.empty() || vm.name() == filter.name) &&
+         (filter.observed == v1::VmObserved::STATE_UNSPECIFIED ||
+          vm.observed().state() == filter.observed);
+}
+
+} // namespace
+
+std::string_view name_of(inventory_noun noun) {
+  switch (noun) {
+  case inventory_noun::cluster:
+    return cluster_tag::prefix;
+  case inventory_noun::node:
+    return node_tag::prefix;
+  case inventory_noun::network:
+    return network_tag::prefix;
+  case inventory_noun::vm:
+    return vm_tag::prefix;
+  }
+  return "unknown";
+}
+
+void inventory::apply(const folded_commit& commit, writer& rows) const {
+  const bool any_ended = std::ranges::any_of(
+      commit.touched, [](const domain::touched& one) { return one.after == nullptr; });
+  const auto ended = any_ended ? endings_of(*commit.body) : endings{};
+  for (const auto& one : commit.touched) {
+    const auto before = index_keys(one.entity, one.before.get());
+    const auto after = index_keys(one.entity, one.after.get());
+    for (const auto& key : before)
+      if (!after.contains(key))
+        rows.erase(key);
+    for (const auto& key : after)
+      if (!before.contains(key))
+        rows.put(key, {});
+    if (one.after == nullptr) {
+      const auto end = ended.find(one.entity);
+      bury(one, end == ended.end() ? ending{} : end->second, rows);
+    } else if (const auto noun = row_noun(*one.after)) {
+      rows.put(key_with(prefix::row, *noun, one.entity), row_of(one.entity, *one.after));
+    }
+  }
+}
+
+result<listing<v1::Vm>> list_vms(const reader& rows, const vm_filter& filter, const page& wanted) {
+  const auto at = position_of(rows);
+  const auto query = query_text("vms", {filter.cluster, filter.node, filter.name,
+                                        v1::VmObserved::State_Name(filter.observed)});
+  const auto start = open_page(query, wanted, at);
+  if (!start)
+    return start.error();
+  const auto terms = terms_of(rows, filter);
+  if (!terms)
+    return terms.error();
+  listing<v1::Vm> found;
+  names joined(rows);
+  const auto take = [&](std::string_view key, std::string_view value) {
+    v1::Vm vm;
+    std::optional<std::string> row;
+    if (!terms->rows_are_values) {
+      row = rows.find(key_with(prefix::row, inventory_noun::vm, id_at_end(key)));
+      if (!row)
+        return row_fate::passed_over;
+      value = *row;
+    }
+    if (!from_row(rows, value, vm) || !fits(vm, filter, *terms))
+      return row_fate::passed_over;
+    joined.join(vm);
+    found.items.push_back(std::move(vm));
+    return row_fate::taken;
+  };
+  found.next_token = walk_page(rows, query, *start, terms->range, at, take);
+  found.at = at;
+  return found;
+}
+
+result<listing<v1::Cluster>> list_clusters(const reader& rows, const inventory_filter& filter,
+                                           const page& wanted) {
+  return list_all<v1::Cluster>(rows, inventory_noun::cluster, filter, wanted);
+}
+
+result<listing<v1::Node>> list_nodes(const reader& rows, const inventory_filter& filter,
+                                     const page& wanted) {
+  return list_all<v1::Node>(rows, inventory_noun::node, filter, wanted);
+}
+
+result<listing<v1::Network>> list_networks(const reader& rows, const inventory_filter& filter,
+                                           const page& wanted) {
+  return list_all<v1::Network>(rows, inventory_noun::network, filter, wanted);
+}
+
+result<answer<v1::Vm>> find_vm(const reader& rows, std::string_view name_or_id) {
+  return find_one<v1::Vm>(rows, inventory_noun::vm, name_or_id);
+}
+
+result<answer<v1::Cluster>> find_cluster(const reader& rows, std::string_view name_or_id) {
+  return find_one<v1::Cluster>(rows, inventory_noun::cluster, name_or_id);
+}
+
+result<answer<v1::Node>> find_node(const reader& rows, std::string_view name_or_id) {
+  return find_one<v1::Node>(rows, inventory_noun::node, name_or_id);
+}
+
+result<answer<v1::Network>> find_network(const reader& rows, std::string_view name_or_id) {
+  return find_one<v1::Network>(rows, inventory_noun::network, name_or_id);
+}
+
+result<uuid> find_resource(const reader& rows, std::string_view name_or_id) {
+  const auto underscore = name_or_id.find('_');
+  if (underscore != std::string_view::npos) {
+    const auto noun = name_or_id.substr(0, underscore);
+    const auto parsed = parse_uuid(name_or_id.substr(underscore + 1));
+    const bool known_noun =
+        noun == installation_tag::prefix ||
+        std::ranges::any_of(nouns, [&](inventory_noun one) { return name_of(one) == noun; });
+    if (known_noun && parsed)
+      return *parsed;
+    return error{error_code::invalid_argument,
+                 "'" + printable(name_or_id, 80) +
+                     "' is neither a name nor an id (installation_, cluster_, node_, network_ or "
+                     "vm_<uuid>)",
+                 false};
+  }
+  for (const auto which : {prefix::by_name, prefix::gone_by_name}) {
+    std::vector<candidate> found;
+    for (const auto noun : nouns)
+      for (const auto& id : ids_with_name(rows, which, noun, name_or_id))
+        found.push_back({noun, id});
+    if (found.size() > 1)
+      return ambiguous(name_or_id, found);
+    if (found.size() == 1)
+      return found.front().id;
+  }
+  if (const auto parsed = parse_uuid(name_or_id))
+    return *parsed;
+  return error{error_code::not_found,
+               "nothing is or was called '" + printable(name_or_id, 80) +
+                   "': `orrery vm list`, `orrery node list` and so on show what there is",
+               false};
+}
+
+bool is_known(const reader& rows, const uuid& id) {
+  return std::ranges::any_of(nouns, [&](inventory_noun noun) {
+    return rows.find(key_with(prefix::row, noun, id)) ||
+           rows.find(key_with(prefix::gone, noun, id));
+  });
+}
+
+} // namespace orrery::projections

@@ -1,0 +1,75 @@
+#pragma once
+
+#include "projections/paging.hpp"
+#include "projections/projection.hpp"
+#include "projections/views.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace orrery::projections {
+
+/// Nouns that the inventory has rows of. The numbers stand in keys.
+enum class inventory_noun : std::uint8_t { cluster = 1, node = 2, network = 3, vm = 4 };
+
+/// "cluster", …; also the prefix of ids.
+[[nodiscard]] std::string_view name_of(inventory_noun noun);
+
+/// What there is: clusters, nodes, networks, VMs; and a small trace of each VM that is gone.
+class inventory final : public projection {
+public:
+  static constexpr std::string_view family = "inventory";
+
+  [[nodiscard]] std::string_view name() const override { return family; }
+
+  [[nodiscard]] std::uint32_t version() const override { return 1; }
+
+  void apply(const folded_commit& commit, writer& rows) const override;
+};
+
+/// Which VMs. Empty or unspecified: any. Cluster and node by id or name.
+struct vm_filter {
+  std::string cluster;
+  std::string node;
+  std::string name;
+  v1::VmObserved::State observed = v1::VmObserved::STATE_UNSPECIFIED;
+};
+
+/// Which clusters, nodes or networks. Empty: any. The cluster by id or name; it is ignored for
+/// clusters.
+struct inventory_filter {
+  std::string cluster;
+  std::string name;
+};
+
+// Lists come in the order of the ids, that is of creation. Errors: `invalid_argument` (page),
+// `not_found` and `conflict` (a name in the filter that fits nothing or several).
+
+[[nodiscard]] result<listing<v1::Vm>> list_vms(const reader& rows, const vm_filter& filter,
+                                               const page& wanted);
+[[nodiscard]] result<listing<v1::Cluster>>
+list_clusters(const reader& rows, const inventory_filter& filter, const page& wanted);
+[[nodiscard]] result<listing<v1::Node>>
+list_nodes(const reader& rows, const inventory_filter& filter, const page& wanted);
+[[nodiscard]] result<listing<v1::Network>>
+list_networks(const reader& rows, const inventory_filter& filter, const page& wanted);
+
+// One thing by `vm_<uuid>`, a bare UUID or its name. Errors: `not_found` (says when a deleted VM
+// was deleted), `conflict` (several have the name: lists their ids), `invalid_argument` (the id of
+// another kind of thing).
+
+[[nodiscard]] result<answer<v1::Vm>> find_vm(const reader& rows, std::string_view name_or_id);
+[[nodiscard]] result<answer<v1::Cluster>> find_cluster(const reader& rows,
+                                                       std::string_view name_or_id);
+[[nodiscard]] result<answer<v1::Node>> find_node(const reader& rows, std::string_view name_or_id);
+[[nodiscard]] result<answer<v1::Network>> find_network(const reader& rows,
+                                                       std::string_view name_or_id);
+
+/// The id behind the name or id of anything, living or gone, for lists that are ordered by
+/// resource. A bare or prefixed id is believed. Errors as above.
+[[nodiscard]] result<uuid> find_resource(const reader& rows, std::string_view name_or_id);
+
+/// True when the inventory has or had a row of it.
+[[nodiscard]] bool is_known(const reader& rows, const uuid& id);
+
+} // namespace orrery::projections

@@ -1,0 +1,640 @@
+#include "projections/store.hpp"
+
+#include "events/core/check.hpp"
+#include "events/core/crash_point.hpp"
+#include "events/log/sha256.hpp"
+#include "projections/rows.hpp"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/options.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+
+namespace orrery::projections {
+
+namespace {
+
+/// Blocks of rows kept in memory, for all projections together: the hot rows of some 10,000 VMs.
+/// The page cache of the machine holds the rest.
+constexpr std::size_t block_cache_bytes = 32 * 1024 * 1024;
+
+/// Rows of one projection gathered in memory before they become a file.
+constexpr std::size_t write_buffer_bytes = 16 * 1024 * 1024;
+
+/// Of RocksDB, which would else keep every file open.
+constexpr int open_files_max = 256;
+
+constexpr double bloom_bits_per_key = 10; // 1 % of false alarms, RocksDB's own advice
+
+error to_error(const rocksdb::Status& status, const std::string& path) {
+  const auto said = status.ToString();
+  if (status.IsNoSpace())
+    return error{error_code::storage_full,
+                 "the disk of the projections in " + path +
+                     " is full: make room; what is missing is folded again (" + said + ")",
+                 true};
+  if (status.IsCorruption() || status.IsNotSupported() || status.IsInvalidArgument())
+    return error{error_code::damaged,
+                 "the projections in " + path +
+                     " cannot be read: stop, delete that folder and start again; they are rebuilt "
+                     "from the log (" +
+                     said + ")",
+                 false};
+  // RocksDB has no code of its own for a lock that is held.
+  if (status.IsIOError() && said.find("lock") != std::string::npos)
+    return error{error_code::locked,
+                 "another process has the projections in " + path + " open (" + said + ")", false};
+  return error{error_code::io_failed,
+               "the projections in " + path + " cannot be read or written (" + said + ")", false};
+}
+
+rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(bloom_bits_per_key));
+  rocksdb::ColumnFamilyOptions options;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  options.write_buffer_size = write_buffer_bytes;
+  options.compression = rocksdb::kLZ4Compression;
+  return options;
+}
+
+rocksdb::DBOptions db_options() {
+  rocksdb::DBOptions options;
+  options.create_if_missing = true;
+  options.create_missing_column_families = true;
+  options.max_open_files = open_files_max;
+  options.max_background_jobs = 2;
+  options.keep_log_file_num = 2;
+  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  // The log of writes is not synced, so a power loss may cut it. Families flushed together keep one
+  // point in time then.
+  options.atomic_flush = true;
+  return options;
+}
+
+rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+
+std::string_view view_of(const rocksdb::Slice& bytes) { return {bytes.data(), bytes.size()}; }
+
+/// One projection, its column family and where it stands.
+struct fold_line {
+  std::unique_ptr<const projection> fold;
+  rocksdb::ColumnFamilyHandle* family = nullptr;
+  log_position at;
+  bool dropped = false;
+};
+
+/// Rows of one family at one moment.
+class snapshot_reader final : public reader {
+public:
+  snapshot_reader(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family,
+                  const rocksdb::Snapshot* snapshot, const std::string& path)
+      : x_db(db), x_family(family), x_path(path) {
+    x_options.snapshot = snapshot;
+  }
+
+  [[nodiscard]] std::optional<std::string> find(std::string_view key) const override {
+    std::string value;
+    const auto status = x_db.Get(x_options, x_family, slice(key), &value);
+    if (status.ok())
+      return value;
+    if (!status.IsNotFound())
+      fail(to_error(status, x_path));
+    return std::nullopt;
+  }
+
+  void scan(const key_range& range, const visitor& visit) const override {
+    const std::unique_ptr<rocksdb::Iterator> rows(x_db.NewIterator(x_options, x_family));
+    const bool ascending = range.order == direction::ascending;
+    if (ascending)
+      rows->Seek(slice(range.after.empty() ? range.prefix : range.after));
+    else
+      rows->SeekForPrev(slice(range.after.empty() ? end_of(range.prefix) : range.after));
+    for (; rows->Valid(); ascending ? rows->Next() : rows->Prev()) {
+      const auto key = view_of(rows->key());
+      if (!range.after.empty() && key == range.after)
+        continue;
+      if (!key.starts_with(range.prefix) || !visit(key, view_of(rows->value())))
+        break;
+    }
+    if (!rows->status().ok())
+      fail(to_error(rows->status(), x_path));
+  }
+
+private:
+  /// A key behind all that begin with `prefix`; no key of ours has so many 0xff in a row.
+  static std::string end_of(const std::string& prefix) {
+    return prefix + std::string(uuid_size * 2, '\xff');
+  }
+
+  rocksdb::DB& x_db;
+  rocksdb::ColumnFamilyHandle* x_family;
+  rocksdb::ReadOptions x_options;
+  const std::string& x_path;
+};
+
+/// Changes of one family that wait for the next write.
+class pending_rows final : public writer {
+public:
+  pending_rows(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family) : x_db(db), x_family(family) {}
+
+  [[nodiscard]] std::optional<std::string> find(std::string_view key) override {
+    if (const auto changed = x_changed.find(key); changed != x_changed.end())
+      return changed->second;
+    std::string value;
+    const auto status = x_db.Get(rocksdb::ReadOptions(), x_family, slice(key), &value);
+    if (status.ok())
+      return value;
+    if (!status.IsNotFound() && x_failure.ok())
+      x_failure = status;
+    return std::nullopt;
+  }
+
+  void put(std::string key, std::string value) override {
+    x_bytes += key.size() + value.size();
+    x_changed.insert_or_assign(std::move(key), std::move(value));
+  }
+
+  void erase(std::string key) override {
+    x_bytes += key.size();
+    x_changed.insert_or_assign(std::move(key), std::nullopt);
+  }
+
+  /// Bytes put so far, rows that were put twice counted twice.
+  [[nodiscard]] std::size_t bytes() const { return x_bytes; }
+
+  [[nodiscard]] const rocksdb::Status& failure() const { return x_failure; }
+
+  [[nodiscard]] rocksdb::Status add_to(rocksdb::WriteBatch& batch) const {
+    for (const auto& [key, value] : x_changed) {
+      const auto status =
+          value ? batch.Put(x_family, key, *value) : batch.Delete(x_family, slice(key));
+      if (!status.ok())
+        return status;
+    }
+    return rocksdb::Status::OK();
+  }
+
+private:
+  rocksdb::DB& x_db;
+  rocksdb::ColumnFamilyHandle* x_family;
+  std::map<std::string, std::optional<std::string>, std::less<>> x_changed;
+  std::size_t x_bytes = 0;
+  rocksdb::Status x_failure;
+};
+
+std::string hex(const std::array<std::uint8_t, 32>& head) { return log::to_text(head); }
+
+error cut_at(const std::string& path, std::string_view name, std::uint64_t seq,
+             const std::array<std::uint8_t, 32>& ours, const std::array<std::uint8_t, 32>& theirs) {
+  return error{
+      error_code::log_cut,
+      "projection '" + std::string(name) + "' in " + path + " was built from another record " +
+          std::to_string(seq) + " (hash " + hex(ours) + ") than the log now has (" + hex(theirs) +
+          "): the log was cut or replaced. Restore the log that they were built from; only "
+          "if this log is the right one, delete that folder, and they are rebuilt",
+      false};
+}
+
+} // namespace
+
+struct store::implementation {
+  std::string path;
+  std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(block_cache_bytes);
+  std::unique_ptr<rocksdb::DB> db;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  std::vector<fold_line> lines; ///< `at` is guarded by `mutex`; only the applying thread changes it
+
+  std::mutex applying; ///< held by the one thread that applies
+  mutable std::mutex mutex;
+  mutable std::condition_variable moved;
+
+  ~implementation() {
+    for (auto* handle : handles)
+      db->DestroyColumnFamilyHandle(handle);
+    if (db != nullptr)
+      static_cast<void>(db->Close()); // everything is in the log of writes already
+  }
+
+  [[nodiscard]] result<void> open_database();
+  [[nodiscard]] rocksdb::Status begin_family(fold_line& line);
+  [[nodiscard]] rocksdb::Status prepare(fold_line& line);
+  [[nodiscard]] rocksdb::Status drop_unknown();
+  [[nodiscard]] std::vector<log_position> positions() const;
+  [[nodiscard]] result<std::size_t>
+  apply_batch(std::span<const std::shared_ptr<const folded_commit>> commits);
+  [[nodiscard]] result<void> write(const std::vector<std::unique_ptr<pending_rows>>& pending,
+                                   const std::vector<log_position>& reached);
+
+  [[nodiscard]] const fold_line& line_of(std::string_view name) const {
+    const auto found =
+        std::ranges::find_if(lines, [name](const auto& one) { return one.fold->name() == name; });
+    ORRERY_CHECK(found != lines.end());
+    return *found;
+  }
+};
+
+namespace {
+
+/// One moment of all families.
+class moment {
+public:
+  moment(rocksdb::DB& db, const std::string& path)
+      : x_db(db), x_path(path), x_snapshot(db.GetSnapshot()) {}
+
+  moment(const moment&) = delete;
+  moment& operator=(const moment&) = delete;
+
+  ~moment() { x_db.ReleaseSnapshot(x_snapshot); }
+
+  [[nodiscard]] snapshot_reader rows(rocksdb::ColumnFamilyHandle* family) const {
+    return {x_db, family, x_snapshot, x_path};
+  }
+
+private:
+  rocksdb::DB& x_db;
+  const std::string& x_path;
+  const rocksdb::Snapshot* x_snapshot;
+};
+
+} // namespace
+
+// Opening
+// -------------------------------------------------------------------------------------------------
+
+result<void> store::implementation::open_database() {
+  std::vector<std::string> names;
+  const auto options = db_options();
+  // Fails for a folder that is not there yet: then there is only the default family.
+  if (!rocksdb::DB::ListColumnFamilies(options, path, &names).ok() || names.empty())
+    names = {rocksdb::kDefaultColumnFamilyName};
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  families.reserve(names.size());
+  for (const auto& name : names)
+    families.emplace_back(name, family_options(cache));
+  rocksdb::DB* opened = nullptr;
+  if (const auto status = rocksdb::DB::Open(options, path, families, &handles, &opened);
+      !status.ok())
+    return to_error(status, path);
+  db.reset(opened);
+  if (const auto status = drop_unknown(); !status.ok())
+    return to_error(status, path);
+  for (auto& line : lines)
+    if (const auto status = prepare(line); !status.ok())
+      return to_error(status, path);
+  return {};
+}
+
+/// Drops the rows of projections that this version does not have.
+rocksdb::Status store::implementation::drop_unknown() {
+  for (auto* handle : handles) {
+    const auto& name = handle->GetName();
+    const bool wanted =
+        name == rocksdb::kDefaultColumnFamilyName ||
+        std::ranges::any_of(lines, [&](const auto& line) { return line.fold->name() == name; });
+    if (wanted)
+      continue;
+    if (auto status = db->DropColumnFamily(handle); !status.ok())
+      return status;
+  }
+  return rocksdb::Status::OK();
+}
+
+rocksdb::Status store::implementation::begin_family(fold_line& line) {
+  if (auto status = db->CreateColumnFamily(family_options(cache), std::string(line.fold->name()),
+                                           &line.family);
+      !status.ok())
+    return status;
+  handles.push_back(line.family);
+  rocksdb::WriteBatch batch;
+  std::string version;
+  add_u32(version, line.fold->version());
+  for (const auto& [key, value] :
+       {std::pair(version_key(), version), std::pair(position_key(), to_row(log_position{}))})
+    if (auto status = batch.Put(line.family, key, value); !status.ok())
+      return status;
+  return db->Write(rocksdb::WriteOptions(), &batch);
+}
+
+/// Finds a projection's family, or makes it; one of another version is made anew.
+rocksdb::Status store::implementation::prepare(fold_line& line) {
+  const auto found = std::ranges::find_if(
+      handles, [&](const auto* handle) { return handle->GetName() == line.fold->name(); });
+  if (found == handles.end())
+    return begin_family(line);
+  std::string version;
+  auto status = db->Get(rocksdb::ReadOptions(), *found, version_key(), &version);
+  if (!status.ok() && !status.IsNotFound())
+    return status;
+  std::string position;
+  if (status.ok() && u32_at(version, 0) == line.fold->version()) {
+    line.family = *found;
+    status = db->Get(rocksdb::ReadOptions(), *found, position_key(), &position);
+    line.at = position_from_row(position);
+    return status;
+  }
+  if (status = db->DropColumnFamily(*found); !status.ok())
+    return status;
+  // A family without a version: the process ended between making it and its first write.
+  line.dropped = !version.empty();
+  return begin_family(line);
+}
+
+result<std::unique_ptr<store>> store::open(const std::string& path, projection_list projections) {
+  auto made = std::make_unique<implementation>();
+  made->path = path;
+  for (auto& fold : projections) {
+    auto& line = made->lines.emplace_back();
+    line.fold = std::move(fold);
+  }
+  if (const auto opened = made->open_database(); !opened)
+    return opened.error();
+  return std::unique_ptr<store>(new store(std::move(made)));
+}
+
+store::store(std::unique_ptr<implementation> made) : x_implementation(std::move(made)) {}
+
+store::~store() = default;
+
+// Folding
+// -------------------------------------------------------------------------------------------------
+
+std::vector<log_position> store::implementation::positions() const {
+  const std::lock_guard lock(mutex);
+  std::vector<log_position> found;
+  found.reserve(lines.size());
+  for (const auto& line : lines)
+    found.push_back(line.at);
+  return found;
+}
+
+result<void> store::implementation::write(const std::vector<std::unique_ptr<pending_rows>>& pending,
+                                          const std::vector<log_position>& reached) {
+  rocksdb::WriteBatch batch;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (!pending[i]->failure().ok())
+      return to_error(pending[i]->failure(), path);
+    if (reached[i] == lines[i].at)
+      continue;
+    auto status = pending[i]->add_to(batch);
+    if (status.ok())
+      status = batch.Put(lines[i].family, position_key(), to_row(reached[i]));
+    if (!status.ok())
+      return to_error(status, path);
+  }
+  if (batch.Count() == 0)
+    return {};
+  crash_point("projection.write.before");
+  if (const auto status = db->Write(rocksdb::WriteOptions(), &batch); !status.ok())
+    return to_error(status, path);
+  crash_point("projection.write.after");
+  const std::lock_guard lock(mutex);
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    lines[i].at = reached[i];
+  moved.notify_all();
+  return {};
+}
+
+/// Folds as many of the commits as one batch takes, and writes them; says how many that were.
+result<std::size_t>
+store::implementation::apply_batch(std::span<const std::shared_ptr<const folded_commit>> commits) {
+  std::vector<std::unique_ptr<pending_rows>> pending;
+  for (const auto& line : lines)
+    pending.push_back(std::make_unique<pending_rows>(*db, line.family));
+  auto reached = positions();
+  std::size_t folded = 0;
+  std::size_t bytes = 0;
+  while (folded < std::min(commits.size(), batch_commits_max) && bytes < batch_bytes_max) {
+    const auto& commit = *commits[folded++];
+    ORRERY_CHECK(commit.body != nullptr);
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      if (commit.seq == reached[i].seq && commit.head != reached[i].head)
+        return cut_at(path, lines[i].fold->name(), commit.seq, reached[i].head, commit.head);
+      if (commit.seq <= reached[i].seq)
+        continue;
+      lines[i].fold->apply(commit, *pending[i]);
+      reached[i] = {commit.seq, commit.head};
+    }
+    bytes = 0;
+    for (const auto& rows : pending)
+      bytes += rows->bytes();
+  }
+  if (const auto written = write(pending, reached); !written)
+    return written.error();
+  return folded;
+}
+
+result<void> store::apply(std::span<const std::shared_ptr<const folded_commit>> commits) {
+  const std::lock_guard lock(x_implementation->applying);
+  while (!commits.empty()) {
+    const auto folded = x_implementation->apply_batch(commits);
+    if (!folded)
+      return folded.error();
+    commits = commits.subspan(*folded);
+  }
+  return {};
+}
+
+result<void> store::check(std::uint64_t seq, const std::array<std::uint8_t, 32>& head) const {
+  const auto positions = x_implementation->positions();
+  for (std::size_t i = 0; i < positions.size(); ++i)
+    if (positions[i].seq == seq && positions[i].head != head && seq != 0)
+      return cut_at(x_implementation->path, x_implementation->lines[i].fold->name(), seq,
+                    positions[i].head, head);
+  return {};
+}
+
+result<void> store::check_log_end(std::uint64_t last_seq) const {
+  const auto positions = x_implementation->positions();
+  for (std::size_t i = 0; i < positions.size(); ++i)
+    if (positions[i].seq > last_seq)
+      return error{
+          error_code::log_cut,
+          "the log ends with record " + std::to_string(last_seq) + ", before record " +
+              std::to_string(positions[i].seq) + " that projection '" +
+              std::string(x_implementation->lines[i].fold->name()) + "' in " +
+              x_implementation->path +
+              " was built from: acknowledged records are lost. Restore the log; delete that folder "
+              "only if you accept the loss",
+          false};
+  return {};
+}
+
+std::vector<projection_status> store::status() const {
+  const auto positions = x_implementation->positions();
+  std::vector<projection_status> found;
+  for (std::size_t i = 0; i < positions.size(); ++i) {
+    const auto& line = x_implementation->lines[i];
+    found.push_back({line.fold->name(), line.fold->version(), positions[i], line.dropped});
+  }
+  return found;
+}
+
+std::optional<log_position> store::position(std::string_view projection) const {
+  for (const auto& one : status())
+    if (one.name == projection)
+      return one.at;
+  return std::nullopt;
+}
+
+log_position store::lowest_position() const {
+  const auto positions = x_implementation->positions();
+  const auto lowest = std::ranges::min_element(positions, {}, &log_position::seq);
+  return lowest == positions.end() ? log_position{} : *lowest;
+}
+
+bool store::wait_for(std::uint64_t seq, std::chrono::milliseconds timeout) const {
+  std::unique_lock lock(x_implementation->mutex);
+  return x_implementation->moved.wait_for(lock, timeout, [this, seq] {
+    return std::ranges::all_of(x_implementation->lines,
+                               [seq](const auto& line) { return line.at.seq >= seq; });
+  });
+}
+
+result<std::string> store::digest() const {
+  const moment now(*x_implementation->db, x_implementation->path);
+  auto lines = std::vector<const fold_line*>();
+  for (const auto& line : x_implementation->lines)
+    lines.push_back(&line);
+  std::ranges::sort(lines, {}, [](const fold_line* line) { return line->fold->name(); });
+  log::sha256 hash;
+  const auto add = [&hash](std::string_view bytes) {
+    std::string size; // lengths, so that no two sets of rows give the same bytes
+    add_u64(size, bytes.size());
+    hash.update(size);
+    hash.update(bytes);
+  };
+  for (const auto* line : lines) {
+    const auto rows = now.rows(line->family);
+    rows.scan({}, [&](std::string_view key, std::string_view value) {
+      add(line->fold->name());
+      add(key);
+      add(value);
+      return true;
+    });
+    if (rows.failure())
+      return *rows.failure();
+  }
+  return log::to_text(hash.finish());
+}
+
+// Questions
+// -------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// The answer, unless one of the rows that it came from could not be read.
+template <class Answer> Answer judged(Answer said, std::initializer_list<const reader*> from) {
+  for (const auto* rows : from)
+    if (rows->failure())
+      return *rows->failure();
+  return said;
+}
+
+} // namespace
+
+result<listing<v1::Vm>> store::list_vms(const vm_filter& filter, const page& wanted) const {
+  const moment now(*x_implementation->db, x_implementation->path);
+  const auto rows = now.rows(x_implementation->line_of(inventory::family).family);
+  return judged(projections::list_vms(rows, filter, wanted), {&rows});
+}
+
+result<listing<v1::Cluster>> store::list_clusters(const inventory_filter& filter,
+                                                  const page& wanted) const {
+  const moment now(*x_implementation->db, x_implementation->path);
+  const auto rows = now.rows(x_implementation->line_of(inventory::family).family);
+  return judged(projections::list_clusters(rows, filter, wanted), {&rows});
+}
+
+result<listing<v1::Node>> store::list_nodes(const inventory_filter& filter,
+                                            const page& wanted) const {
+  const moment now(*x_implementation->db, x_implementation->path);
+  const auto rows = now.rows(x_implementation->line_of(inventory::family).family);
+  return judged(projections::list_nodes(rows, filter, wanted), {&rows});
+}
+
+result<listing<v1::Network>> store::list_networks(const inventory_filter& filter,
+                                                  const page& wanted) const {
+  const moment now(*x_implementation->db, x_implementation->path);
+  const auto rows = now.rows(x_implementation->line_of(inventory::family).family);
+  return judged(projections::list_networks(rows, filter, wanted), {&rows});
+}
+
+result<answer<v1::Vm>> store::find_vm(std::string_view name_or_id) const {
+  const moment now(*x_implementation->db, x_implementation->path);
+  const auto rows = now.rows(x_implementation->line_of(inventory::family).family);
+  return judged(projections::find_vm(rows, name_or_id), {&rows});
+}
+
+result<answer<v1::Cluster>> store::find_cluster(std::string_view name_or_id) const {
+  const moment now(*x_implementation->db, x_implementation->path);
+  const auto rows = now.rows(x_implementation->line_of(inventory::family).family);
+  return judged(projections::find_cluster(rows, name_or_id), {&rows});
+}
+
+result<answer<v1::Node>> store::find_node(std::string_view name_or_id) const {
+  const moment now(*x_implementation->db, x_implementation->path);
+  const auto rows = now.rows(x_implementation->line_of(inventory::family).family);
+  return judged(projections::find_node(rows, name_or_id), {&rows});
+}
+
+result<answer<v1::Network>> store::find_network(std::string_view name_or_id) const {
+  const moment now(*x_implementation->db, x_implementation->path);
+  const auto rows = now.rows(x_implementation->line_of(inventory::family).family);
+  return judged(projections::find_network(rows, name_or_id), {&rows});
+}
+
+result<listing<v1::Job>> store::list_jobs(const job_filter& filter, const page& wanted) const {
+  const moment now(*x_implementation->db, x_implementation->path);
+  const auto things = now.rows(x_implementation->line_of(inventory::family).family);
+  const auto rows = now.rows(x_implementation->line_of(jobs::family).family);
+  job_terms terms;
+  terms.state = filter.state;
+  if (!filter.resource.empty()) {
+    const auto found = find_resource(things, filter.resource);
+    if (!found)
+      return judged(result<listing<v1::Job>>(found.error()), {&things});
+    terms.resource = *found;
+  }
+  return judged(projections::list_jobs(rows, terms, wanted), {&things, &rows});
+}
+
+result<answer<v1::Job>> store::find_job(std::string_view id) const {
+  const moment now(*x_implementation->db, x_implementation->path);
+  const auto rows = now.rows(x_implementation->line_of(jobs::family).family);
+  return judged(projections::find_job(rows, id), {&rows});
+}
+
+result<listing<v1::TimelineEntry>> store::list_events(const event_filter& filter,
+                                                      const page& wanted) const {
+  const moment now(*x_implementation->db, x_implementation->path);
+  const auto things = now.rows(x_implementation->line_of(inventory::family).family);
+  const auto rows = now.rows(x_implementation->line_of(timeline::family).family);
+  event_terms terms;
+  terms.order = filter.order;
+  if (!filter.resource.empty()) {
+    const auto found = find_resource(things, filter.resource);
+    if (!found)
+      return judged(result<listing<v1::TimelineEntry>>(found.error()), {&things});
+    if (!is_known(things, *found) && !has_events(rows, *found))
+      return judged(result<listing<v1::TimelineEntry>>(
+                        error{error_code::not_found,
+                              "there is and was no resource " + to_text(*found) +
+                                  ": `orrery vm list`, `orrery node list` and so on show what "
+                                  "there is",
+                              false}),
+                    {&things, &rows});
+    terms.resource = *found;
+  }
+  return judged(projections::list_events(rows, terms, wanted), {&things, &rows});
+}
+
+} // namespace orrery::projections

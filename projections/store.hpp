@@ -1,0 +1,134 @@
+#pragma once
+
+#include "projections/inventory.hpp"
+#include "projections/jobs.hpp"
+#include "projections/paging.hpp"
+#include "projections/projection.hpp"
+#include "projections/timeline.hpp"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace orrery::projections {
+
+/// Commits folded into one write, at most: rows that several of them touch are written once.
+inline constexpr std::size_t batch_commits_max = 100;
+
+/// Bytes of changed rows held before they are written, at most (but for the last commit's).
+inline constexpr std::size_t batch_bytes_max = 4 * 1024 * 1024;
+
+/// Where a projection stands.
+struct projection_status {
+  std::string_view name; ///< lives as long as the store
+  std::uint32_t version = 0;
+  log_position at;      ///< fold on from the next commit
+  bool dropped = false; ///< its rows were of another version: they are folded again from 0
+};
+
+/// Which jobs. Empty or unspecified: any. The resource by id or name.
+struct job_filter {
+  std::string resource;
+  v1::Job::State state = v1::Job::STATE_UNSPECIFIED;
+};
+
+/// Which events. Empty: of everything. The resource by id or name, living or gone.
+struct event_filter {
+  std::string resource;
+  direction order = direction::ascending; ///< ascending: oldest first
+};
+
+/// The rows of all projections of one partition, in a folder of their own that may be deleted at
+/// any time.
+///
+///   open -> status, lowest_position -> fold the log: check(seq, head) for each record, apply for
+///   each commit behind the lowest position -> check_log_end -> answer questions
+///
+/// One thread applies at a time; any number may ask meanwhile. Every question is answered from one
+/// moment of the rows, and says which.
+class store {
+public:
+  /// Opens or makes the folder (its parent must exist). Rows of a projection with another version,
+  /// and of one that is no more, are dropped. Blocks: reads from the disk. Errors: `locked`
+  /// (another process has it open), `damaged` (the text says how to rebuild), `storage_full`,
+  /// `io_failed`.
+  [[nodiscard]] static result<std::unique_ptr<store>>
+  open(const std::string& path, projection_list projections = all_projections());
+
+  ~store();
+  store(const store&) = delete;
+  store& operator=(const store&) = delete;
+
+  // Folding
+
+  /// Folds commits, in order, into every projection that stands before them; what stands behind is
+  /// passed over, so repetitions are harmless. Rows and positions go into one atomic write for each
+  /// batch. Durable against a crash of the process; after a power loss an older position is found.
+  /// Blocks. Errors: `log_cut` (a commit with the number of a projection's position but another
+  /// hash), `storage_full` (retryable), `damaged`, `io_failed`; then nothing of the failed batch is
+  /// kept.
+  [[nodiscard]] result<void> apply(std::span<const std::shared_ptr<const folded_commit>> commits);
+
+  /// To be called with each accepted record (claims too) while the log is folded. Errors: `log_cut`
+  /// (a projection was built from another record with that number).
+  [[nodiscard]] result<void> check(std::uint64_t seq,
+                                   const std::array<std::uint8_t, 32>& head) const;
+
+  /// To be called with the number of the last accepted record, 0 for none. Errors: `log_cut` (a
+  /// projection is ahead of it: acknowledged records are lost).
+  [[nodiscard]] result<void> check_log_end(std::uint64_t last_seq) const;
+
+  [[nodiscard]] std::vector<projection_status> status() const;
+
+  /// Of one projection; nothing when there is none of that name.
+  [[nodiscard]] std::optional<log_position> position(std::string_view projection) const;
+
+  /// Of the one that stands furthest behind: fold the log on from there.
+  [[nodiscard]] log_position lowest_position() const;
+
+  /// Waits until every projection has folded the commit with number `seq`, so that a reader finds
+  /// what it wrote. False when `timeout` passed before.
+  [[nodiscard]] bool wait_for(std::uint64_t seq, std::chrono::milliseconds timeout) const;
+
+  /// SHA-256 over (column family, key, value) of every row, in order, in hexadecimal: equal for
+  /// equal logs, however often and in whatever batches they were folded. Reads everything. Errors:
+  /// `damaged`, `io_failed`.
+  [[nodiscard]] result<std::string> digest() const;
+
+  // Questions. May read from the disk. Errors, besides those of each projection's own functions
+  // (which see): `damaged`, `io_failed`.
+
+  [[nodiscard]] result<listing<v1::Vm>> list_vms(const vm_filter& filter, const page& wanted) const;
+  [[nodiscard]] result<listing<v1::Cluster>> list_clusters(const inventory_filter& filter,
+                                                           const page& wanted) const;
+  [[nodiscard]] result<listing<v1::Node>> list_nodes(const inventory_filter& filter,
+                                                     const page& wanted) const;
+  [[nodiscard]] result<listing<v1::Network>> list_networks(const inventory_filter& filter,
+                                                           const page& wanted) const;
+  [[nodiscard]] result<answer<v1::Vm>> find_vm(std::string_view name_or_id) const;
+  [[nodiscard]] result<answer<v1::Cluster>> find_cluster(std::string_view name_or_id) const;
+  [[nodiscard]] result<answer<v1::Node>> find_node(std::string_view name_or_id) const;
+  [[nodiscard]] result<answer<v1::Network>> find_network(std::string_view name_or_id) const;
+
+  /// Newest first.
+  [[nodiscard]] result<listing<v1::Job>> list_jobs(const job_filter& filter,
+                                                   const page& wanted) const;
+  [[nodiscard]] result<answer<v1::Job>> find_job(std::string_view id) const;
+
+  /// `not_found` when the resource never was.
+  [[nodiscard]] result<listing<v1::TimelineEntry>> list_events(const event_filter& filter,
+                                                               const page& wanted) const;
+
+private:
+  struct implementation;
+
+  explicit store(std::unique_ptr<implementation> made);
+
+  std::unique_ptr<implementation> x_implementation;
+};
+
+} // namespace orrery::projections
