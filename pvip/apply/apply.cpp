@@ -86,18 +86,18 @@ public:
   }
 
 private:
-  const found_link* existing(std::string_view name) const {
+  [[nodiscard]] const found_link* existing(std::string_view name) const {
     const auto at = x_links.find(name);
     return at == x_links.end() ? nullptr : at->second;
   }
 
-  bool is_taken(std::string_view name) const {
+  [[nodiscard]] bool is_taken(std::string_view name) const {
     const found_link* link = existing(name);
     return link != nullptr && !link->tap;
   }
 
   /// Whether neighbours and routes on it are judged: of a wanted tap, or of one with our mark.
-  bool is_judged(std::string_view name) const {
+  [[nodiscard]] bool is_judged(std::string_view name) const {
     const found_link* link = existing(name);
     if (link == nullptr || !link->tap) {
       return false;

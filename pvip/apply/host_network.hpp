@@ -14,20 +14,26 @@ namespace orrery::pvip {
 
 /// What one reconciliation found and did.
 struct apply_report {
-  std::uint32_t added = 0;        ///< objects that were missing
-  std::uint32_t repaired = 0;     ///< objects of ours that differed (drift)
-  std::uint32_t removed = 0;      ///< objects of ours that nobody wants
-  std::vector<std::string> drift; ///< one sentence for each repaired or removed object
+  std::uint32_t added = 0;    ///< objects that were missing
+  std::uint32_t repaired = 0; ///< objects of ours that differed (drift)
+  std::uint32_t removed = 0;  ///< objects of ours that nobody wants
+  std::vector<std::string>
+      drift; ///< one sentence for each thing that was missing, differed or went;
+             ///< for a missing link one, not others for what stands on it
 };
 
 /// One node's kernel network, driven by netlink from a thread that lives in the node's network
-/// namespace. Objects are ours by mark: routes of `route_protocol`, links whose name begins with
-/// the given prefix, neighbours on those links. Everything else is never touched. Calls block, and
-/// are done one after the other.
+/// namespace; the calling threads never leave theirs. Objects are ours by mark: taps whose name
+/// begins with the prefix and whose alias is ours, routes of `route_protocol` in the main table,
+/// permanent neighbours on those taps, addresses on `lo` with that number. Everything else is never
+/// touched, and said as `already_exists` where it is in the way. A tap that exists is never made
+/// anew, so that no repair cuts a running guest off. Calls come from any thread, block, and are
+/// done one after the other (but for `answers_arp`). When the namespace was deleted they end with
+/// `not_found`; when it was made anew they work in the new one.
 class host_network {
 public:
   /// `namespace_name` as in `ip netns` (a file in /run/netns), or empty for the own one.
-  /// `link_prefix`: 1 to 8 of a-z, the mark of our links. Errors: `not_found` (no such namespace),
+  /// `link_prefix`: 1 to 8 of a-z. Errors: `invalid_argument`, `not_found` (no such namespace),
   /// `io_failed`.
   [[nodiscard]] static result<std::unique_ptr<host_network>> open(std::string namespace_name,
                                                                   std::string link_prefix);
@@ -35,23 +41,31 @@ public:
   host_network() = default;
   host_network(const host_network&) = delete;
   host_network& operator=(const host_network&) = delete;
+
+  /// Not while a call is in progress.
   virtual ~host_network() = default;
 
-  /// Reads back, compares with the plan of `ports`, repairs in the order written in apply.cpp.
-  /// `ports` is everything that shall exist on the node; what is ours and not in it is removed.
-  /// Errors: `invalid_argument` (from `plan`), `io_failed` with the kernel's word for the object;
-  /// what could be done is done.
+  /// Reads back, compares with the plan of `ports`, repairs in the order written in apply.cpp, and
+  /// reads back again until nothing differs. `ports` is everything that shall exist on the node;
+  /// what is ours and not in it is removed. Errors: `invalid_argument` (from `plan`, or a link
+  /// without the prefix), `already_exists` (something foreign is in the way), `io_failed` with the
+  /// kernel's word for the object, `conflict` (the namespace filters loosely for all links, or
+  /// somebody undoes the repairs); what could be done is done.
   [[nodiscard]] virtual result<apply_report> reconcile(std::vector<port> ports) = 0;
 
-  /// Makes (or repairs) one port without reading the others. Idempotent.
+  /// Makes (or repairs) one port; other links are neither read nor touched. Idempotent. Errors as
+  /// `reconcile`.
   [[nodiscard]] virtual result<void> ensure(const port& wanted) = 0;
 
-  /// Removes one port. Idempotent.
+  /// Removes one port, and the gateways that no other port of ours needs. A link of that name that
+  /// is no tap is left. Idempotent. Errors: `invalid_argument` (without the prefix), `io_failed`.
   [[nodiscard]] virtual result<void> remove(const std::string& link) = 0;
 
   /// Asks who has `wanted.address` on the port's link (ARP, sender = the gateway) until an answer
-  /// with `wanted.mac` comes or `patience` is over; true when it answered. One request every 250
-  /// ms. False also while the link has no carrier.
+  /// with `wanted.mac` comes or `patience` (at most a day) is over; true when it answered. One
+  /// request every 250 ms. False also while the link has no carrier, and when it went while we
+  /// asked. Waits in the calling thread and holds up no other call. Errors: `not_found` (no such
+  /// link when it begins), `io_failed`.
   [[nodiscard]] virtual result<bool> answers_arp(const port& wanted,
                                                  std::chrono::milliseconds patience) = 0;
 };

@@ -222,7 +222,7 @@ private:
     return {};
   }
 
-  std::string name_of_link(std::uint32_t index) const {
+  [[nodiscard]] std::string name_of_link(std::uint32_t index) const {
     const auto at = x_names.find(index);
     if (at != x_names.end()) {
       return at->second;

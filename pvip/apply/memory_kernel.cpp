@@ -17,17 +17,17 @@ struct applier {
   found_state& state;
   std::uint32_t& next_index;
 
-  found_link* link_named(std::string_view name) const {
+  [[nodiscard]] found_link* link_named(std::string_view name) const {
     const auto at = std::ranges::find(state.links, name, &found_link::name);
     return at == state.links.end() ? nullptr : &*at;
   }
 
-  bool is_up(std::string_view name) const {
+  [[nodiscard]] bool is_up(std::string_view name) const {
     const found_link* link = link_named(name);
     return link != nullptr && link->up;
   }
 
-  bool is_same(const found_route& a, const found_route& b) const {
+  [[nodiscard]] static bool is_same(const found_route& a, const found_route& b) {
     return a.destination == b.destination && a.length == b.length && a.priority == b.priority &&
            a.tos == b.tos;
   }

@@ -42,13 +42,14 @@ public:
   /// those of `start`, `too_many_requests`, and the task's.
   template <class Task> std::invoke_result_t<Task> run(Task task) {
     using answer = std::invoke_result_t<Task>;
-    std::promise<answer> promise;
-    auto future = promise.get_future();
-    auto handed_over = hand_over([this, &promise, &task] {
+    // Shared, because the caller may wake and leave while the thread is still within set_value.
+    auto promise = std::make_shared<std::promise<answer>>();
+    auto future = promise->get_future();
+    auto handed_over = hand_over([this, promise, &task] {
       if (auto in = enter(); !in) {
-        promise.set_value(in.error());
+        promise->set_value(in.error());
       } else {
-        promise.set_value(task());
+        promise->set_value(task());
       }
     });
     if (!handed_over) {

@@ -19,7 +19,7 @@ namespace orrery::pvip {
 namespace {
 
 /// The kernel makes datagrams of a dump at most 32 KiB long (NLMSG_GOODSIZE, netlink_dump).
-constexpr std::size_t datagram_bytes_max = 64 * 1024;
+constexpr std::size_t datagram_bytes_max = 64UL * 1024;
 
 } // namespace
 
@@ -100,28 +100,42 @@ netlink_socket::ask(nlmsghdr& request, const std::function<void(const netlink_me
     if (!bytes) {
       return bytes.error();
     }
-    netlink_messages messages(std::span<const std::byte>(x_datagram).first(*bytes));
-    while (const auto message = messages.next()) {
-      if (message->sequence != request.nlmsg_seq) {
-        continue; // of an earlier request that was given up
-      }
-      disturbed = disturbed || (message->flags & NLM_F_DUMP_INTR) != 0;
-      if (message->type == NLMSG_ERROR || message->type == NLMSG_DONE) {
-        auto ending = read_ending(*message);
-        if (!ending) {
-          return system_error("the kernel's ending on netlink cannot be read", EBADMSG);
-        }
-        if (disturbed && ending->code == 0) {
-          ending->code = EINTR;
-        }
-        return *std::move(ending);
-      }
-      take(*message);
+    auto ending = hear(*bytes, take, disturbed);
+    if (!ending) {
+      return ending.error();
     }
-    if (messages.is_damaged()) {
-      return system_error("the kernel's answer on netlink cannot be read", EBADMSG);
+    if (*ending) {
+      return **std::move(ending);
     }
   }
+}
+
+result<std::optional<netlink_ending>>
+netlink_socket::hear(std::size_t bytes, const std::function<void(const netlink_message&)>& take,
+                     bool& disturbed) const {
+  netlink_messages messages(std::span<const std::byte>(x_datagram).first(bytes));
+  while (const auto message = messages.next()) {
+    if (message->sequence != x_sequence) {
+      continue; // of an earlier request that was given up
+    }
+    disturbed = disturbed || (message->flags & NLM_F_DUMP_INTR) != 0;
+    if (message->type != NLMSG_ERROR && message->type != NLMSG_DONE) {
+      take(*message);
+      continue;
+    }
+    auto ending = read_ending(*message);
+    if (!ending) {
+      return system_error("the kernel's ending on netlink cannot be read", EBADMSG);
+    }
+    if (disturbed && ending->code == 0) {
+      ending->code = EINTR;
+    }
+    return ending;
+  }
+  if (messages.is_damaged()) {
+    return system_error("the kernel's answer on netlink cannot be read", EBADMSG);
+  }
+  return std::optional<netlink_ending>();
 }
 
 } // namespace orrery::pvip

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 struct mnl_socket;
@@ -42,6 +43,11 @@ private:
   explicit netlink_socket(mnl_socket* socket);
 
   [[nodiscard]] result<std::size_t> receive(std::chrono::steady_clock::time_point until);
+
+  /// Takes the messages of the datagram that was received; the ending when it is among them.
+  [[nodiscard]] result<std::optional<netlink_ending>>
+  hear(std::size_t bytes, const std::function<void(const netlink_message&)>& take,
+       bool& disturbed) const;
 
   mnl_socket* x_socket = nullptr;
   std::uint32_t x_sequence = 0;

@@ -18,8 +18,8 @@ host_state plan_pvip(const std::vector<port>& ports) {
   std::ranges::sort(wanted.routes);
   std::ranges::sort(wanted.neighbours);
   std::ranges::sort(wanted.local_addresses);
-  const auto repeated = std::ranges::unique(wanted.local_addresses);
-  wanted.local_addresses.erase(repeated.begin(), repeated.end());
+  const auto end = std::unique(wanted.local_addresses.begin(), wanted.local_addresses.end());
+  wanted.local_addresses.erase(end, wanted.local_addresses.end());
   return wanted;
 }
 

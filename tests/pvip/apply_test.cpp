@@ -190,7 +190,9 @@ TEST_F(pvip_apply, a_port_is_made_as_the_recipe_says) {
     EXPECT_EQ(x_lab.setting(std::string(setting.path)), setting.value) << setting.path;
   }
   EXPECT_TRUE(has(x_lab.ip("-o -4 addr show dev lo"), "inet 10.99.0.1/32 "));
-  EXPECT_TRUE(has(x_lab.ip("route get " + to_text(wanted.address)), wanted.link));
+  // The node itself reaches the guest, and as the gateway, to which the guest knows the way.
+  EXPECT_TRUE(
+      has(x_lab.ip("route get " + to_text(wanted.address)), wanted.link + " src 10.99.0.1"));
   EXPECT_FALSE(has(x_lab.ip("-o addr show dev " + wanted.link), "fe80"));
   expect_right({wanted});
 }
@@ -404,6 +406,26 @@ TEST_F(pvip_apply, a_new_process_finds_what_the_old_one_made) {
   x_network = *std::move(opened);
   expect_right(ports_up_to(5));
   EXPECT_EQ(everything(), before);
+}
+
+TEST_F(pvip_apply, many_threads_may_use_it) {
+  constexpr std::uint16_t count = 8;
+  std::vector<std::future<bool>> all;
+  for (std::uint16_t n = 0; n < count; ++n) {
+    all.push_back(std::async(std::launch::async, [this, n] {
+      const port mine = port_number(n);
+      if (!x_network->ensure(mine)) {
+        return false;
+      }
+      const arp_guest guest(x_lab, mine.link, mine.mac, mine.address);
+      const auto answer = x_network->answers_arp(mine, long_patience);
+      return answer && *answer && (n % 2 == 0 || x_network->remove(mine.link));
+    }));
+  }
+  for (auto& each : all) {
+    EXPECT_TRUE(each.get());
+  }
+  expect_right({port_number(0), port_number(2), port_number(4), port_number(6)});
 }
 
 TEST_F(pvip_apply, two_hundred_ports) {

@@ -18,7 +18,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <optional>
 #include <sstream>
 #include <utility>
 
@@ -51,7 +50,7 @@ ended run(std::vector<std::string> words) {
     return {};
   }
   const file_descriptor read_end(pipe[0]);
-  std::optional<file_descriptor> write_end(pipe[1]);
+  file_descriptor write_end(pipe[1]);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, pipe[1], STDOUT_FILENO);
@@ -66,7 +65,7 @@ ended run(std::vector<std::string> words) {
   const int failed =
       ::posix_spawnp(&child, arguments[0], &actions, nullptr, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
-  write_end.reset();
+  write_end = file_descriptor(); // so that reading ends with the child
   if (failed != 0) {
     return result;
   }
