@@ -1,0 +1,176 @@
+#include "tests/tools/orrery/fake_api.hpp"
+#include "tests/tools/orrery/process.hpp"
+#include "tools/orrery/terminal.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <sstream>
+
+namespace orrery::cli_test {
+
+namespace {
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> made;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    while (!line.empty() && line.back() == '\r')
+      line.pop_back();
+    made.push_back(line);
+  }
+  return made;
+}
+
+TEST(cli_list, of_nothing_is_an_empty_list_in_every_format) {
+  fake_api api;
+  for (const std::string body :
+       {R"({"vms":[]})", "{}", R"({"vms":null})", R"({"vms":"x"})", "[]", "17", "null"}) {
+    api.on("GET /v1/vms", 200, body);
+    EXPECT_EQ(run({"vm", "list", "-o", "json"}, api.variables()).out, "[]\n") << body;
+    EXPECT_EQ(run({"vm", "list", "-o", "yaml"}, api.variables()).out, "[]\n") << body;
+    EXPECT_EQ(run({"vm", "list", "-o", "name"}, api.variables()).out, "") << body;
+    EXPECT_EQ(run({"vm", "list"}, api.variables()).out,
+              "NAME  STATE  WANTED  ACTIVITY  NODE  ADDRESS  SEEN  AGE\n")
+        << body;
+  }
+}
+
+TEST(cli_list, in_a_pipe_has_whole_cells_and_iso_times) {
+  const fake_api api;
+  EXPECT_EQ(run({"vm", "list"}, api.variables()).out,
+            "NAME   STATE      WANTED   ACTIVITY  NODE    ADDRESS     SEEN                  AGE\n"
+            "web-1  REACHABLE  RUNNING  -         node-1  10.99.0.17  2026-01-01T00:00:09Z  "
+            "2026-01-01T00:00:00.000000Z\n");
+}
+
+TEST(cli_list, wide_has_more_and_json_has_all) {
+  const fake_api api;
+  const auto wide = run({"vm", "list", "-o", "wide"}, api.variables()).out;
+  for (const std::string part : {"192MiB", "0e:00:00:00:10:11", "debian", "lan", "answered"})
+    EXPECT_NE(wide.find(part), std::string::npos) << wide;
+  const auto body = nlohmann::json::parse(run({"vm", "list", "-o", "json"}, api.variables()).out);
+  EXPECT_EQ(body.at(0), nlohmann::json::parse(vm_body("web-1"))) << "what came is what is printed";
+}
+
+TEST(cli_list, on_a_terminal_fits_its_width_and_has_ages) {
+  fake_api api;
+  std::string vms;
+  for (const std::string name : {"a", "a-name-that-is-rather-long-for-a-terminal-of-forty-columns",
+                                 "カタカナの名前はとても長い名前なのでここで切られる"})
+    vms += (vms.empty() ? "" : ",") + vm_body(name);
+  api.on("GET /v1/vms", 200, R"({"vms":[)" + vms + "]}");
+  for (const unsigned columns : {200U, 80U, 40U, 20U, 5U, 1U}) {
+    const auto shown = run_on_terminal({"vm", "list", "-o", "wide"}, api.variables(), columns);
+    EXPECT_EQ(shown.exit, 0);
+    const auto lines = lines_of(shown.out);
+    EXPECT_EQ(lines.size(), 4U) << shown.out;
+    for (const auto& line : lines)
+      EXPECT_LE(cli::width_of(line), columns) << line;
+  }
+  const auto shown = run_on_terminal({"vm", "list"}, api.variables(), 80).out;
+  EXPECT_NE(shown.find("…"), std::string::npos) << shown;
+  EXPECT_EQ(shown.find("2026-01-01T"), std::string::npos) << shown;
+  const auto json = run_on_terminal({"vm", "list", "-o", "json"}, api.variables(), 20).out;
+  EXPECT_EQ(nlohmann::json::parse(json).size(), 3U) << "only tables are cut";
+}
+
+TEST(cli_terminal, is_not_obeyed_by_what_a_guest_prints) {
+  fake_api api;
+  const auto shown = run_on_terminal({"vm", "console", "web-1"}, api.variables(), 80).out;
+  EXPECT_EQ(shown.find('\x1b'), std::string::npos);
+  EXPECT_NE(shown.find("?[31mred?[0m"), std::string::npos) << shown;
+  EXPECT_EQ(run({"vm", "console", "web-1"}, api.variables()).out, "booting\n\x1b[31mred\x1b[0m\n");
+  api.on("GET /v1/vms", 200, "{\"vms\":[{\"name\":\"a\\u001b[2J\\u009b2J\\u202eb\"}]}");
+  for (const auto* format : {"table", "wide", "json", "yaml", "name"}) {
+    const auto text = run_on_terminal({"vm", "list", "-o", format}, api.variables(), 80).out;
+    EXPECT_EQ(text.find('\x1b'), std::string::npos) << format;
+    EXPECT_EQ(text.find("\xc2\x9b"), std::string::npos) << format;
+  }
+}
+
+TEST(cli_terminal, has_colours_unless_no_color_is_set) {
+  const fake_api api;
+  auto variables = api.variables();
+  const auto coloured = run_on_terminal({"vm", "start", "web-1"}, variables, 80).out;
+  EXPECT_NE(coloured.find("\033[32m✔\033[0m"), std::string::npos) << coloured;
+  EXPECT_NE(run_on_terminal({"vm", "get", "x"}, variables, 80).out.find("\033[31merror:\033[0m"),
+            std::string::npos);
+  variables["NO_COLOR"] = "1";
+  const auto plain = run_on_terminal({"vm", "start", "web-1"}, variables, 80).out;
+  EXPECT_EQ(plain.find("\033[3"), std::string::npos) << plain;
+  EXPECT_NE(plain.find("✔ done"), std::string::npos) << plain;
+  EXPECT_TRUE(run_on_terminal({"vm", "get", "x"}, variables, 80).out.starts_with("error: "));
+}
+
+TEST(cli_terminal, shows_a_line_with_the_time_that_passed_while_it_waits) {
+  fake_api api;
+  api.on("GET /v1/jobs/job_01993f0e-7c1a-7000-8000-000000000009", 200, job_body("RUNNING"));
+  const auto shown =
+      run_on_terminal({"vm", "start", "web-1", "--timeout", "900ms"}, api.variables(), 60);
+  EXPECT_EQ(shown.exit, 8);
+  EXPECT_NE(shown.out.find("\r\033[K"), std::string::npos) << shown.out;
+  EXPECT_NE(shown.out.find("vm.create web-1  0."), std::string::npos) << shown.out;
+  EXPECT_NE(shown.out.find("Ctrl-C leaves"), std::string::npos) << shown.out;
+}
+
+TEST(cli_yaml, is_readable_and_quotes_what_would_be_something_else) {
+  fake_api api;
+  api.on("GET /v1/vms/web-1", 200,
+         R"({"name":"web-1","no":"yes","version":"1","n":7,"on":true,"empty":{},"list":[],)"
+         R"("text":"a: b #c","nothing":null,"deep":[{"a":"b","c":[1,[2]]},"x"]})");
+  EXPECT_EQ(run({"vm", "get", "web-1", "-o", "yaml"}, api.variables()).out, R"(name: web-1
+"no": "yes"
+version: "1"
+"n": 7
+"on": true
+empty: {}
+list: []
+text: "a: b #c"
+nothing: null
+deep:
+  - a: b
+    c:
+      - 1
+      - - 2
+  - x
+)");
+}
+
+TEST(cli_status, is_a_line_a_member) {
+  const fake_api api;
+  EXPECT_EQ(run({"status"}, api.variables()).out, "WHAT        VALUE\n"
+                                                  "version     0.1.0\n"
+                                                  "log.engine  embedded\n"
+                                                  "log.head    0/12\n");
+}
+
+TEST(cli_job, shows_its_steps) {
+  const fake_api api;
+  const auto shown =
+      run({"job", "get", "job_01993f0e-7c1a-7000-8000-000000000009"}, api.variables()).out;
+  EXPECT_NE(shown.find("\n\nSTEP      AT\naccepted  2026-01-01T00:00:00Z\n"), std::string::npos)
+      << shown;
+}
+
+TEST(cli_events, have_a_position_and_a_time_of_day_on_a_terminal) {
+  const fake_api api;
+  EXPECT_EQ(run({"event", "list"}, api.variables()).out,
+            "POSITION  TIME                  WHO    TYPE        CAUSE  DETAIL\n"
+            "0/12/3    2026-01-01T00:00:00Z  admin  vm.created  0/11   image debian\n");
+}
+
+TEST(cli_stdout, that_is_full_gives_1) {
+  const fake_api api;
+  // The shell gives the program a device that refuses every byte.
+  const std::string command = std::string("exec ") + ORRERY_PROGRAM + " vm list > /dev/full 2>&1";
+  ::setenv("ORRERY_URL", api.url().c_str(), 1);
+  const int status = std::system(command.c_str());
+  ::unsetenv("ORRERY_URL");
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+}
+
+} // namespace
+
+} // namespace orrery::cli_test

@@ -1,0 +1,260 @@
+#include "tests/tools/orrery/fake_api.hpp"
+#include "tests/tools/orrery/process.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <set>
+#include <sstream>
+
+namespace orrery::cli_test {
+
+namespace {
+
+const std::string job = "job_01993f0e-7c1a-7000-8000-000000000009";
+
+/// Every command with what it needs.
+const std::vector<words>& all_commands() {
+  static const std::vector<words> made{
+      {"cluster", "create", "one", "--hypervisor", "simulated"},
+      {"cluster", "list"},
+      {"cluster", "get", "one"},
+      {"node", "create", "one", "--cluster", "local", "--libvirt-socket", "/run/s",
+       "--network-namespace", "n", "--vcpus", "4", "--memory", "4GiB"},
+      {"node", "list"},
+      {"node", "get", "one"},
+      {"network", "create", "one", "--cluster", "local", "--prefix", "10.99.0.0/24"},
+      {"network", "list"},
+      {"network", "get", "one"},
+      {"vm", "create", "web-1", "--cluster", "local", "--network", "lan", "--image", "debian"},
+      {"vm", "list"},
+      {"vm", "get", "web-1"},
+      {"vm", "start", "web-1"},
+      {"vm", "shutdown", "web-1"},
+      {"vm", "stop", "web-1"},
+      {"vm", "delete", "web-1"},
+      {"vm", "console", "web-1"},
+      {"job", "list"},
+      {"job", "get", job},
+      {"job", "wait", job},
+      {"event", "list"},
+      {"status"},
+      {"version"},
+  };
+  return made;
+}
+
+std::string joined(const words& command) {
+  std::string made;
+  for (const auto& word : command)
+    made += (made.empty() ? "" : " ") + word;
+  return made;
+}
+
+words with(words command, const words& more) {
+  command.insert(command.end(), more.begin(), more.end());
+  return command;
+}
+
+/// The words under "Subcommands:" of a help text.
+words subcommands(const words& command) {
+  const auto help = run(with(command, {"--help"}), {});
+  EXPECT_EQ(help.exit, 0) << joined(command);
+  std::istringstream lines(help.out);
+  words made;
+  std::string line;
+  while (std::getline(lines, line) && line != "Subcommands:") {
+  }
+  while (std::getline(lines, line) && !line.empty())
+    made.push_back(line.substr(2, line.find(' ', 2) - 2));
+  return made;
+}
+
+TEST(cli_all, the_table_of_this_test_names_every_command) {
+  std::set<std::string> wanted;
+  for (const auto& noun : subcommands({})) {
+    const auto verbs = subcommands({noun});
+    if (verbs.empty())
+      wanted.insert(noun);
+    for (const auto& verb : verbs)
+      wanted.insert(noun + " " + verb);
+  }
+  wanted.erase("log verify"); // these read a directory, and have tests of their own
+  wanted.erase("log dump");
+  std::set<std::string> named;
+  for (const auto& command : all_commands())
+    named.insert(command.size() == 1 ? command[0] : command[0] + " " + command[1]);
+  EXPECT_EQ(named, wanted);
+  EXPECT_GE(named.size(), 23U);
+}
+
+TEST(cli_all, give_json_and_nothing_on_stderr) {
+  const fake_api api;
+  for (const auto& command : all_commands()) {
+    SCOPED_TRACE(joined(command));
+    const auto done = run(with(command, {"-o", "json"}), api.variables());
+    EXPECT_EQ(done.exit, 0) << done.err;
+    const auto body = nlohmann::json::parse(done.out, nullptr, false);
+    EXPECT_FALSE(body.is_discarded()) << done.out;
+    EXPECT_EQ(body.is_array(), command.back() == "list");
+    EXPECT_EQ(done.err, "");
+  }
+}
+
+TEST(cli_all, give_a_problem_object_with_json_when_the_api_refuses) {
+  fake_api api;
+  const std::string problem =
+      R"({"type":"urn:orrery:problem:busy","title":"Busy","status":409,"detail":"a job holds it",)"
+      R"("code":"busy","retryable":true})";
+  for (const auto& command : all_commands()) {
+    if (command.front() == "version")
+      continue; // asks nobody
+    SCOPED_TRACE(joined(command));
+    fake_api refusing;
+    for (const auto* method : {"GET", "POST", "DELETE"})
+      for (const std::string path :
+           {"/v1/clusters", "/v1/clusters/one", "/v1/nodes", "/v1/nodes/one", "/v1/networks",
+            "/v1/networks/one", "/v1/vms", "/v1/vms/web-1", "/v1/vms/web-1:start",
+            "/v1/vms/web-1:stop", "/v1/vms/web-1:shutdown", "/v1/vms/web-1/console", "/v1/jobs",
+            "/v1/jobs/job_01993f0e-7c1a-7000-8000-000000000009", "/v1/events", "/v1/status"})
+        refusing.on(std::string(method) + " " + path, 409, problem);
+    const auto done = run(with(command, {"-o", "json"}), refusing.variables());
+    EXPECT_EQ(done.exit, 6);
+    EXPECT_EQ(done.out, "");
+    const auto body = nlohmann::json::parse(done.err, nullptr, false);
+    ASSERT_TRUE(body.is_object()) << done.err;
+    EXPECT_EQ(body.at("code"), "busy");
+    EXPECT_EQ(body.at("title"), "Busy") << "the object of the API itself";
+    const auto text = run(command, refusing.variables());
+    EXPECT_EQ(text.exit, 6);
+    EXPECT_EQ(text.err, "error: a job holds it (busy)\n");
+  }
+}
+
+TEST(cli_all, work_in_every_output_format) {
+  const fake_api api;
+  for (const auto& command : all_commands())
+    for (const auto* format : {"table", "wide", "yaml", "name"}) {
+      SCOPED_TRACE(joined(command) + " -o " + format);
+      const auto done = run(with(command, {"-o", format}), api.variables());
+      EXPECT_EQ(done.exit, 0) << done.err;
+      EXPECT_TRUE(done.out.ends_with("\n")) << done.out;
+    }
+}
+
+TEST(cli_all, explain_themselves_with_examples) {
+  for (const auto& command : all_commands()) {
+    const words name(command.begin(), command.begin() + (command.size() == 1 ? 1 : 2));
+    const auto help = run(with(name, {"--help"}), {});
+    EXPECT_EQ(help.exit, 0);
+    EXPECT_NE(help.out.find("Examples:\n  orrery " + joined(name)), std::string::npos) << help.out;
+    EXPECT_EQ(help.err, "");
+  }
+}
+
+TEST(cli_words, of_fco_are_taken_and_printed_nowhere) {
+  const fake_api api;
+  EXPECT_EQ(run({"server", "list", "-o", "name"}, api.variables()).out, "web-1\n");
+  for (const words& command : std::vector<words>{{}, {"vm"}, {"vm", "create"}, {"server"}})
+    EXPECT_EQ(run(with(command, {"--help"}), {}).out.find("server"), std::string::npos);
+}
+
+TEST(cli_requests, a_list_is_exactly_one) {
+  const fake_api api;
+  EXPECT_EQ(run({"vm", "list"}, api.variables()).exit, 0);
+  const auto asked = api.requests();
+  ASSERT_EQ(asked.size(), 1U);
+  EXPECT_EQ(asked[0].method, "GET");
+  EXPECT_EQ(asked[0].path, "/v1/vms");
+}
+
+TEST(cli_requests, version_asks_nobody_and_is_fast) {
+  auto best = std::chrono::steady_clock::duration::max();
+  for (int i = 0; i < 20; ++i) {
+    const auto began = std::chrono::steady_clock::now();
+    EXPECT_EQ(run({"--version"}, {}).out, "orrery 0.1.0\n");
+    best = std::min(best, std::chrono::steady_clock::now() - began);
+  }
+  EXPECT_LT(best, std::chrono::milliseconds(10));
+}
+
+TEST(cli_requests, carry_what_the_flags_say) {
+  const fake_api api;
+  EXPECT_EQ(run({"vm", "create", "web-1", "--cluster", "local", "--network", "lan", "--image",
+                 "debian", "--cpu", "2", "--memory", "1GiB", "--no-wait"},
+                api.variables())
+                .exit,
+            0);
+  EXPECT_EQ(run({"node", "create", "one", "--cluster", "local"}, api.variables()).exit, 0);
+  EXPECT_EQ(run({"event", "list", "--resource", "web 1/ä"}, api.variables()).exit, 0);
+  const auto asked = api.requests();
+  EXPECT_EQ(nlohmann::json::parse(asked.at(0).body),
+            nlohmann::json::parse(R"({"name":"web-1","cluster":"local","network":"lan",
+                                      "image":"debian","vcpus":2,"memoryMib":1024})"));
+  EXPECT_EQ(nlohmann::json::parse(asked.at(1).body),
+            nlohmann::json::parse(R"({"name":"one","cluster":"local"})"));
+  EXPECT_EQ(*asked.back().parameter("resource"), "web 1/ä");
+}
+
+TEST(cli_requests, that_change_something_have_a_key_of_their_own) {
+  const fake_api api;
+  for (const words& command : std::vector<words>{{"vm", "start", "web-1", "--no-wait"},
+                                                 {"vm", "start", "web-1", "--no-wait"},
+                                                 {"vm", "delete", "web-1", "--no-wait"},
+                                                 {"vm", "get", "web-1"}})
+    EXPECT_EQ(run(command, api.variables()).exit, 0);
+  std::set<std::string> keys;
+  for (const auto& asked : api.requests()) {
+    const auto* key = asked.header("idempotency-key");
+    ASSERT_EQ(key != nullptr, asked.method != "GET");
+    if (key != nullptr) {
+      EXPECT_EQ(key->size(), 36U);
+      EXPECT_TRUE(keys.insert(*key).second);
+    }
+  }
+  EXPECT_EQ(keys.size(), 3U);
+}
+
+TEST(cli_requests, after_a_change_ask_for_a_state_that_knows_it) {
+  fake_api api;
+  api.on("POST /v1/vms/web-1:start", [](const http::request&, const http::responder& respond) {
+    auto made = reply(202, R"({"job":)" + job_body("RUNNING") + "}");
+    made.headers.push_back({"Orrery-Position", "0/118"});
+    respond(made);
+  });
+  EXPECT_EQ(run({"vm", "start", "web-1"}, api.variables()).exit, 0);
+  const auto asked = api.requests();
+  ASSERT_EQ(asked.size(), 3U); // the change, its job, the vm as it is now
+  EXPECT_EQ(asked[0].header("orrery-min-position"), nullptr);
+  EXPECT_EQ(*asked[1].header("orrery-min-position"), "0/118");
+  EXPECT_EQ(*asked[2].header("orrery-min-position"), "0/118");
+}
+
+TEST(cli_pages, are_followed_to_the_end) {
+  fake_api api;
+  api.on("GET /v1/vms", [](const http::request& asked, const http::responder& respond) {
+    const auto* token = asked.parameter("pageToken");
+    if (token == nullptr)
+      respond(reply(200, R"({"vms":[{"name":"a"}],"nextPageToken":"t/1"})"));
+    else if (*token == "t/1")
+      respond(reply(200, R"({"vms":[],"nextPageToken":"t/2"})"));
+    else
+      respond(reply(200, R"({"vms":[{"name":"b"}],"nextPageToken":""})"));
+  });
+  EXPECT_EQ(run({"vm", "list", "-o", "name"}, api.variables()).out, "a\nb\n");
+  EXPECT_EQ(run({"vm", "list", "-o", "name", "--limit", "1"}, api.variables()).out, "a\n");
+  EXPECT_EQ(*api.requests().back().parameter("pageSize"), "1");
+}
+
+TEST(cli_pages, that_never_end_are_refused) {
+  fake_api api;
+  api.on("GET /v1/vms", 200, R"({"vms":[{"name":"a"}],"nextPageToken":"t"})");
+  const auto done = run({"vm", "list"}, api.variables());
+  EXPECT_EQ(done.exit, 1);
+  EXPECT_NE(done.err.find("does not end"), std::string::npos) << done.err;
+}
+
+} // namespace
+
+} // namespace orrery::cli_test

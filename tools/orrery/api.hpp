@@ -1,0 +1,61 @@
+#pragma once
+
+#include "tools/orrery/context.hpp"
+#include "tools/orrery/http_client.hpp"
+#include "tools/orrery/json.hpp"
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace orrery::cli {
+
+/// Pages of one list; at 100 things a page this is a million.
+inline constexpr std::size_t page_count_max = 10'000;
+/// After a connection broke within a change: how long the same request, with the same key, is sent
+/// again. A daemon that was killed is back by then, or is not coming back by itself.
+inline constexpr std::chrono::milliseconds repeat_max = std::chrono::seconds(10);
+/// Between two tries, and between two looks at a job.
+inline constexpr std::chrono::milliseconds retry_pause = std::chrono::milliseconds(300);
+
+using parameters = std::vector<std::pair<std::string, std::string>>;
+
+/// The API of one installation. Every function blocks, and throws `failure` for whatever goes
+/// wrong: with the API's own problem object where it sent one.
+class api {
+public:
+  /// Reads the token file. Sends nothing. With `debug` every request is told on stderr.
+  api(const context& where, bool debug);
+
+  /// GET. A reply after a change of this object is at least as new as the change.
+  json get(const std::string& path, const parameters& asked = {});
+
+  /// POST or DELETE with an idempotency key of its own. A null `body` sends none.
+  json change(const std::string& method, const std::string& path, const json& body);
+
+  /// All items of a list, page after page; at most `limit` (0: all of them).
+  std::vector<json> list(const std::string& path, std::string_view key, std::size_t limit,
+                         const parameters& asked = {});
+
+  /// How long the server may be silent within a reply from now on.
+  void set_silence(std::chrono::milliseconds most) { x_client.set_silence(most); }
+
+private:
+  [[nodiscard]] result<http_reply> send(const http_request& asked);
+  [[nodiscard]] json accepted(const http_request& asked, const http_reply& reply);
+  [[noreturn]] void unreachable(const error& why) const;
+
+  endpoint x_endpoint;
+  context x_where;
+  std::string x_token;
+  http_client x_client;
+  std::string x_position; ///< of the last change
+  bool x_debug = false;
+};
+
+/// Waits without doing anything.
+void pause_for(std::chrono::milliseconds time);
+
+} // namespace orrery::cli

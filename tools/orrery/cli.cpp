@@ -1,0 +1,436 @@
+#include "tools/orrery/cli.hpp"
+
+#include "tools/orrery/commands.hpp"
+#include "tools/orrery/jobs.hpp"
+#include "tools/orrery/log_commands.hpp"
+#include "tools/orrery/units.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <optional>
+#include <sstream>
+
+namespace orrery::cli {
+
+namespace {
+
+constexpr std::size_t list_limit_max = 1'000'000;
+constexpr std::size_t console_line_count_max = 10'000;
+
+/// What the flags and positionals of all commands write to; one command runs, so one is enough.
+struct words {
+  std::string name;
+  std::string cluster;
+  std::string network;
+  std::string hypervisor;
+  std::string libvirt_socket;
+  std::string network_namespace;
+  std::string prefix;
+  std::string gateway;
+  std::string image;
+  std::string memory;
+  std::string resource;
+  std::optional<std::uint32_t> vcpus;
+  std::size_t lines = 20;
+  std::size_t limit = 0;
+  std::string output = "table";
+  std::string timeout;
+  bool no_wait = false;
+};
+
+/// The command line while it is built and parsed.
+struct tree {
+  CLI::App root{"orrery: clusters, nodes, networks and virtual machines of one installation.",
+                "orrery"};
+  words said;
+  settings how;
+  std::function<void()> chosen; ///< the command, set when its words were seen
+};
+
+/// Help without aliases: FCO's words are taken and printed nowhere.
+class formatter : public CLI::Formatter {
+public:
+  std::string make_subcommand(const CLI::App* command) const override {
+    std::stringstream out;
+    CLI::detail::format_help(out, command->get_name(), command->get_description(), column_width_);
+    return out.str();
+  }
+};
+
+CLI::App& noun(tree& t, const std::string& name, const std::string& help) {
+  auto* made = t.root.add_subcommand(name, help);
+  made->require_subcommand(0, 1);
+  return *made;
+}
+
+CLI::App& verb(tree& t, CLI::App& parent, const std::string& name, const std::string& help,
+               const std::string& examples, std::function<void()> run) {
+  auto* made = parent.add_subcommand(name, help);
+  made->footer("Examples:\n" + examples +
+               "\nGlobal flags (-o, --context, --url, --token-file, …): orrery --help");
+  made->callback([&t, run = std::move(run)] { t.chosen = run; });
+  return *made;
+}
+
+void add_name(tree& t, CLI::App& to, const std::string& what) {
+  to.add_option(what == "job" ? "ID" : "NAME", t.said.name,
+                what == "job" ? "id of the job" : "name or id of the " + what)
+      ->required();
+}
+
+/// Flags of every command that changes something.
+void add_wait_flags(tree& t, CLI::App& to) {
+  to.add_flag("--no-wait", t.said.no_wait, "print the job and return, do not wait for its end");
+  to.add_option("--timeout", t.said.timeout,
+                "wait at most so long (90s, 10m; default 10m), then exit with 8; the job goes on");
+}
+
+CLI::App& changing(tree& t, CLI::App& parent, const std::string& name, const std::string& help,
+                   const std::string& examples, std::function<change()> wanted) {
+  auto& made = verb(t, parent, name, help, examples,
+                    [&t, wanted = std::move(wanted)] { make_change(t.how, wanted()); });
+  add_wait_flags(t, made);
+  return made;
+}
+
+void add_list_and_get(tree& t, CLI::App& parent, const view& what) {
+  const std::string name(what.noun);
+  const std::string many(what.collection);
+  auto& list = verb(t, parent, "list", "List " + many,
+                    "  orrery " + name + " list\n  orrery " + name + " list -o wide\n  orrery " +
+                        name + " list -o json",
+                    [&t, &what] { list_things(t.how, what, t.said.limit, {}); });
+  list.add_option("--limit", t.said.limit, "at most so many (default: all)")
+      ->check(CLI::Range(std::size_t{1}, list_limit_max));
+  auto& get = verb(t, parent, "get", "Show one " + name,
+                   "  orrery " + name + " get " + (name == "job" ? "job_01993f0e-…" : "NAME") +
+                       "\n  orrery " + name + " get NAME -o yaml",
+                   [&t, &what] { get_thing(t.how, what, t.said.name); });
+  add_name(t, get, name);
+}
+
+change create(const view& what, json body) {
+  return {.method = "POST",
+          .path = "/v1/" + std::string(what.collection),
+          .body = std::move(body),
+          .what = &what};
+}
+
+void set_if(json& body, std::string_view name, const std::string& text) {
+  if (!text.empty())
+    body.set(name, json::of(text));
+}
+
+/// The value of --memory in MiB, where it was given.
+void set_memory(json& body, const std::string& text) {
+  if (text.empty())
+    return;
+  const auto size = parse_memory(text);
+  if (!size)
+    throw failure(exit_code::usage, "usage", "--memory: " + size.error().text);
+  body.set("memoryMib", json::of(size->count));
+}
+
+void add_cluster(tree& t) {
+  auto& parent = noun(t, "cluster", "Hosts of one kind of hypervisor");
+  auto& make = changing(
+      t, parent, "create", "Create a cluster", "  orrery cluster create local --hypervisor kvm",
+      [&t] {
+        auto body = json::object();
+        body.set("name", json::of(t.said.name)).set("hypervisor", json::of(t.said.hypervisor));
+        return create(cluster_view(), std::move(body));
+      });
+  add_name(t, make, "cluster");
+  make.add_option("--hypervisor", t.said.hypervisor, "kind of hypervisor: kvm or simulated")
+      ->required();
+  add_list_and_get(t, parent, cluster_view());
+}
+
+void add_node(tree& t) {
+  auto& parent = noun(t, "node", "Hosts that run virtual machines");
+  auto& make =
+      changing(t, parent, "create", "Add a node to a cluster",
+               "  orrery node create node-1 --cluster local \\\n"
+               "    --libvirt-socket /run/orrery/node-1/libvirt-sock \\\n"
+               "    --network-namespace orrery-node-1 --vcpus 4 --memory 4GiB",
+               [&t] {
+                 auto body = json::object();
+                 body.set("name", json::of(t.said.name)).set("cluster", json::of(t.said.cluster));
+                 set_if(body, "libvirtSocket", t.said.libvirt_socket);
+                 set_if(body, "networkNamespace", t.said.network_namespace);
+                 if (t.said.vcpus.has_value())
+                   body.set("vcpus", json::of(std::uint64_t{*t.said.vcpus}));
+                 set_memory(body, t.said.memory);
+                 return create(node_view(), std::move(body));
+               });
+  add_name(t, make, "node");
+  make.add_option("--cluster", t.said.cluster, "name or id of its cluster")->required();
+  make.add_option("--libvirt-socket", t.said.libvirt_socket, "path of its libvirtd's unix socket");
+  make.add_option("--network-namespace", t.said.network_namespace,
+                  "name of the network namespace it lives in");
+  make.add_option("--vcpus,--cpu", t.said.vcpus,
+                  "virtual processors to hand out (default: all of the host)");
+  make.add_option("--memory", t.said.memory,
+                  "memory to hand out, for instance 4GiB (default: all of the host)");
+  add_list_and_get(t, parent, node_view());
+}
+
+void add_network(tree& t) {
+  auto& parent = noun(t, "network", "Networks that give virtual machines their addresses");
+  auto& make = changing(t, parent, "create", "Create a network",
+                        "  orrery network create lan --cluster local --prefix 10.99.0.0/24", [&t] {
+                          auto body = json::object();
+                          body.set("name", json::of(t.said.name))
+                              .set("cluster", json::of(t.said.cluster))
+                              .set("prefix", json::of(t.said.prefix));
+                          set_if(body, "gateway", t.said.gateway);
+                          return create(network_view(), std::move(body));
+                        });
+  add_name(t, make, "network");
+  make.add_option("--cluster", t.said.cluster, "name or id of its cluster")->required();
+  make.add_option("--prefix", t.said.prefix, "IPv4 prefix, for instance 10.99.0.0/24")->required();
+  make.add_option("--gateway", t.said.gateway, "address of the gateway (default: the first one)");
+  add_list_and_get(t, parent, network_view());
+}
+
+void add_vm_create(tree& t, CLI::App& parent) {
+  auto& make = changing(t, parent, "create", "Create a virtual machine, start it, wait for it",
+                        "  orrery vm create web-1 --cluster local --network lan --image debian \\\n"
+                        "    --vcpus 1 --memory 192MiB\n"
+                        "  orrery vm create web-1 --cluster local --network lan --image debian "
+                        "--no-wait -o json",
+                        [&t] {
+                          auto body = json::object();
+                          body.set("name", json::of(t.said.name))
+                              .set("cluster", json::of(t.said.cluster))
+                              .set("network", json::of(t.said.network))
+                              .set("image", json::of(t.said.image))
+                              .set("vcpus", json::of(std::uint64_t{t.said.vcpus.value_or(1)}));
+                          set_memory(body, t.said.memory.empty() ? "256MiB" : t.said.memory);
+                          return create(vm_view(), std::move(body));
+                        });
+  add_name(t, make, "vm");
+  make.add_option("--cluster", t.said.cluster, "name or id of its cluster")->required();
+  make.add_option("--network", t.said.network, "name or id of its network")->required();
+  make.add_option("--image", t.said.image, "name of its image")->required();
+  make.add_option("--vcpus,--cpu", t.said.vcpus, "virtual processors (default 1)");
+  make.add_option("--memory", t.said.memory,
+                  "memory, for instance 192MiB or 1GiB (default 256MiB)");
+}
+
+void add_vm_verb(tree& t, CLI::App& parent, const std::string& name, const std::string& help) {
+  auto& made =
+      changing(t, parent, name, help,
+               "  orrery vm " + name + " web-1\n  orrery vm " + name + " web-1 --no-wait -o json",
+               [&t, name] {
+                 if (t.said.name.empty())
+                   throw failure(exit_code::usage, "usage", "the name is empty");
+                 const bool gone = name == "delete";
+                 const auto path = "/v1/vms/" + url_encode(t.said.name);
+                 return change{.method = gone ? "DELETE" : "POST",
+                               .path = gone ? path : path + ":" + name,
+                               .body = {},
+                               .what = &vm_view(),
+                               .gone = gone};
+               });
+  add_name(t, made, "vm");
+}
+
+void add_vm(tree& t) {
+  auto& parent = noun(t, "vm", "Virtual machines");
+  parent.alias("server"); // FCO's word, taken and printed nowhere
+  add_vm_create(t, parent);
+  add_list_and_get(t, parent, vm_view());
+  add_vm_verb(t, parent, "start", "Start a stopped virtual machine");
+  add_vm_verb(t, parent, "shutdown", "Ask the guest to shut down, and wait until it has");
+  add_vm_verb(t, parent, "stop", "Stop a virtual machine at once, as if its power was cut");
+  add_vm_verb(t, parent, "delete", "Delete a virtual machine and free its address");
+  auto& console = verb(t, parent, "console", "Show the last lines of the serial console",
+                       "  orrery vm console web-1\n  orrery vm console web-1 --lines 100",
+                       [&t] { show_console(t.how, t.said.name, t.said.lines); });
+  add_name(t, console, "vm");
+  console.add_option("--lines", t.said.lines, "so many lines (default 20)")
+      ->check(CLI::Range(std::size_t{1}, console_line_count_max));
+}
+
+void add_job(tree& t) {
+  auto& parent = noun(t, "job", "What changing commands started");
+  add_list_and_get(t, parent, job_view());
+  auto& wait = verb(t, parent, "wait", "Wait for the end of a job, telling its steps",
+                    "  orrery job wait job_01993f0e-7c1a-7000-8000-000000000001 --timeout 2m",
+                    [&t] { wait_for_job(t.how, t.said.name); });
+  add_name(t, wait, "job");
+  wait.add_option("--timeout", t.said.timeout,
+                  "wait at most so long (90s, 10m; default 10m), then exit with 8");
+}
+
+void add_others(tree& t) {
+  auto& parent = noun(t, "event", "What happened, and why");
+  auto& list = verb(t, parent, "list", "List events, oldest first",
+                    "  orrery event list\n  orrery event list --resource web-1 -o json", [&t] {
+                      parameters asked;
+                      if (!t.said.resource.empty())
+                        asked.emplace_back("resource", t.said.resource);
+                      list_things(t.how, event_view(), t.said.limit, asked);
+                    });
+  list.add_option("--resource", t.said.resource, "only of this thing (name or id)");
+  list.add_option("--limit", t.said.limit, "at most so many (default: all)")
+      ->check(CLI::Range(std::size_t{1}, list_limit_max));
+  verb(t, t.root, "status", "Show how the installation is",
+       "  orrery status\n  orrery status -o json", [&t] { show_status(t.how); });
+  verb(t, t.root, "version", "Show the version of this program", "  orrery version -o json",
+       [&t] { show_version(t.how); });
+}
+
+void add_globals(tree& t) {
+  auto& root = t.root;
+  root.set_version_flag("--version", "orrery " ORRERY_VERSION);
+  root.add_option("-o,--output", t.said.output, "table, wide, json, yaml or name (default table)");
+  root.add_option("--context", t.how.where.file,
+                  "file with url and token_file (default ~/.config/orrery/context.toml, then "
+                  "/etc/orrery/context.toml)");
+  root.add_option("--url", t.how.where.url,
+                  std::string("where the API is (or ORRERY_URL; default ") + default_url + ")");
+  root.add_option("--token-file", t.how.where.token_file,
+                  "file with the token (or ORRERY_TOKEN_FILE)");
+  root.add_flag("-q,--quiet", t.how.quiet, "no progress on stderr");
+  root.add_flag("--debug", t.how.debug, "tell each request on stderr");
+}
+
+void build(tree& t) {
+  t.root.formatter(std::make_shared<formatter>());
+  t.root.require_subcommand(0, 1);
+  t.root.fallthrough(); // global flags may stand anywhere
+  add_globals(t);
+  add_vm(t);
+  add_cluster(t);
+  add_node(t);
+  add_network(t);
+  add_job(t);
+  add_others(t);
+  add_log_commands(t.root);
+  t.root.footer(
+      "Changing commands wait for their job and tell its steps on stderr; Ctrl-C leaves the job "
+      "running.\n\n"
+      "Exit codes: 0 done, 1 failed, 2 detached or cancelled, 3 check failed, 4 login needed, "
+      "5 not found,\n6 conflict, 7 refused, 8 time-out (the job still runs), 64 usage.\n\n"
+      "Examples:\n  orrery vm list\n  orrery vm create web-1 --cluster local --network lan "
+      "--image debian --memory 192MiB\n  orrery event list --resource web-1");
+}
+
+/// The command that was named last, whatever of it was missing.
+CLI::App* last_named(tree& t) {
+  CLI::App* here = &t.root;
+  while (!here->get_subcommands().empty())
+    here = here->get_subcommands().back();
+  return here;
+}
+
+std::string full_name(CLI::App* command) {
+  std::string made;
+  for (; command != nullptr; command = command->get_parent())
+    made = command->get_name() + (made.empty() ? "" : " ") + made;
+  return made;
+}
+
+/// The verbs or nouns that could stand next, for people who typed another one.
+std::string known_words(CLI::App* command) {
+  std::string made;
+  for (const auto* one : command->get_subcommands([](const CLI::App*) { return true; }))
+    made += (made.empty() ? "" : ", ") + one->get_name();
+  return made;
+}
+
+failure usage_of(tree& t, const CLI::ParseError& why) {
+  auto* command = last_named(t);
+  std::string text = why.what();
+  const auto known = known_words(command);
+  if (const auto extra = t.root.remaining(true); !extra.empty() && !known.empty())
+    text = "'" + extra.front() + "' is not a command of " + full_name(command) +
+           "; it knows: " + known;
+  while (!text.empty() && text.back() == '\n')
+    text.pop_back();
+  return {exit_code::usage, "usage", text + ". Help: " + full_name(command) + " --help"};
+}
+
+output_format format_of(const std::string& text) {
+  static const std::map<std::string, output_format> known{{"table", output_format::table},
+                                                          {"wide", output_format::wide},
+                                                          {"json", output_format::json},
+                                                          {"yaml", output_format::yaml},
+                                                          {"name", output_format::name}};
+  const auto found = known.find(text);
+  if (found == known.end())
+    throw failure(exit_code::usage, "usage",
+                  "-o: '" + text + "' is not an output format: want table, wide, json, yaml, name");
+  return found->second;
+}
+
+/// What the texts of the flags mean. Throws `failure`.
+void understand(tree& t) {
+  t.how.format = format_of(t.said.output);
+  t.how.wait = !t.said.no_wait;
+  t.how.timeout = wait_max;
+  if (t.said.timeout.empty())
+    return;
+  const auto timeout = parse_duration(t.said.timeout);
+  if (!timeout)
+    throw failure(exit_code::usage, "usage", "--timeout: " + timeout.error().text);
+  t.how.timeout = *timeout;
+}
+
+/// Parses, and carries the command out.
+exit_code carry_out(tree& t, int argc, const char* const* argv) {
+  t.root.parse(argc, argv);
+  if (!t.chosen) {
+    auto* command = last_named(t);
+    if (known_words(command).empty())
+      return exit_code::done; // it ran while it was parsed
+    std::fputs(t.root.help().c_str(), stderr);
+    return exit_code::usage;
+  }
+  understand(t);
+  t.chosen();
+  return exit_code::done;
+}
+
+/// True when the command line asks for JSON, also where it could not be parsed.
+bool wants_json(int argc, const char* const* argv) {
+  std::string_view before;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word(argv[i]);
+    if (word == "-ojson" || word == "-o=json" || word == "--output=json" ||
+        (word == "json" && (before == "-o" || before == "--output")))
+      return true;
+    before = word;
+  }
+  return false;
+}
+
+} // namespace
+
+int run_cli(int argc, const char* const* argv) {
+  tree t;
+  try {
+    build(t);
+    return static_cast<int>(carry_out(t, argc, argv));
+  } catch (const CLI::Success& help) { // --help, --version
+    return t.root.exit(help);
+  } catch (const CLI::RuntimeError& ended) { // of a command that ran while it was parsed
+    return ended.get_exit_code();
+  } catch (const CLI::ParseError& why) {
+    const auto wrong = usage_of(t, why);
+    std::fputs(failure_text(wrong, wants_json(argc, argv), this_terminal().colours).c_str(),
+               stderr);
+    return static_cast<int>(wrong.exit);
+  } catch (const failure& why) {
+    std::fputs(failure_text(why, wants_json(argc, argv), this_terminal().colours).c_str(), stderr);
+    return static_cast<int>(why.exit);
+  }
+}
+
+} // namespace orrery::cli

@@ -1,0 +1,283 @@
+#include "tools/orrery/views.hpp"
+
+#include "tools/orrery/table.hpp"
+#include "tools/orrery/units.hpp"
+
+#include <charconv>
+#include <optional>
+
+namespace orrery::cli {
+
+namespace {
+
+const json& first_of(const json& item, const std::vector<std::string_view>& paths) {
+  static const json nothing;
+  for (const auto path : paths) {
+    const auto& found = item.at(path);
+    if (!found.text().empty())
+      return found;
+  }
+  return nothing;
+}
+
+std::string age_cell(const std::string& text, const printing& to) {
+  const auto when = parse_time(text);
+  return to.where.out && when ? age_text(to.now - *when) : text;
+}
+
+std::string clock_cell(const std::string& text, const printing& to) {
+  const auto when = parse_time(text);
+  if (!to.where.out || !when)
+    return text;
+  const auto full = to_text(*when); // 2026-11-22T09:14:02.113000Z
+  const bool today = full.substr(0, 10) == to_text(to.now).substr(0, 10);
+  return today ? full.substr(11, 12) : full.substr(0, 19) + "Z";
+}
+
+std::string memory_cell(const std::string& text) {
+  std::uint64_t count = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), count);
+  const bool whole = parsed.ec == std::errc() && parsed.ptr == text.data() + text.size();
+  return whole ? memory_text(mib{count}) : text;
+}
+
+std::string activity_cell(const json& activity) {
+  if (!activity.is_object())
+    return activity.text();
+  const auto kind = activity.at("kind").text();
+  const auto step = activity.at("step").text();
+  return kind + (kind.empty() || step.empty() ? "" : ": ") + step;
+}
+
+std::string last_step_cell(const json& steps) {
+  if (!steps.is_list() || steps.items.empty())
+    return steps.is_list() ? std::string() : steps.text();
+  const auto& last = steps.items.back();
+  return last.is_object() ? last.at("name").text() : last.text();
+}
+
+std::string cell(const column& shown, const json& item, const printing& to) {
+  const auto& value = first_of(item, shown.paths);
+  switch (shown.kind) {
+  case cell_kind::text:
+    return value.text();
+  case cell_kind::age:
+    return age_cell(value.text(), to);
+  case cell_kind::clock:
+    return clock_cell(value.text(), to);
+  case cell_kind::memory:
+    return memory_cell(value.text());
+  case cell_kind::activity:
+    return activity_cell(value);
+  case cell_kind::last_step:
+    return last_step_cell(value);
+  }
+  return {};
+}
+
+std::optional<std::size_t> width_limit(const printing& to) {
+  return to.where.out ? std::optional(to.where.width) : std::nullopt;
+}
+
+std::string table_text(const view& how, const std::vector<json>& items, const printing& to) {
+  const bool wide = to.format == output_format::wide;
+  table made;
+  for (const auto& one : how.columns)
+    if (wide || !one.wide_only)
+      made.heads.emplace_back(one.head);
+  for (const auto& item : items) {
+    auto& row = made.rows.emplace_back();
+    for (const auto& one : how.columns)
+      if (wide || !one.wide_only)
+        row.push_back(cell(one, item, to));
+  }
+  return render(made, width_limit(to));
+}
+
+std::string name_line(const view& how, const json& item) {
+  auto name = item.at(how.name_path).text();
+  if (name.empty())
+    name = item.at("id").text();
+  return clean(name) + "\n";
+}
+
+std::string steps_text(const json& job, const printing& to) {
+  const auto& steps = job.at("steps");
+  if (!steps.is_list() || steps.items.empty())
+    return {};
+  table made;
+  made.heads = {"STEP", "AT"};
+  for (const auto& step : steps.items)
+    made.rows.push_back({step.is_object() ? step.at("name").text() : step.text(),
+                         clock_cell(step.at("at").text(), to)});
+  return "\n" + render(made, width_limit(to));
+}
+
+void add_members(table& made, const std::string& prefix, const json& value) {
+  if (value.is_object() && !value.items.empty()) {
+    for (std::size_t i = 0; i < value.items.size(); ++i)
+      add_members(made, prefix.empty() ? value.names[i] : prefix + "." + value.names[i],
+                  value.items[i]);
+    return;
+  }
+  made.rows.push_back({prefix, value.text()});
+}
+
+} // namespace
+
+const view& cluster_view() {
+  static const view made{"cluster",
+                         "clusters",
+                         "name",
+                         {{"NAME", {"name"}},
+                          {"HYPERVISOR", {"hypervisor"}},
+                          {"NODES", {"nodes", "nodeCount"}, cell_kind::text, true},
+                          {"ID", {"id"}, cell_kind::text, true},
+                          {"VERSION", {"version"}, cell_kind::text, true},
+                          {"AGE", {"createdAt"}, cell_kind::age}}};
+  return made;
+}
+
+const view& node_view() {
+  static const view made{"node",
+                         "nodes",
+                         "name",
+                         {{"NAME", {"name"}},
+                          {"CLUSTER", {"cluster.name", "cluster"}},
+                          {"STATE", {"observed.state", "state"}},
+                          {"VCPUS", {"vcpus"}},
+                          {"MEMORY", {"memoryMib"}, cell_kind::memory},
+                          {"LIBVIRT", {"libvirtSocket"}, cell_kind::text, true},
+                          {"NAMESPACE", {"networkNamespace"}, cell_kind::text, true},
+                          {"SEEN", {"observed.at"}, cell_kind::age, true},
+                          {"ID", {"id"}, cell_kind::text, true},
+                          {"VERSION", {"version"}, cell_kind::text, true},
+                          {"AGE", {"createdAt"}, cell_kind::age}}};
+  return made;
+}
+
+const view& network_view() {
+  static const view made{"network",
+                         "networks",
+                         "name",
+                         {{"NAME", {"name"}},
+                          {"CLUSTER", {"cluster.name", "cluster"}},
+                          {"PREFIX", {"prefix"}},
+                          {"GATEWAY", {"gateway"}},
+                          {"ID", {"id"}, cell_kind::text, true},
+                          {"VERSION", {"version"}, cell_kind::text, true},
+                          {"AGE", {"createdAt"}, cell_kind::age}}};
+  return made;
+}
+
+const view& vm_view() {
+  static const view made{"vm",
+                         "vms",
+                         "name",
+                         {{"NAME", {"name"}},
+                          {"STATE", {"observed.state", "state"}},
+                          {"WANTED", {"desired"}},
+                          {"ACTIVITY", {"activity"}, cell_kind::activity},
+                          {"NODE", {"node.name", "node"}},
+                          {"ADDRESS", {"address"}},
+                          {"CLUSTER", {"cluster.name", "cluster"}, cell_kind::text, true},
+                          {"NETWORK", {"network.name", "network"}, cell_kind::text, true},
+                          {"IMAGE", {"image"}, cell_kind::text, true},
+                          {"VCPUS", {"vcpus"}, cell_kind::text, true},
+                          {"MEMORY", {"memoryMib"}, cell_kind::memory, true},
+                          {"MAC", {"mac"}, cell_kind::text, true},
+                          {"CAUSE", {"observed.cause"}, cell_kind::text, true},
+                          {"SOURCE", {"observed.source"}, cell_kind::text, true},
+                          {"ID", {"id"}, cell_kind::text, true},
+                          {"VERSION", {"version"}, cell_kind::text, true},
+                          {"SEEN", {"observed.at"}, cell_kind::age},
+                          {"AGE", {"createdAt"}, cell_kind::age}}};
+  return made;
+}
+
+const view& job_view() {
+  static const view made{"job",
+                         "jobs",
+                         "id",
+                         {{"ID", {"id"}},
+                          {"KIND", {"kind"}},
+                          {"RESOURCE", {"resourceName", "resource"}},
+                          {"STATE", {"state"}},
+                          {"STEP", {"steps"}, cell_kind::last_step},
+                          {"RESOURCE ID", {"resource"}, cell_kind::text, true},
+                          {"DEADLINE", {"deadline"}, cell_kind::clock, true},
+                          {"ENDED", {"endedAt"}, cell_kind::age, true},
+                          {"ERROR", {"error.code", "error"}},
+                          {"TEXT", {"error.text"}, cell_kind::text, true},
+                          {"STARTED", {"startedAt"}, cell_kind::age}}};
+  return made;
+}
+
+const view& event_view() {
+  static const view made{"event",
+                         "events",
+                         "position",
+                         {{"POSITION", {"position"}},
+                          {"TIME", {"time"}, cell_kind::clock},
+                          {"WHO", {"who"}},
+                          {"TYPE", {"type"}},
+                          {"RESOURCE", {"resource"}, cell_kind::text, true},
+                          {"CAUSE", {"cause"}},
+                          {"DETAIL", {"detail"}}}};
+  return made;
+}
+
+std::string list_text(const view& how, const std::vector<json>& items, const printing& to) {
+  switch (to.format) {
+  case output_format::table:
+  case output_format::wide:
+    return table_text(how, items, to);
+  case output_format::json:
+  case output_format::yaml: {
+    auto list = json::list();
+    list.items = items;
+    return to.format == output_format::json ? to_json(list, json_layout::indented) + "\n"
+                                            : to_yaml(list);
+  }
+  case output_format::name:
+    break;
+  }
+  std::string made;
+  for (const auto& item : items)
+    made += name_line(how, item);
+  return made;
+}
+
+std::string item_text(const view& how, const json& item, const printing& to) {
+  switch (to.format) {
+  case output_format::table:
+  case output_format::wide:
+    return table_text(how, {item}, to) + (how.noun == "job" ? steps_text(item, to) : "");
+  case output_format::json:
+    return to_json(item, json_layout::indented) + "\n";
+  case output_format::yaml:
+    return to_yaml(item);
+  case output_format::name:
+    break;
+  }
+  return name_line(how, item);
+}
+
+std::string members_text(const json& object, const printing& to) {
+  switch (to.format) {
+  case output_format::json:
+    return to_json(object, json_layout::indented) + "\n";
+  case output_format::yaml:
+    return to_yaml(object);
+  case output_format::table:
+  case output_format::wide:
+  case output_format::name:
+    break;
+  }
+  table made;
+  made.heads = {"WHAT", "VALUE"};
+  add_members(made, "", object);
+  return render(made, width_limit(to));
+}
+
+} // namespace orrery::cli
