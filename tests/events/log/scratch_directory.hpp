@@ -3,17 +3,22 @@
 #include "events/core/check.hpp"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <string>
 
 namespace orrery::log {
 
-/// A directory of its own for a test, removed with all that is in it.
+/// A directory of its own for a test, removed with all that is in it. In memory where the system
+/// offers that, since some tests open thousands of logs; what they test does not depend on it.
 class scratch_directory {
 public:
   scratch_directory() {
-    auto pattern = (std::filesystem::temp_directory_path() / "orrery-log-XXXXXX").string();
+    const std::filesystem::path memory = "/dev/shm";
+    const auto parent =
+        ::access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path();
+    auto pattern = (parent / "orrery-log-XXXXXX").string();
     ORRERY_CHECK(::mkdtemp(pattern.data()) != nullptr);
     x_base = pattern;
   }

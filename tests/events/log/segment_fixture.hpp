@@ -1,0 +1,105 @@
+#pragma once
+
+#include "events/log/segment_log.hpp"
+#include "tests/events/log/append_and_read.hpp"
+#include "tests/events/log/scratch_directory.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace orrery::log {
+
+inline constexpr log_identity test_identity{installation_id{uuid{0x0199'0000'0000'7000, 1}},
+                                            log_id{uuid{0x0199'0000'0000'7000, 2}}};
+
+/// Files so small that a few records fill several.
+inline constexpr std::uint64_t test_segment_size = 4096;
+
+[[nodiscard]] inline open_options small_files() {
+  open_options options;
+  options.segment_size = test_segment_size;
+  return options;
+}
+
+/// The files of a directory, by name.
+using image = std::map<std::string, std::string>;
+
+[[nodiscard]] inline image load_image(const std::string& directory) {
+  image loaded;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    std::ifstream from(entry.path(), std::ios::binary);
+    loaded[entry.path().filename()] = {std::istreambuf_iterator<char>(from), {}};
+  }
+  return loaded;
+}
+
+/// Makes the directory hold exactly these files.
+inline void store_image(const std::string& directory, const image& wanted) {
+  std::filesystem::create_directories(directory);
+  for (const auto& entry : std::filesystem::directory_iterator(directory))
+    if (!wanted.contains(entry.path().filename()))
+      std::filesystem::remove(entry.path());
+  for (const auto& [name, bytes] : wanted) {
+    std::ofstream to(directory + "/" + name, std::ios::binary | std::ios::trunc);
+    to.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  }
+}
+
+/// What a reader sees: the bytes of every record of partitions 0 and 7.
+using contents = std::vector<std::vector<std::string>>;
+
+[[nodiscard]] inline contents contents_of(log& of) {
+  contents all;
+  for (const auto where : {contract::zero, contract::seven}) {
+    auto& partition = all.emplace_back();
+    for (auto& one : contract::read_all(of, where))
+      partition.push_back(std::move(one.bytes));
+  }
+  return all;
+}
+
+/// A memory-backed place where there is one, since these tests open a log very often.
+class segment_test : public testing::Test {
+protected:
+  [[nodiscard]] std::string path() const { return x_where.path(); }
+
+  std::unique_ptr<segment_log> create(open_options options = small_files()) {
+    auto made = segment_log::create(path(), test_identity, std::move(options));
+    EXPECT_TRUE(made) << made.error().text;
+    return made ? std::move(*made) : nullptr;
+  }
+
+  std::unique_ptr<segment_log> open(open_options options = small_files()) {
+    auto opened = segment_log::open(path(), std::move(options), x_report);
+    EXPECT_TRUE(opened) << opened.error().text;
+    return opened ? std::move(*opened) : nullptr;
+  }
+
+  error open_error(open_options options = small_files()) {
+    const auto opened = segment_log::open(path(), std::move(options), x_report);
+    EXPECT_FALSE(opened) << "the log was opened";
+    return opened ? error{} : opened.error();
+  }
+
+  scratch_directory x_where;
+  open_report x_report;
+};
+
+/// Appends records of different sizes to both partitions, each acknowledged before the next.
+inline void fill(log& to, std::size_t count, std::size_t first = 0) {
+  for (auto at = first; at < first + count; ++at) {
+    const auto where = at % 3 == 0 ? contract::seven : contract::zero;
+    const auto bytes = "record " + std::to_string(at) + std::string(at * 37 % 200, '.');
+    EXPECT_EQ(contract::append_and_wait(to, where, bytes).fate, append_fate::durable);
+  }
+}
+
+} // namespace orrery::log
