@@ -178,9 +178,21 @@ void fail_stopped_start(decision& made, const vm_state& state, std::string_view 
                 " before it answered on its address: its console shows more");
 }
 
+/// Nobody who knew of the newest wish has looked yet: a verb of an older one may still be under way
+/// behind this word, so it is a fact, but no proof that the wish is fulfilled.
+bool is_before_the_wish(const vm_state& state, const v1::VmCommand::Observe& seen) {
+  return seen.wish() != 0 && seen.wish() < state.generation.count;
+}
+
+/// The guest is off, as a job wanted it: also when it was off before.
+void end_stop(decision& made, const vm_state& state, const v1::VmCommand::Observe& seen) {
+  if (state.job && stops_a_guest(*state.job) && !is_before_the_wish(state, seen))
+    end_job(made, *state.job, v1::Job::DONE, step_stopped);
+}
+
 void see_absent(decision& made, const vm_state& state, const uuid& self,
                 const v1::VmCommand::Observe& seen) {
-  if (state.desired == desired_state::deleted) {
+  if (state.desired == desired_state::deleted && !is_before_the_wish(state, seen)) {
     fill(add_event(made)->mutable_removed()->mutable_source(), seen);
     if (state.job)
       end_job(made, *state.job, v1::Job::DONE, step_removed);
@@ -192,19 +204,17 @@ void see_absent(decision& made, const vm_state& state, const uuid& self,
     set(place.command.mutable_cluster()->mutable_release_vm()->mutable_vm(), self);
     return;
   }
-  if (state.observed.state == v1::VmObserved::ABSENT)
-    return;
-  fill(add_event(made)->mutable_absent()->mutable_source(), seen);
-  if (state.job && stops_a_guest(*state.job))
-    end_job(made, *state.job, v1::Job::DONE, step_stopped);
-  else
+  if (state.observed.state != v1::VmObserved::ABSENT) {
+    fill(add_event(made)->mutable_absent()->mutable_source(), seen);
     fail_stopped_start(made, state, "removed from the hypervisor");
+  }
+  end_stop(made, state, seen);
 }
 
 void see_stopped(decision& made, const vm_state& state, const v1::VmCommand::Observe& seen) {
+  // A second word on the cause (after a restart the hypervisor has forgotten it) changes nothing.
   if (state.observed.state == v1::VmObserved::STOPPED)
-    return; // a second word on the cause (after a restart the hypervisor has forgotten it) changes
-            // nothing
+    return end_stop(made, state, seen);
   if (seen.cause() == v1::VmObserved::NEVER_RAN) {
     fill(add_event(made)->mutable_defined()->mutable_source(), seen);
   } else {
@@ -212,10 +222,8 @@ void see_stopped(decision& made, const vm_state& state, const v1::VmCommand::Obs
     fill(stopped->mutable_source(), seen);
     stopped->set_cause(seen.cause());
   }
-  if (state.job && stops_a_guest(*state.job))
-    end_job(made, *state.job, v1::Job::DONE, step_stopped);
-  else
-    fail_stopped_start(made, state, "seen off (" + std::string(name_of(seen.cause())) + ")");
+  end_stop(made, state, seen);
+  fail_stopped_start(made, state, "seen off (" + std::string(name_of(seen.cause())) + ")");
 }
 
 void see_running(decision& made, const vm_state& state, const v1::VmCommand::Observe& seen) {
@@ -250,6 +258,10 @@ bool is_stale(const vm_state& state, const v1::VmCommand::Observe& seen) {
 outcome observe(const vm_state& state, const uuid& self, const v1::VmCommand::Observe& seen,
                 const context& with) {
   decision made;
+  if (from_proto(seen.node()) != state.node)
+    return refuse(error_code::conflict,
+                  "VM '" + state.name + "' is on another node than the one that speaks of it: " +
+                      "only its own node's word counts");
   if (is_stale(state, seen))
     return made;
   switch (seen.state()) {
@@ -298,8 +310,9 @@ outcome report_failure(const vm_state& state, const v1::VmCommand::ReportFailure
 }
 
 std::string late(const vm_state& state) {
+  // The job began some microseconds after its command was decided.
   const auto patience =
-      std::chrono::duration_cast<std::chrono::seconds>(state.job->deadline - state.job->started_at);
+      std::chrono::round<std::chrono::seconds>(state.job->deadline - state.job->started_at);
   std::string text = "the deadline of " + std::to_string(patience.count()) +
                      " s passed after step '" + state.job->step + "'";
   if (!state.job->failure.empty())
