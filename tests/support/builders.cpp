@@ -188,6 +188,7 @@ v1::Command observe(std::uint32_t vm_number, const saying& said) {
   body->set_cause(said.cause);
   body->set_generation(said.generation);
   body->set_reason(said.reason);
+  body->set_wish(said.wish);
   return made;
 }
 

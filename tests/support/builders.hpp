@@ -95,6 +95,7 @@ struct saying {
   utc_time at = start_of_time();
   std::string reason = {};
   std::uint32_t node = 1;
+  std::uint64_t wish = 0; ///< the newest one known to the observer; 0: it does not say
 };
 
 [[nodiscard]] v1::Command observe(std::uint32_t vm_number, const saying& said);

@@ -81,6 +81,7 @@ v1::Command random_commands::any_observation(const world& at) {
   said.epoch = near(from == nullptr ? 0 : from->epoch);
   said.number = near(++x_saying);
   said.generation = near(found == nullptr ? 1 : found->generation.count);
+  said.wish = x_dice.chance(30) ? 0 : near(said.generation);
   const auto drift = std::chrono::microseconds(x_dice.below(2'000'000));
   said.at = at.now() - std::chrono::seconds(1) + drift;
   if (x_dice.chance(3))

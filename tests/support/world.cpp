@@ -140,7 +140,7 @@ saying world::next_saying(std::uint32_t vm_number, v1::VmObserved::State state,
   said.number = ++x_saying_number;
   said.at = x_now;
   if (const auto* found = find_vm(vm_number))
-    said.generation = found->generation.count;
+    said.generation = said.wish = found->generation.count;
   if (const auto* found = find_node())
     said.epoch = found->epoch;
   return said;
