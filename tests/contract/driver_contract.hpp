@@ -1,18 +1,15 @@
 #pragma once
 
 #include "drivers/hypervisor.hpp"
+#include "tests/drivers/driver_support.hpp"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
-#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -20,6 +17,10 @@
 /// The suite that every driver passes, unmodified. A driver's test file brings one `driver_bench`
 /// and instantiates `driver_contract` with a function that returns it.
 namespace orrery::contract {
+
+using testing_support::ear;
+using testing_support::eventually;
+using testing_support::fresh_uuid;
 
 using drivers::fencing_token;
 using drivers::guest_condition;
@@ -54,75 +55,6 @@ public:
   /// How long anything may take on a loaded machine.
   [[nodiscard]] virtual std::chrono::seconds limit() const = 0;
 };
-
-/// Hears a driver and remembers whom it spoke of.
-class ear {
-public:
-  [[nodiscard]] drivers::guest_listener listener() {
-    return [this](vm_id vm) {
-      const std::lock_guard lock(x_guard);
-      ++x_heard[vm];
-      x_changed.notify_all();
-    };
-  }
-
-  [[nodiscard]] std::size_t count(vm_id vm) {
-    const std::lock_guard lock(x_guard);
-    return x_heard[vm];
-  }
-
-  /// Waits until `vm` was spoken of more than `count` times.
-  [[nodiscard]] bool heard_more(vm_id vm, std::size_t count, std::chrono::seconds limit) {
-    std::unique_lock lock(x_guard);
-    return x_changed.wait_for(lock, limit, [&] { return x_heard[vm] > count; });
-  }
-
-private:
-  std::mutex x_guard;
-  std::condition_variable x_changed;
-  std::map<vm_id, std::size_t> x_heard;
-};
-
-/// Asks again and again until `is_so`, at most `limit` long.
-[[nodiscard]] inline bool eventually(std::chrono::seconds limit, std::function<bool()> is_so) {
-  constexpr std::chrono::milliseconds pause(20); // a question costs a few milliseconds
-  const auto end = std::chrono::steady_clock::now() + limit;
-  while (!is_so()) {
-    if (std::chrono::steady_clock::now() > end)
-      return false;
-    std::this_thread::sleep_for(pause);
-  }
-  return true;
-}
-
-inline uuid fresh_uuid() {
-  static std::random_device source;
-  const auto random = (std::uint64_t{source()} << 32) | source();
-  const auto now =
-      std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
-  return make_uuid(now, partition_number{0}, random);
-}
-
-#define ORRERY_EXPECT_OK(expression)                                                               \
-  do {                                                                                             \
-    const auto& done_ = (expression);                                                              \
-    EXPECT_TRUE(done_.has_value()) << #expression << ": " << done_.error().text;                   \
-  } while (false)
-
-#define ORRERY_ASSERT_OK(expression)                                                               \
-  do {                                                                                             \
-    const auto& done_ = (expression);                                                              \
-    ASSERT_TRUE(done_.has_value()) << #expression << ": " << done_.error().text;                   \
-  } while (false)
-
-#define ORRERY_EXPECT_CODE(expression, wanted)                                                     \
-  do {                                                                                             \
-    const auto& done_ = (expression);                                                              \
-    EXPECT_FALSE(done_.has_value()) << #expression << " succeeded";                                \
-    if (!done_.has_value()) {                                                                      \
-      EXPECT_EQ(name_of(done_.error().code), name_of(wanted)) << done_.error().text;               \
-    }                                                                                              \
-  } while (false)
 
 class driver_contract : public testing::TestWithParam<driver_bench& (*)()> {
 protected:

@@ -139,21 +139,21 @@ command_result libvirt_node::virsh(std::vector<std::string> words) const {
   return run(words);
 }
 
-pid_t libvirt_node::libvirtd_pid() const {
+pid_t libvirt_node::daemon_pid(const std::string& wanted) const {
   std::ifstream pids(directory() / "pids");
   pid_t last = 0;
   for (std::string line; std::getline(pids, line);) {
     std::istringstream words(line);
     std::string role;
     pid_t pid = 0;
-    if (words >> role >> pid && role == "libvirtd")
+    if (words >> role >> pid && role == wanted)
       last = pid;
   }
   return last;
 }
 
 void libvirt_node::kill_libvirtd() const {
-  const auto pid = libvirtd_pid();
+  const auto pid = daemon_pid("libvirtd");
   kill(pid, SIGKILL);
   // Not our child: gone when it cannot be signalled any more, or is a zombie of its parent.
   for (;;) {
@@ -164,6 +164,33 @@ void libvirt_node::kill_libvirtd() const {
       return;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
+}
+
+command_result libvirt_node::in_network(std::vector<std::string> words) const {
+  words.insert(words.begin(), {"ip", "netns", "exec", "orrery-" + x_name});
+  return run(words);
+}
+
+void libvirt_node::make_starts_hold() const {
+  // QEMU finds its modules and firmware beside itself, so the real one stays in /usr/bin.
+  const auto over = x_scratch / "over";
+  const auto hold = (x_scratch / "hold").string();
+  const auto held = (x_scratch / "held").string();
+  constexpr auto everybody = fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec |
+                             fs::perms::others_read | fs::perms::others_exec;
+  fs::create_directory(over);
+  fs::permissions(over, everybody);
+  fs::copy_file("/usr/bin/qemu-system-x86_64", over / "qemu-real");
+  // The guests' user says that it waits: the file exists beforehand and is theirs to write.
+  std::ofstream(held).flush();
+  fs::permissions(held, fs::perms::others_write, fs::perm_options::add);
+  std::ofstream(over / "qemu-system-x86_64")
+      << "#!/bin/sh\ncase \"$*\" in\n*guest=orrery-*)\n  if [ -e " << hold
+      << " ]; then\n    echo held >" << held << "\n    while [ -e " << hold
+      << " ]; do sleep 0.05; done\n  fi ;;\nesac\nexec /usr/bin/qemu-real \"$@\"\n";
+  fs::permissions(over / "qemu-system-x86_64", everybody);
+  must({"nsenter", "--target", std::to_string(daemon_pid("keeper")), "--mount", "mount", "-t",
+        "overlay", "overlay", "-o", "lowerdir=" + over.string() + ":/usr/bin", "/usr/bin"});
 }
 
 void libvirt_node::start_daemons() const { must({script("node-up"), x_name, "--dir", x_scratch}); }

@@ -50,9 +50,17 @@ public:
 
   [[nodiscard]] command_result virsh(std::vector<std::string> words) const;
 
-  [[nodiscard]] pid_t libvirtd_pid() const;
+  /// The last process that `node-up` recorded for a role (keeper, libvirtd, virtlogd).
+  [[nodiscard]] pid_t daemon_pid(const std::string& role) const;
   void kill_libvirtd() const; ///< with -9; returns when it is gone
   void start_daemons() const; ///< what was killed lives again
+
+  /// Runs a program in the node's network namespace.
+  [[nodiscard]] command_result in_network(std::vector<std::string> words) const;
+
+  /// From now on QEMU waits, before its first instruction, while the file `hold` is in `scratch()`;
+  /// the file `held` says that one waits. For all that libvirtd can tell, the start is slow.
+  void make_starts_hold() const;
 
   /// The process of a running guest; 0 when there is none.
   [[nodiscard]] pid_t guest_pid(vm_id vm) const;
