@@ -108,3 +108,16 @@ cgroup_processes() {
     fi
   done < <(cgroup_directories) | sort -nu
 }
+
+# A group can be removed some milliseconds after its last process, hence the few tries.
+remove_cgroups() {
+  local directory
+  while read -r directory; do
+    wait_for 5 remove_tree_of_groups "$directory" ||
+      fail "cgroup $directory" "cannot be removed" "Look for processes in it and end them"
+  done < <(cgroup_directories)
+}
+
+remove_tree_of_groups() {
+  [[ ! -d $1 ]] || find "$1" -depth -type d -exec rmdir {} + 2>/dev/null
+}
