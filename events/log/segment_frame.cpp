@@ -102,7 +102,7 @@ std::optional<segment_header> parse_segment_header(std::string_view bytes) {
     return std::nullopt;
   const segment_header parsed{log_id{uuid_at(bytes, 8)}, number_at<std::uint64_t>(bytes, 24),
                               number_at<std::uint64_t>(bytes, 32)};
-  if (parsed.size < segment_header_size)
+  if (parsed.size < segment_header_size + frame_header_size || parsed.size % frame_alignment != 0)
     return std::nullopt;
   return parsed;
 }

@@ -153,8 +153,11 @@ private:
     x_continued = false;
     while (!x_continued && position + frame_header_size <= segment.size) {
       const auto header = parse_frame_header(reader.at(position, frame_header_size), x_seed);
-      if (!header || header->number != x_scan.frames ||
-          position + frame_size(header->body_size) > segment.size)
+      if (!header || header->number != x_scan.frames)
+        break;
+      // A writer always leaves room for the frame that ends a file.
+      const auto reserved = header->kind == frame_kind::continued ? 0 : frame_header_size;
+      if (position + frame_size(header->body_size) + reserved > segment.size)
         break;
       auto& next_offset = x_ends[static_cast<std::uint16_t>(header->partition)];
       if (header->kind == frame_kind::record && header->offset != next_offset)
