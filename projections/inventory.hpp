@@ -29,17 +29,17 @@ public:
 
 /// Which VMs. Empty or unspecified: any. Cluster and node by id or name.
 struct vm_filter {
-  std::string cluster;
-  std::string node;
-  std::string name;
+  std::string cluster = {};
+  std::string node = {};
+  std::string name = {};
   v1::VmObserved::State observed = v1::VmObserved::STATE_UNSPECIFIED;
 };
 
 /// Which clusters, nodes or networks. Empty: any. The cluster by id or name; it is ignored for
 /// clusters.
 struct inventory_filter {
-  std::string cluster;
-  std::string name;
+  std::string cluster = {};
+  std::string name = {};
 };
 
 // Lists come in the order of the ids, that is of creation. Errors: `invalid_argument` (page),

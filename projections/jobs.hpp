@@ -24,7 +24,7 @@ public:
 
 /// Which jobs, in terms of ids. Nothing, or unspecified: any.
 struct job_terms {
-  std::optional<uuid> resource;
+  std::optional<uuid> resource = {};
   v1::Job::State state = v1::Job::STATE_UNSPECIFIED;
 };
 

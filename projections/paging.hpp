@@ -24,7 +24,7 @@ inline constexpr std::size_t page_token_size_max = 1024;
 /// Which part of a list is wanted.
 struct page {
   std::uint32_t size = page_size_default; ///< 1 to `page_size_max`
-  std::string token;                      ///< empty for the first page
+  std::string token = {};                 ///< empty for the first page
 };
 
 /// One page of a list. Rows that exist while a list is read page by page appear exactly once.

@@ -32,13 +32,13 @@ struct projection_status {
 
 /// Which jobs. Empty or unspecified: any. The resource by id or name.
 struct job_filter {
-  std::string resource;
+  std::string resource = {};
   v1::Job::State state = v1::Job::STATE_UNSPECIFIED;
 };
 
 /// Which events. Empty: of everything. The resource by id or name, living or gone.
 struct event_filter {
-  std::string resource;
+  std::string resource = {};
   direction order = direction::ascending; ///< ascending: oldest first
 };
 

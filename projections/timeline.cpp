@@ -1,5 +1,6 @@
 #include "projections/timeline.hpp"
 
+#include "events/core/text.hpp"
 #include "projections/event_text.hpp"
 #include "projections/rows.hpp"
 
@@ -15,6 +16,10 @@ enum class prefix : std::uint8_t {
   entry = 1,    ///< resource place   -> v1::TimelineEntry
   by_place = 2, ///< place            -> resource (16)
 };
+
+/// Longest line about an event, in bytes: more than any of ours, and a bound for what came from
+/// outside.
+constexpr std::size_t detail_size_max = 1000;
 
 struct place {
   std::uint64_t seq = 0;
@@ -59,9 +64,11 @@ private:
     auto entry = begin(decision, noun_of(command), entity, at);
     entry.set_type(std::string(refused_type));
     set_time(entry.mutable_effective_at(), at);
-    entry.set_detail(type_of(command) + ": " +
-                     std::string(name_of(static_cast<error_code>(decision.reply().code()))) + ": " +
-                     decision.reply().text());
+    entry.set_detail(
+        printable(type_of(command) + ": " +
+                      std::string(name_of(static_cast<error_code>(decision.reply().code()))) +
+                      ": " + decision.reply().text(),
+                  detail_size_max));
     write(entity, entry);
   }
 
@@ -87,7 +94,7 @@ private:
       set_time(entry.mutable_effective_at(),
                event.effective_at() == 0 ? at : from_micros(event.effective_at()));
       entry.set_cause(cause);
-      entry.set_detail(detail_of(x_touched, entity, event));
+      entry.set_detail(printable(detail_of(x_touched, entity, event), detail_size_max));
       write(entity, entry);
     }
   }

@@ -29,7 +29,7 @@ public:
 
 /// Which events. No resource: all of them.
 struct event_terms {
-  std::optional<uuid> resource;
+  std::optional<uuid> resource = {};
   direction order = direction::ascending; ///< ascending: oldest first, so a last page can be
                                           ///< followed
 };

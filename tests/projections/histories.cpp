@@ -1,0 +1,74 @@
+#include "tests/projections/histories.hpp"
+
+#include "events/core/check.hpp"
+#include "events/log/sha256.hpp"
+#include "tests/support/random_history.hpp"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <random>
+
+namespace orrery::projections {
+
+history history_of(const support::commit_list& commits) {
+  history made;
+  domain::partition_state state;
+  log::digest head{};
+  for (const auto& [seq, body] : commits) {
+    auto commit = std::make_shared<folded_commit>();
+    commit->seq = seq;
+    // Not over the body's bytes: random commands hold texts that no record can hold.
+    head = log::sha256_of(log::bytes_of(head), std::to_string(seq));
+    commit->head = head;
+    commit->body = std::make_shared<const v1::CommitBody>(body);
+    commit->touched = state.fold(body, seq);
+    made.push_back(std::move(commit));
+  }
+  return made;
+}
+
+history random_history(std::uint64_t seed, std::size_t commands) {
+  const auto world = support::random_world(seed, commands);
+  return history_of(world.commits());
+}
+
+std::uint64_t seed_of_this_run() {
+  const auto* given = ::getenv("ORRERY_SEED");
+  const auto seed =
+      given != nullptr ? std::strtoull(given, nullptr, 10) : std::uint64_t{std::random_device{}()};
+  std::printf("seed: ORRERY_SEED=%llu\n", static_cast<unsigned long long>(seed));
+  return seed;
+}
+
+temporary_folder::temporary_folder() {
+  const std::filesystem::path memory = "/dev/shm"; // no test here depends on a disk
+  const auto parent =
+      ::access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path();
+  auto pattern = (parent / "orrery-projections-XXXXXX").string();
+  ORRERY_CHECK(::mkdtemp(pattern.data()) != nullptr);
+  x_base = pattern;
+}
+
+temporary_folder::~temporary_folder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(x_base, ignored);
+}
+
+std::unique_ptr<store> open_store(const std::string& path) {
+  auto opened = store::open(path);
+  if (!opened)
+    std::fprintf(stderr, "cannot open the store: %s\n", opened.error().text.c_str());
+  ORRERY_CHECK(opened);
+  return std::move(*opened);
+}
+
+filled_store::filled_store(history folded)
+    : commits(std::move(folded)), rows(open_store(folder.path())) {
+  const auto applied = rows->apply(commits);
+  ORRERY_CHECK(applied);
+}
+
+} // namespace orrery::projections

@@ -1,0 +1,197 @@
+#include "tests/projections/histories.hpp"
+#include "tests/support/random_history.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace orrery::projections {
+namespace {
+
+using support::cluster;
+using support::node;
+using support::vm;
+
+std::string id_of_vm(std::uint32_t number = 1) { return to_text(vm_id{vm(number)}); }
+
+/// Two clusters that each have a node "n1", a network "lan" and a VM "web".
+support::world two_clusters() {
+  auto world = support::world_with_running_vm();
+  world.must(support::add_cluster({.number = 2, .name = "c2"}));
+  world.must(support::add_node({.number = 2, .name = "n1", .cluster = 2}));
+  world.must(support::hello({.node = 2, .nonce = 2}));
+  world.must(support::add_network(
+      {.number = 2, .prefix = "10.98.0.0/24", .gateway = "10.98.0.1", .cluster = 2}));
+  world.must(support::place_vm({.number = 2, .network = 2, .cluster = 2}));
+  return world;
+}
+
+TEST(inventory, an_unknown_name_says_what_to_do) {
+  const filled_store filled(support::world_with_running_vm());
+  const auto found = filled.rows->find_vm("db");
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, error_code::not_found);
+  EXPECT_NE(found.error().text.find("orrery vm list"), std::string::npos);
+}
+
+TEST(inventory, an_unknown_id_is_not_found) {
+  const filled_store filled(support::world_with_running_vm());
+  for (const auto& id : {id_of_vm(9), to_text(vm(9))}) {
+    const auto found = filled.rows->find_vm(id);
+    ASSERT_FALSE(found);
+    EXPECT_EQ(found.error().code, error_code::not_found);
+  }
+}
+
+TEST(inventory, the_id_of_another_noun_is_an_invalid_argument) {
+  const filled_store filled(support::world_with_running_vm());
+  for (const std::string& id : {to_text(node_id{node()}), std::string("vm_1"), std::string("vm_"),
+                                std::string("_"), std::string("a_\xff")}) {
+    const auto found = filled.rows->find_vm(id);
+    ASSERT_FALSE(found) << id;
+    EXPECT_EQ(found.error().code, error_code::invalid_argument) << id;
+  }
+}
+
+TEST(inventory, a_name_that_fits_several_lists_them) {
+  const filled_store filled(two_clusters());
+  const auto found = filled.rows->find_vm("web");
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, error_code::conflict);
+  EXPECT_NE(found.error().text.find(id_of_vm(1)), std::string::npos) << found.error().text;
+  EXPECT_NE(found.error().text.find(id_of_vm(2)), std::string::npos);
+  EXPECT_EQ(filled.rows->find_vm(id_of_vm(2))->value.cluster().name(), "c2");
+}
+
+TEST(inventory, a_deleted_vm_is_not_found_and_says_when_it_was_deleted) {
+  auto world = support::world_with_running_vm();
+  world.must(support::remove_vm());
+  const auto asked = world.now();
+  world.see(1, v1::VmObserved::ABSENT);
+  ASSERT_EQ(world.find_vm(), nullptr);
+  const filled_store filled(world);
+  for (const auto& text : {id_of_vm(), to_text(vm()), std::string("web")}) {
+    const auto found = filled.rows->find_vm(text);
+    ASSERT_FALSE(found);
+    EXPECT_EQ(found.error().code, error_code::not_found);
+    EXPECT_NE(found.error().text.find("was deleted at " + to_text(asked).substr(0, 13)),
+              std::string::npos)
+        << found.error().text;
+    EXPECT_NE(found.error().text.find(id_of_vm()), std::string::npos);
+  }
+  EXPECT_TRUE(filled.rows->list_vms({}, {})->items.empty());
+  for (const auto state : {v1::VmObserved::ABSENT, v1::VmObserved::REACHABLE})
+    EXPECT_TRUE(filled.rows->list_vms({.observed = state}, {})->items.empty());
+}
+
+TEST(inventory, a_name_of_a_deleted_vm_can_be_used_again) {
+  auto world = support::world_with_running_vm();
+  world.must(support::remove_vm());
+  world.see(1, v1::VmObserved::ABSENT);
+  world.must(support::place_vm({.number = 2}));
+  const filled_store filled(world);
+  const auto found = filled.rows->find_vm("web");
+  ASSERT_TRUE(found) << found.error().text;
+  EXPECT_EQ(found->value.id(), id_of_vm(2));
+}
+
+TEST(inventory, a_name_that_looks_like_an_id_is_found) {
+  auto world = support::ready_world();
+  const std::string name = "a1993f0e-7c1a-7000-8000-000000000001";
+  world.must(support::place_vm({.name = name}));
+  const filled_store filled(world);
+  const auto found = filled.rows->find_vm(name);
+  ASSERT_TRUE(found) << found.error().text;
+  EXPECT_EQ(found->value.id(), id_of_vm());
+}
+
+TEST(inventory, joins_names_in_the_same_moment) {
+  const filled_store filled(support::world_with_running_vm());
+  const auto found = filled.rows->find_vm("web");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->value.cluster().name(), "c1");
+  EXPECT_EQ(found->value.node().name(), "n1");
+  EXPECT_EQ(found->value.network().name(), "lan");
+  EXPECT_EQ(found->value.observed().source().name(), "n1");
+  EXPECT_EQ(found->at.seq, filled.commits.back()->seq);
+  EXPECT_EQ(found->at.head, filled.commits.back()->head);
+  EXPECT_EQ(filled.rows->find_node("n1")->value.cluster().name(), "c1");
+  EXPECT_EQ(filled.rows->find_network("lan")->value.cluster().name(), "c1");
+  EXPECT_EQ(filled.rows->find_cluster("c1")->value.vms(), 1U);
+}
+
+TEST(inventory, filters_vms_by_cluster_node_state_and_name) {
+  const filled_store filled(two_clusters());
+  const auto ids = [&filled](const vm_filter& filter) {
+    const auto found = filled.rows->list_vms(filter, {});
+    EXPECT_TRUE(found) << found.error().text;
+    std::vector<std::string> made;
+    for (const auto& one : found->items)
+      made.push_back(one.id());
+    return made;
+  };
+  const std::vector<std::string> first{id_of_vm(1)};
+  const std::vector<std::string> second{id_of_vm(2)};
+  EXPECT_EQ(ids({}).size(), 2U);
+  EXPECT_EQ(ids({.cluster = "c1"}), first);
+  EXPECT_EQ(ids({.cluster = to_text(cluster_id{cluster(2)})}), second);
+  EXPECT_EQ(ids({.node = to_text(node_id{node(1)})}), first);
+  EXPECT_EQ(ids({.cluster = "c2", .node = "n1"}), second); // "n1" alone fits two nodes
+  EXPECT_EQ(ids({.observed = v1::VmObserved::REACHABLE}), first);
+  EXPECT_EQ(ids({.observed = v1::VmObserved::ABSENT}), second);
+  EXPECT_TRUE(ids({.cluster = "c2", .observed = v1::VmObserved::REACHABLE}).empty());
+  EXPECT_TRUE(ids({.cluster = "c1", .node = to_text(node_id{node(2)})}).empty());
+  EXPECT_EQ(ids({.name = "web"}).size(), 2U);
+  EXPECT_EQ(ids({.cluster = "c2", .name = "web"}), second);
+  EXPECT_TRUE(ids({.name = "we"}).empty());
+}
+
+TEST(inventory, a_filter_that_names_nothing_is_refused) {
+  const filled_store filled(two_clusters());
+  EXPECT_EQ(filled.rows->list_vms({.cluster = "c9"}, {}).error().code, error_code::not_found);
+  EXPECT_EQ(filled.rows->list_vms({.node = "n1"}, {}).error().code, error_code::conflict);
+  EXPECT_EQ(filled.rows->list_nodes({.cluster = "c9"}, {}).error().code, error_code::not_found);
+}
+
+TEST(inventory, lists_the_other_nouns_by_cluster_and_name) {
+  const filled_store filled(two_clusters());
+  EXPECT_EQ(filled.rows->list_clusters({}, {})->items.size(), 2U);
+  EXPECT_EQ(filled.rows->list_clusters({.name = "c2"}, {})->items.size(), 1U);
+  EXPECT_EQ(filled.rows->list_nodes({}, {})->items.size(), 2U);
+  const auto nodes = filled.rows->list_nodes({.cluster = "c2"}, {});
+  ASSERT_EQ(nodes->items.size(), 1U);
+  EXPECT_EQ(nodes->items.front().cluster().name(), "c2");
+  EXPECT_EQ(filled.rows->list_networks({.cluster = "c1", .name = "lan"}, {})->items.size(), 1U);
+}
+
+/// The rows against the states that they were folded from.
+TEST(inventory, shows_exactly_what_a_random_world_holds) {
+  const auto seed = seed_of_this_run();
+  const auto world = support::random_world(seed, 1500);
+  const filled_store filled(world);
+  std::size_t vms = 0;
+  world.state().for_each([&](const uuid& id, const domain::entity_ptr& state) {
+    const auto* held = std::get_if<domain::vm_state>(state.get());
+    if (held == nullptr)
+      return;
+    ++vms;
+    auto found = filled.rows->find_vm(to_text(vm_id{id}));
+    ASSERT_TRUE(found) << found.error().text;
+    for (auto* joined : {found->value.mutable_cluster(), found->value.mutable_node(),
+                         found->value.mutable_network()})
+      joined->clear_name();
+    if (found->value.observed().has_source())
+      found->value.mutable_observed()->mutable_source()->clear_name();
+    EXPECT_EQ(found->value.SerializeAsString(), view(id, *held).SerializeAsString())
+        << "seed " << seed;
+  });
+  std::size_t by_state = 0;
+  for (const auto state : {v1::VmObserved::ABSENT, v1::VmObserved::STOPPED, v1::VmObserved::RUNNING,
+                           v1::VmObserved::REACHABLE, v1::VmObserved::UNKNOWN})
+    by_state += filled.rows->list_vms({.observed = state}, {page_size_max, ""})->items.size();
+  EXPECT_EQ(by_state, vms);
+  EXPECT_EQ(filled.rows->list_vms({}, {page_size_max, ""})->items.size(), vms);
+}
+
+} // namespace
+} // namespace orrery::projections

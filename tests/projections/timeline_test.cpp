@@ -1,0 +1,184 @@
+#include "tests/projections/histories.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+namespace orrery::projections {
+namespace {
+
+std::vector<std::string> types_of(const listing<v1::TimelineEntry>& events) {
+  std::vector<std::string> types;
+  for (const auto& entry : events.items)
+    types.push_back(entry.type());
+  return types;
+}
+
+using names = std::vector<std::string>;
+
+const v1::TimelineEntry& entry_of(const listing<v1::TimelineEntry>& events, std::string_view type) {
+  const auto found = std::ranges::find_if(
+      events.items, [type](const auto& entry) { return entry.type() == type; });
+  EXPECT_NE(found, events.items.end()) << type;
+  return found == events.items.end() ? v1::TimelineEntry::default_instance() : *found;
+}
+
+TEST(timeline, of_an_unknown_resource_is_not_found) {
+  const filled_store filled(support::world_with_vm());
+  for (const auto& text : {std::string("db"), to_text(vm_id{support::vm(9)})})
+    EXPECT_EQ(filled.rows->list_events({.resource = text}, {}).error().code, error_code::not_found)
+        << text;
+}
+
+TEST(timeline, a_resource_that_is_neither_name_nor_id_is_an_invalid_argument) {
+  const filled_store filled(support::world_with_vm());
+  for (const auto* text : {"vm_", "cow_01993f0e-7c1a-7000-8000-000000000001", "_"})
+    EXPECT_EQ(filled.rows->list_events({.resource = text}, {}).error().code,
+              error_code::invalid_argument)
+        << text;
+}
+
+TEST(timeline, a_name_that_a_node_and_a_vm_have_lists_both) {
+  auto world = support::ready_world();
+  world.must(support::place_vm({.name = "n1"}));
+  const filled_store filled(world);
+  const auto found = filled.rows->list_events({.resource = "n1"}, {});
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, error_code::conflict);
+  EXPECT_NE(found.error().text.find("node_"), std::string::npos);
+  EXPECT_NE(found.error().text.find("vm_"), std::string::npos);
+}
+
+TEST(timeline, a_refused_command_stands_on_the_timeline_of_what_it_was_for) {
+  auto world = support::world_with_running_vm();
+  world.tell(support::start_vm());
+  world.tell(support::place_vm({.number = 2})); // the name is taken: the cluster refuses
+  const filled_store filled(world);
+  const auto vm_events = filled.rows->list_events({.resource = "web"}, {});
+  const auto& refused = entry_of(*vm_events, "command.refused");
+  EXPECT_EQ(refused.detail(), "vm.start: conflict: VM 'web' is running already");
+  EXPECT_EQ(refused.resource(), to_text(vm_id{support::vm()}));
+  const auto cluster_events = filled.rows->list_events({.resource = "c1"}, {});
+  EXPECT_TRUE(entry_of(*cluster_events, "command.refused")
+                  .detail()
+                  .starts_with("cluster.place_vm: already_exists: "));
+}
+
+TEST(timeline, a_create_is_told_in_order_with_its_causes) {
+  const filled_store filled(support::world_with_vm());
+  const auto& commit = *filled.commits.back();
+  const auto events = filled.rows->list_events({.resource = "web"}, {});
+  ASSERT_TRUE(events);
+  EXPECT_EQ(types_of(*events),
+            (names{"vm.created", "vm.start_requested", "vm.job_started", "vm.address_given"}));
+  const auto place = [&](int index) {
+    return "0/" + std::to_string(commit.seq) + "/" + std::to_string(index);
+  };
+  // 0 cluster.vm_placed, 1 to 3 the VM, 4 network.address_assigned, 5 the VM again.
+  EXPECT_EQ(events->items[0].position(), place(1));
+  EXPECT_EQ(events->items[0].cause(), place(0));
+  EXPECT_EQ(events->items[2].position(), place(3));
+  EXPECT_EQ(events->items[3].position(), place(5));
+  EXPECT_EQ(events->items[3].cause(), place(4));
+  EXPECT_EQ(events->items[0].detail(), "node n1, 1 vcpu, 256 MiB");
+  EXPECT_EQ(events->items[3].detail(), "10.99.0.2");
+  EXPECT_TRUE(events->items[2].detail().starts_with("vm.create, deadline 2026-11-22T"));
+  EXPECT_EQ(events->items[0].command(),
+            "command_" + to_text(domain::from_proto(commit.body->decisions(0).command().id())));
+  const auto cluster_events = filled.rows->list_events({.resource = "c1"}, {});
+  const auto& placed = entry_of(*cluster_events, "cluster.vm_placed");
+  EXPECT_EQ(placed.detail(), "vm web on node n1, 1 vcpu, 256 MiB");
+  EXPECT_EQ(placed.cause(), "");
+  EXPECT_EQ(placed.position(), place(0));
+}
+
+TEST(timeline, says_how_a_vm_stopped_and_shows_both_times) {
+  auto world = support::world_with_running_vm();
+  world.pass(std::chrono::seconds(10));
+  auto said = world.next_saying(1, v1::VmObserved::STOPPED, v1::VmObserved::CRASHED);
+  said.at = world.now() - std::chrono::seconds(5);
+  world.must(support::observe(1, said));
+  const filled_store filled(world);
+  const auto events = filled.rows->list_events({.resource = "web"}, {});
+  const auto& stopped = entry_of(*events, "vm.stopped");
+  EXPECT_EQ(stopped.detail(), "it crashed");
+  EXPECT_EQ(from_proto(stopped.effective_at()), said.at);
+  EXPECT_GT(from_proto(stopped.time()), said.at);
+}
+
+TEST(timeline, of_a_deleted_vm_is_still_there_by_id_and_name) {
+  auto world = support::world_with_running_vm();
+  world.must(support::remove_vm());
+  world.see(1, v1::VmObserved::ABSENT);
+  const filled_store filled(world);
+  for (const auto& text :
+       {to_text(vm_id{support::vm()}), to_text(support::vm()), std::string("web")}) {
+    const auto events = filled.rows->list_events({.resource = text}, {});
+    ASSERT_TRUE(events) << events.error().text;
+    EXPECT_EQ(entry_of(*events, "vm.removed").detail(), "seen gone");
+  }
+  const auto cluster_events = filled.rows->list_events({.resource = "c1"}, {});
+  EXPECT_EQ(entry_of(*cluster_events, "cluster.vm_released").detail(), "vm web");
+}
+
+TEST(timeline, of_the_installation_is_there) {
+  const filled_store filled(support::founded_world());
+  const auto events =
+      filled.rows->list_events({.resource = to_text(installation_id{support::installation()})}, {});
+  ASSERT_TRUE(events) << events.error().text;
+  EXPECT_EQ(types_of(*events), (names{"installation.founded", "installation.cluster_named"}));
+}
+
+TEST(timeline, both_orders_hold_the_same_entries) {
+  const filled_store filled(random_history(5, 300));
+  const auto all = [&](direction order) {
+    std::vector<std::string> positions;
+    page wanted{7, ""};
+    do {
+      const auto events = filled.rows->list_events({.order = order}, wanted);
+      EXPECT_TRUE(events) << events.error().text;
+      for (const auto& entry : events->items)
+        positions.push_back(entry.position());
+      wanted.token = events->next_token;
+    } while (!wanted.token.empty());
+    return positions;
+  };
+  auto up = all(direction::ascending);
+  const auto down = all(direction::descending);
+  EXPECT_GT(up.size(), 300U);
+  std::ranges::reverse(up);
+  EXPECT_EQ(up, down);
+}
+
+/// Each event of the log is told exactly once, with a line that a person can read.
+TEST(timeline, tells_every_event_and_refusal_of_a_random_history) {
+  const auto seed = seed_of_this_run();
+  const filled_store filled(random_history(seed, 1000));
+  std::size_t wanted_count = 0;
+  for (const auto& commit : filled.commits)
+    for (const auto& decision : commit->body->decisions()) {
+      wanted_count += decision.reply().code() != 0 ? 1 : 0;
+      for (const auto& step : decision.steps())
+        wanted_count += static_cast<std::size_t>(step.events_size());
+    }
+  std::set<std::string> positions;
+  page wanted{page_size_max, ""};
+  utc_time last;
+  do {
+    const auto events = filled.rows->list_events({}, wanted);
+    ASSERT_TRUE(events) << events.error().text;
+    for (const auto& entry : events->items) {
+      EXPECT_TRUE(positions.insert(entry.position()).second) << entry.position();
+      EXPECT_GE(from_proto(entry.time()), last) << "seed " << seed;
+      last = from_proto(entry.time());
+      EXPECT_LE(from_proto(entry.effective_at()), from_proto(entry.time()));
+      EXPECT_EQ(entry.detail().find('\n'), std::string::npos);
+    }
+    wanted.token = events->next_token;
+  } while (!wanted.token.empty());
+  EXPECT_EQ(positions.size(), wanted_count) << "seed " << seed;
+}
+
+} // namespace
+} // namespace orrery::projections
