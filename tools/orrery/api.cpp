@@ -35,7 +35,7 @@ std::string token_of(const context& where, const endpoint& to) {
     throw failure(exit_code::refused, "refused",
                   "will not send a token in clear text to " + to.host +
                       ": plain HTTP is for this machine only; use an SSH tunnel, for instance "
-                      "ssh -L 8480:127.0.0.1:8480 " +
+                      "ssh -L 7480:127.0.0.1:7480 " +
                       to.host);
   auto token = read_token(where.token_file);
   if (!token)
@@ -175,8 +175,8 @@ std::vector<json> api::list(const std::string& path, std::string_view key, std::
   std::string token;
   for (std::size_t page = 0; page < page_count_max; ++page) {
     auto wanted = asked;
-    if (limit > 0)
-      wanted.emplace_back("pageSize", std::to_string(limit - made.size()));
+    const auto missing = limit > 0 ? limit - made.size() : page_size_max;
+    wanted.emplace_back("pageSize", std::to_string(std::min(missing, page_size_max)));
     if (!token.empty())
       wanted.emplace_back("pageToken", token);
     const auto reply = get(path, wanted);

@@ -12,7 +12,9 @@
 
 namespace orrery::cli {
 
-/// Pages of one list; at 100 things a page this is a million.
+/// Things on one page, as many as the API gives: most lists are one request.
+inline constexpr std::size_t page_size_max = 1'000;
+/// Pages of one list; of full pages this is ten million.
 inline constexpr std::size_t page_count_max = 10'000;
 /// After a connection broke within a change: how long the same request, with the same key, is sent
 /// again. A daemon that was killed is back by then, or is not coming back by itself.

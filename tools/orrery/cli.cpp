@@ -19,7 +19,7 @@ namespace orrery::cli {
 namespace {
 
 constexpr std::size_t list_limit_max = 1'000'000;
-constexpr std::size_t console_line_count_max = 10'000;
+constexpr std::size_t console_line_count_max = 1'000; // as the API
 
 /// What the flags and positionals of all commands write to; one command runs, so one is enough.
 struct words {
@@ -90,9 +90,9 @@ void add_wait_flags(tree& t, CLI::App& to) {
 }
 
 CLI::App& changing(tree& t, CLI::App& parent, const std::string& name, const std::string& help,
-                   const std::string& examples, std::function<change()> wanted) {
+                   const std::string& examples, std::function<change(api&)> wanted) {
   auto& made = verb(t, parent, name, help, examples,
-                    [&t, wanted = std::move(wanted)] { make_change(t.how, wanted()); });
+                    [&t, wanted = std::move(wanted)] { make_change(t.how, wanted); });
   add_wait_flags(t, made);
   return made;
 }
@@ -125,6 +125,10 @@ void set_if(json& body, std::string_view name, const std::string& text) {
     body.set(name, json::of(text));
 }
 
+std::string cluster_of(const tree& t, api& from) {
+  return t.said.cluster.empty() ? only_one(from, cluster_view(), {}) : t.said.cluster;
+}
+
 /// The value of --memory in MiB, where it was given.
 void set_memory(json& body, const std::string& text) {
   if (text.empty())
@@ -139,7 +143,7 @@ void add_cluster(tree& t) {
   auto& parent = noun(t, "cluster", "Hosts of one kind of hypervisor");
   auto& make = changing(
       t, parent, "create", "Create a cluster", "  orrery cluster create local --hypervisor kvm",
-      [&t] {
+      [&t](api&) {
         auto body = json::object();
         body.set("name", json::of(t.said.name)).set("hypervisor", json::of(t.said.hypervisor));
         return create(cluster_view(), std::move(body));
@@ -152,23 +156,24 @@ void add_cluster(tree& t) {
 
 void add_node(tree& t) {
   auto& parent = noun(t, "node", "Hosts that run virtual machines");
-  auto& make =
-      changing(t, parent, "create", "Add a node to a cluster",
-               "  orrery node create node-1 --cluster local \\\n"
-               "    --libvirt-socket /run/orrery/node-1/libvirt-sock \\\n"
-               "    --network-namespace orrery-node-1 --vcpus 4 --memory 4GiB",
-               [&t] {
-                 auto body = json::object();
-                 body.set("name", json::of(t.said.name)).set("cluster", json::of(t.said.cluster));
-                 set_if(body, "libvirtSocket", t.said.libvirt_socket);
-                 set_if(body, "networkNamespace", t.said.network_namespace);
-                 if (t.said.vcpus.has_value())
-                   body.set("vcpus", json::of(std::uint64_t{*t.said.vcpus}));
-                 set_memory(body, t.said.memory);
-                 return create(node_view(), std::move(body));
-               });
+  auto& make = changing(
+      t, parent, "create", "Add a node to a cluster",
+      "  orrery node create node-1 --cluster local \\\n"
+      "    --libvirt-socket /run/orrery/node-1/libvirt-sock \\\n"
+      "    --network-namespace orrery-node-1 --vcpus 4 --memory 4GiB",
+      [&t](api& from) {
+        auto body = json::object();
+        set_memory(body, t.said.memory);
+        body.set("name", json::of(t.said.name)).set("cluster", json::of(cluster_of(t, from)));
+        set_if(body, "libvirtSocket", t.said.libvirt_socket);
+        set_if(body, "networkNamespace", t.said.network_namespace);
+        if (t.said.vcpus.has_value())
+          body.set("vcpus", json::of(std::uint64_t{*t.said.vcpus}));
+        set_memory(body, t.said.memory);
+        return create(node_view(), std::move(body));
+      });
   add_name(t, make, "node");
-  make.add_option("--cluster", t.said.cluster, "name or id of its cluster")->required();
+  make.add_option("--cluster", t.said.cluster, "name or id of its cluster (default: the only one)");
   make.add_option("--libvirt-socket", t.said.libvirt_socket, "path of its libvirtd's unix socket");
   make.add_option("--network-namespace", t.said.network_namespace,
                   "name of the network namespace it lives in");
@@ -182,16 +187,17 @@ void add_node(tree& t) {
 void add_network(tree& t) {
   auto& parent = noun(t, "network", "Networks that give virtual machines their addresses");
   auto& make = changing(t, parent, "create", "Create a network",
-                        "  orrery network create lan --cluster local --prefix 10.99.0.0/24", [&t] {
+                        "  orrery network create lan --cluster local --prefix 10.99.0.0/24",
+                        [&t](api& from) {
                           auto body = json::object();
                           body.set("name", json::of(t.said.name))
-                              .set("cluster", json::of(t.said.cluster))
+                              .set("cluster", json::of(cluster_of(t, from)))
                               .set("prefix", json::of(t.said.prefix));
                           set_if(body, "gateway", t.said.gateway);
                           return create(network_view(), std::move(body));
                         });
   add_name(t, make, "network");
-  make.add_option("--cluster", t.said.cluster, "name or id of its cluster")->required();
+  make.add_option("--cluster", t.said.cluster, "name or id of its cluster (default: the only one)");
   make.add_option("--prefix", t.said.prefix, "IPv4 prefix, for instance 10.99.0.0/24")->required();
   make.add_option("--gateway", t.said.gateway, "address of the gateway (default: the first one)");
   add_list_and_get(t, parent, network_view());
@@ -199,23 +205,26 @@ void add_network(tree& t) {
 
 void add_vm_create(tree& t, CLI::App& parent) {
   auto& make = changing(t, parent, "create", "Create a virtual machine, start it, wait for it",
-                        "  orrery vm create web-1 --cluster local --network lan --image debian \\\n"
-                        "    --vcpus 1 --memory 192MiB\n"
+                        "  orrery vm create web-1 --image debian --vcpus 1 --memory 192MiB\n"
                         "  orrery vm create web-1 --cluster local --network lan --image debian "
                         "--no-wait -o json",
-                        [&t] {
+                        [&t](api& from) {
                           auto body = json::object();
+                          set_memory(body, t.said.memory.empty() ? "256MiB" : t.said.memory);
+                          const auto cluster = cluster_of(t, from);
+                          const auto network = t.said.network.empty()
+                                                   ? only_one(from, network_view(), cluster)
+                                                   : t.said.network;
                           body.set("name", json::of(t.said.name))
-                              .set("cluster", json::of(t.said.cluster))
-                              .set("network", json::of(t.said.network))
+                              .set("cluster", json::of(cluster))
+                              .set("network", json::of(network))
                               .set("image", json::of(t.said.image))
                               .set("vcpus", json::of(std::uint64_t{t.said.vcpus.value_or(1)}));
-                          set_memory(body, t.said.memory.empty() ? "256MiB" : t.said.memory);
                           return create(vm_view(), std::move(body));
                         });
   add_name(t, make, "vm");
-  make.add_option("--cluster", t.said.cluster, "name or id of its cluster")->required();
-  make.add_option("--network", t.said.network, "name or id of its network")->required();
+  make.add_option("--cluster", t.said.cluster, "name or id of its cluster (default: the only one)");
+  make.add_option("--network", t.said.network, "name or id of its network (default: the only one)");
   make.add_option("--image", t.said.image, "name of its image")->required();
   make.add_option("--vcpus,--cpu", t.said.vcpus, "virtual processors (default 1)");
   make.add_option("--memory", t.said.memory,
@@ -226,7 +235,7 @@ void add_vm_verb(tree& t, CLI::App& parent, const std::string& name, const std::
   auto& made =
       changing(t, parent, name, help,
                "  orrery vm " + name + " web-1\n  orrery vm " + name + " web-1 --no-wait -o json",
-               [&t, name] {
+               [&t, name](api&) {
                  if (t.said.name.empty())
                    throw failure(exit_code::usage, "usage", "the name is empty");
                  const bool gone = name == "delete";
@@ -318,8 +327,8 @@ void build(tree& t) {
       "running.\n\n"
       "Exit codes: 0 done, 1 failed, 2 detached or cancelled, 3 check failed, 4 login needed, "
       "5 not found,\n6 conflict, 7 refused, 8 time-out (the job still runs), 64 usage.\n\n"
-      "Examples:\n  orrery vm list\n  orrery vm create web-1 --cluster local --network lan "
-      "--image debian --memory 192MiB\n  orrery event list --resource web-1");
+      "Examples:\n  orrery vm list\n  orrery vm create web-1 --image debian --memory 192MiB\n  "
+      "orrery event list --resource web-1");
 }
 
 /// The command that was named last, whatever of it was missing.
@@ -331,9 +340,9 @@ CLI::App* last_named(tree& t) {
 }
 
 std::string full_name(CLI::App* command) {
-  std::string made;
-  for (; command != nullptr; command = command->get_parent())
-    made = command->get_name() + (made.empty() ? "" : " ") + made;
+  std::string made = command->get_name();
+  while ((command = command->get_parent()) != nullptr)
+    made.insert(0, command->get_name() + " ");
   return made;
 }
 

@@ -113,9 +113,30 @@ void get_thing(const settings& how, const view& what, const std::string& name) {
   print(item_text(what, item, printing_of(how)));
 }
 
-void make_change(const settings& how, const change& wanted) {
+std::string only_one(api& from, const view& what, const std::string& cluster) {
+  std::string names;
+  std::string last;
+  std::size_t count = 0;
+  for (const auto& item :
+       from.list("/v1/" + std::string(what.collection), what.collection, 0, {})) {
+    if (!cluster.empty() && item.at("cluster.name").text() != cluster &&
+        item.at("cluster.id").text() != cluster)
+      continue;
+    last = item.at("name").text();
+    names += (count++ == 0 ? "" : ", ") + last;
+  }
+  if (count == 1)
+    return last;
+  const std::string noun(what.noun);
+  throw failure(exit_code::usage, "usage",
+                count == 0 ? "there is no " + noun + " yet: orrery " + noun + " create --help"
+                           : "name a " + noun + " by --" + noun + ", there are several: " + names);
+}
+
+void make_change(const settings& how, const std::function<change(api&)>& planned) {
   const auto where = this_terminal();
   api from(context_of(how), how.debug);
+  const auto wanted = planned(from);
   if (!how.wait) {
     const auto job = job_of(from.change(wanted.method, wanted.path, wanted.body));
     print(item_text(job_view(), job, printing_of(how)));

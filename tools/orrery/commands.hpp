@@ -6,6 +6,7 @@
 #include "tools/orrery/views.hpp"
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -41,7 +42,13 @@ struct change {
 
 /// Sends a change, and waits for its job unless told not to. Prints the job (JSON, YAML), the name
 /// of the thing, or the thing as it is now.
-void make_change(const settings& how, const change& wanted);
+/// `wanted` may ask the API first, for what the command line leaves open.
+void make_change(const settings& how, const std::function<change(api&)>& wanted);
+
+/// The name to use for a thing that the command line does not name: the only one there is (in
+/// `cluster`, unless that is empty). Throws `failure` (usage) with the candidates when there are
+/// none or several.
+[[nodiscard]] std::string only_one(api& from, const view& what, const std::string& cluster);
 
 /// Waits for a job that somebody started.
 void wait_for_job(const settings& how, const std::string& id);

@@ -58,7 +58,10 @@ result<void> apply(context& made, const std::string& file, const std::string& te
       const auto place = "line " + std::to_string(node.source().begin.line) + ": ";
       const std::string name(key.str());
       if (name != "url" && name != "token_file")
-        return bad_context(file, place + "unknown key '" + name + "'; known: url, token_file");
+        return bad_context(file, std::string(place)
+                                     .append("unknown key '")
+                                     .append(name)
+                                     .append("'; known: url, token_file"));
       const auto* value = node.as_string();
       if (value == nullptr || value->get().empty())
         return bad_context(file, place + name + " must be a text in quotes, not empty");

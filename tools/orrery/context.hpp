@@ -8,7 +8,7 @@
 namespace orrery::cli {
 
 /// Where `orreryd` listens when nobody says otherwise.
-inline constexpr const char* default_url = "http://127.0.0.1:8480";
+inline constexpr const char* default_url = "http://127.0.0.1:7480";
 /// Of a context or token file; both are a few lines.
 inline constexpr std::size_t small_file_size_max = std::size_t{64} * 1024;
 

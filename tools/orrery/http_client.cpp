@@ -96,6 +96,19 @@ bool parse_head(std::string_view head, http_reply& reply) {
   return true;
 }
 
+std::string bytes_of(const http_request& asked, const endpoint& where) {
+  const bool brackets = where.host.find(':') != std::string::npos;
+  std::string made = asked.method;
+  made.append(" ").append(where.prefix).append(asked.target).append(" HTTP/1.1\r\nHost: ");
+  made.append(brackets ? "[" : "").append(where.host).append(brackets ? "]" : "");
+  made.append(":").append(std::to_string(where.port)).append("\r\n");
+  for (const auto& [name, value] : asked.headers)
+    made.append(name).append(": ").append(value).append("\r\n");
+  if (!asked.body.empty() || asked.method == "POST")
+    made.append("Content-Length: ").append(std::to_string(asked.body.size())).append("\r\n");
+  return made.append("\r\n").append(asked.body);
+}
+
 } // namespace
 
 result<endpoint> parse_url(std::string_view url) {
@@ -107,7 +120,7 @@ result<endpoint> parse_url(std::string_view url) {
     return wrong("asks for TLS, which is not there yet: want http:// to this machine");
   static constexpr std::string_view scheme = "http://";
   if (!url.starts_with(scheme))
-    return wrong("does not start with http://, for instance http://127.0.0.1:8480");
+    return wrong("does not start with http://, for instance http://127.0.0.1:7480");
   auto rest = url.substr(scheme.size());
   const auto slash = rest.find('/');
   endpoint made;
@@ -208,40 +221,33 @@ result<void> http_client::connect() {
 }
 
 result<http_reply> http_client::send(const http_request& asked) {
-  std::string bytes = asked.method + " " + x_where.prefix + asked.target + " HTTP/1.1\r\n";
-  const bool brackets = x_where.host.find(':') != std::string::npos;
-  bytes += "Host: " + (brackets ? "[" + x_where.host + "]" : x_where.host) + ":" +
-           std::to_string(x_where.port) + "\r\n";
-  for (const auto& [name, value] : asked.headers)
-    bytes += name + ": " + value + "\r\n";
-  if (!asked.body.empty() || asked.method == "POST")
-    bytes += "Content-Length: " + std::to_string(asked.body.size()) + "\r\n";
-  bytes += "\r\n" + asked.body;
-  for (;;) {
-    const bool kept = x_socket >= 0;
-    if (!kept)
-      if (auto connected = connect(); !connected)
-        return connected.error();
-    auto written = write(bytes);
-    // A kept connection may have been closed before the request came: seen as a reset or an end
-    // before the first byte of a reply. The caller's key makes a repetition harmless in any case.
-    bool stale = kept && !written;
-    if (written) {
-      const auto more = x_buffer.empty() ? fill() : result<bool>(true);
-      if (more && *more) {
-        auto reply = read(asked.method);
-        if (!reply || lower(reply->header("connection")).find("close") != std::string::npos)
-          disconnect();
-        return reply;
-      }
-      written =
-          more ? failed(error_code::io_failed, "the server ended the connection") : more.error();
-      stale = kept && written.error().code == error_code::io_failed;
-    }
+  const auto bytes = bytes_of(asked, x_where);
+  const bool kept = x_socket >= 0;
+  auto begun = begin(bytes);
+  // A kept connection may have been closed before the request came: seen as a reset or an end
+  // before the first byte of a reply. The caller's key makes a repetition harmless in any case.
+  if (!begun && kept && begun.error().code == error_code::io_failed) {
     disconnect();
-    if (!stale)
-      return written.error();
+    begun = begin(bytes);
   }
+  auto reply = begun ? read(asked.method) : result<http_reply>(begun.error());
+  if (!reply || lower(reply->header("connection")).find("close") != std::string::npos)
+    disconnect();
+  return reply;
+}
+
+result<void> http_client::begin(std::string_view bytes) {
+  if (x_socket < 0)
+    if (auto connected = connect(); !connected)
+      return connected.error();
+  if (auto written = write(bytes); !written)
+    return written.error();
+  const auto more = x_buffer.empty() ? fill() : result<bool>(true);
+  if (!more)
+    return more.error();
+  if (!*more)
+    return failed(error_code::io_failed, "the server ended the connection");
+  return {};
 }
 
 result<void> http_client::write(std::string_view bytes) {

@@ -20,7 +20,7 @@ struct endpoint {
   friend bool operator==(const endpoint&, const endpoint&) = default;
 };
 
-/// Parses "http://127.0.0.1:8480". Errors: `invalid_argument`, with what is wrong.
+/// Parses "http://127.0.0.1:7480". Errors: `invalid_argument`, with what is wrong.
 [[nodiscard]] result<endpoint> parse_url(std::string_view url);
 
 /// True for hosts that are this machine: "localhost", 127.0.0.0/8, ::1. A token in clear text goes
@@ -74,6 +74,8 @@ public:
 
 private:
   [[nodiscard]] result<void> connect();
+  /// Connects where needed, sends, waits for the first byte of the reply.
+  [[nodiscard]] result<void> begin(std::string_view bytes);
   [[nodiscard]] result<void> write(std::string_view bytes);
   [[nodiscard]] result<http_reply> read(const std::string& method);
   [[nodiscard]] result<void> read_body(http_reply& reply);

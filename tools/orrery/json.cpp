@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdio>
 
 namespace orrery::cli {
@@ -194,6 +195,20 @@ void add_yaml(std::string& out, const json& value, std::size_t indent) {
   }
 }
 
+const json* member_of(const json& object, std::string_view name) {
+  const auto found = std::ranges::find(object.names, name);
+  if (found == object.names.end())
+    return nullptr;
+  return &object.items[static_cast<std::size_t>(found - object.names.begin())];
+}
+
+const json* item_of(const json& list, std::string_view number) {
+  std::size_t at = 0;
+  const auto parsed = std::from_chars(number.data(), number.data() + number.size(), at);
+  const bool whole = parsed.ec == std::errc() && parsed.ptr == number.data() + number.size();
+  return whole && at < list.items.size() ? &list.items[at] : nullptr;
+}
+
 } // namespace
 
 json json::of(std::string_view text) {
@@ -241,12 +256,9 @@ const json& json::at(std::string_view path) const {
   while (!path.empty()) {
     const auto name = path.substr(0, path.find('.'));
     path.remove_prefix(std::min(path.size(), name.size() + 1));
-    if (!here->is_object())
+    here = here->is_list() ? item_of(*here, name) : member_of(*here, name);
+    if (here == nullptr)
       return missing;
-    const auto found = std::ranges::find(here->names, name);
-    if (found == here->names.end())
-      return missing;
-    here = &here->items[static_cast<std::size_t>(found - here->names.begin())];
   }
   return *here;
 }

@@ -39,7 +39,8 @@ struct json {
   /// Adds a member; returns the object, so that calls chain.
   json& set(std::string_view name, json value);
 
-  /// What stands at "observed.state"; a null when any part of the way is missing or no object.
+  /// What stands at "observed.state" or "subnets.0.prefix"; a null when any part of the way is
+  /// missing.
   [[nodiscard]] const json& at(std::string_view path) const;
 
   /// A scalar as text, "" for null, compact JSON for lists and objects.

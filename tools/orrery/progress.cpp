@@ -86,10 +86,9 @@ public:
 
 private:
   [[nodiscard]] std::string mark(bool good) const {
-    const std::string text = good ? "✔" : "✘";
-    if (!x_terminal.colours)
-      return text;
-    return (good ? "\033[32m" : "\033[31m") + text + "\033[0m";
+    if (x_terminal.colours)
+      return good ? "\033[32m✔\033[0m" : "\033[31m✘\033[0m";
+    return good ? "✔" : "✘";
   }
 
   void line(const std::string& text) {

@@ -99,14 +99,16 @@ std::string fit(std::string_view text, std::size_t width) {
 }
 
 std::string age_text(std::chrono::microseconds age) {
+  constexpr long long two_hours = 7'200;
+  constexpr long long two_days = 172'800;
   const auto seconds = std::max<long long>(age.count() / 1'000'000, 0);
   if (seconds < 120)
     return std::to_string(seconds) + "s";
-  if (seconds < 2 * 3600)
+  if (seconds < two_hours)
     return std::to_string(seconds / 60) + "m";
-  if (seconds < 48 * 3600)
+  if (seconds < two_days)
     return std::to_string(seconds / 3600) + "h";
-  return std::to_string(seconds / (24 * 3600)) + "d";
+  return std::to_string(seconds / (two_days / 2)) + "d";
 }
 
 std::string elapsed_text(std::chrono::microseconds time) {

@@ -37,7 +37,7 @@ std::optional<std::uint64_t> parse(std::string_view text, const std::array<unit,
 } // namespace
 
 result<mib> parse_memory(std::string_view text) {
-  static constexpr std::array<unit, 3> units{{{"MiB", 1}, {"GiB", 1024}, {"TiB", 1024 * 1024}}};
+  static constexpr std::array<unit, 3> units{{{"MiB", 1}, {"GiB", 1024}, {"TiB", 1'048'576}}};
   const auto size = parse(text, units, memory_mib_max);
   if (!size.has_value())
     return error{error_code::invalid_argument,

@@ -14,7 +14,9 @@ const json& first_of(const json& item, const std::vector<std::string_view>& path
   static const json nothing;
   for (const auto path : paths) {
     const auto& found = item.at(path);
-    if (!found.text().empty())
+    // An empty object is a message that is not there, and FOO_UNSPECIFIED a value that is not.
+    const bool empty = found.is_object() && found.items.empty();
+    if (const auto text = found.text(); !empty && !text.empty() && !text.ends_with("_UNSPECIFIED"))
       return found;
   }
   return nothing;
@@ -49,6 +51,15 @@ std::string activity_cell(const json& activity) {
   return kind + (kind.empty() || step.empty() ? "" : ": ") + step;
 }
 
+std::string list_cell(const json& list) {
+  if (!list.is_list())
+    return list.text();
+  std::string made;
+  for (const auto& item : list.items)
+    made.append(made.empty() ? "" : ",").append(item.text());
+  return made;
+}
+
 std::string last_step_cell(const json& steps) {
   if (!steps.is_list() || steps.items.empty())
     return steps.is_list() ? std::string() : steps.text();
@@ -69,6 +80,8 @@ std::string cell(const column& shown, const json& item, const printing& to) {
     return memory_cell(value.text());
   case cell_kind::activity:
     return activity_cell(value);
+  case cell_kind::list:
+    return list_cell(value);
   case cell_kind::last_step:
     return last_step_cell(value);
   }
@@ -131,10 +144,14 @@ const view& cluster_view() {
                          "name",
                          {{"NAME", {"name"}},
                           {"HYPERVISOR", {"hypervisor"}},
-                          {"NODES", {"nodes", "nodeCount"}, cell_kind::text, true},
+                          {"NODES", {"nodes"}},
+                          {"VMS", {"vms"}},
+                          {"VCPUS TAKEN", {"vcpusTaken"}},
+                          {"OFFERED", {"vcpusOffered"}},
+                          {"MEMORY TAKEN", {"memoryMibTaken"}, cell_kind::memory},
+                          {"OFFERED", {"memoryMibOffered"}, cell_kind::memory},
                           {"ID", {"id"}, cell_kind::text, true},
-                          {"VERSION", {"version"}, cell_kind::text, true},
-                          {"AGE", {"createdAt"}, cell_kind::age}}};
+                          {"VERSION", {"version"}, cell_kind::text, true}}};
   return made;
 }
 
@@ -144,15 +161,17 @@ const view& node_view() {
                          "name",
                          {{"NAME", {"name"}},
                           {"CLUSTER", {"cluster.name", "cluster"}},
-                          {"STATE", {"observed.state", "state"}},
+                          {"STATE", {"state", "observed.state"}},
+                          {"HYPERVISOR", {"hypervisor"}, cell_kind::text, true},
                           {"VCPUS", {"vcpus"}},
                           {"MEMORY", {"memoryMib"}, cell_kind::memory},
-                          {"LIBVIRT", {"libvirtSocket"}, cell_kind::text, true},
-                          {"NAMESPACE", {"networkNamespace"}, cell_kind::text, true},
-                          {"SEEN", {"observed.at"}, cell_kind::age, true},
+                          {"IMAGES", {"images"}, cell_kind::list},
+                          {"LIBVIRT", {"endpoint.libvirtSocket"}, cell_kind::text, true},
+                          {"NAMESPACE", {"endpoint.networkNamespace"}, cell_kind::text, true},
                           {"ID", {"id"}, cell_kind::text, true},
                           {"VERSION", {"version"}, cell_kind::text, true},
-                          {"AGE", {"createdAt"}, cell_kind::age}}};
+                          {"SEEN", {"seenUntil"}, cell_kind::age},
+                          {"REASON", {"reason"}}}};
   return made;
 }
 
@@ -162,11 +181,13 @@ const view& network_view() {
                          "name",
                          {{"NAME", {"name"}},
                           {"CLUSTER", {"cluster.name", "cluster"}},
-                          {"PREFIX", {"prefix"}},
-                          {"GATEWAY", {"gateway"}},
+                          {"MODE", {"mode"}},
+                          {"PREFIX", {"subnets.0.prefix", "prefix"}},
+                          {"GATEWAY", {"subnets.0.gateway", "gateway"}},
+                          {"FREE", {"subnets.0.addressesFree"}},
+                          {"TAKEN", {"subnets.0.addressesTaken"}},
                           {"ID", {"id"}, cell_kind::text, true},
-                          {"VERSION", {"version"}, cell_kind::text, true},
-                          {"AGE", {"createdAt"}, cell_kind::age}}};
+                          {"VERSION", {"version"}, cell_kind::text, true}}};
   return made;
 }
 
@@ -178,7 +199,7 @@ const view& vm_view() {
                           {"STATE", {"observed.state", "state"}},
                           {"WANTED", {"desired"}},
                           {"ACTIVITY", {"activity"}, cell_kind::activity},
-                          {"NODE", {"node.name", "node"}},
+                          {"NODE", {"node.name", "node.id", "node"}},
                           {"ADDRESS", {"address"}},
                           {"CLUSTER", {"cluster.name", "cluster"}, cell_kind::text, true},
                           {"NETWORK", {"network.name", "network"}, cell_kind::text, true},
@@ -186,8 +207,13 @@ const view& vm_view() {
                           {"VCPUS", {"vcpus"}, cell_kind::text, true},
                           {"MEMORY", {"memoryMib"}, cell_kind::memory, true},
                           {"MAC", {"mac"}, cell_kind::text, true},
+                          {"LINK", {"link"}, cell_kind::text, true},
                           {"CAUSE", {"observed.cause"}, cell_kind::text, true},
-                          {"SOURCE", {"observed.source"}, cell_kind::text, true},
+                          {"REASON", {"observed.reason"}, cell_kind::text, true},
+                          {"SOURCE",
+                           {"observed.source.name", "observed.source.id", "observed.source"},
+                           cell_kind::text,
+                           true},
                           {"ID", {"id"}, cell_kind::text, true},
                           {"VERSION", {"version"}, cell_kind::text, true},
                           {"SEEN", {"observed.at"}, cell_kind::age},
@@ -207,8 +233,9 @@ const view& job_view() {
                           {"RESOURCE ID", {"resource"}, cell_kind::text, true},
                           {"DEADLINE", {"deadline"}, cell_kind::clock, true},
                           {"ENDED", {"endedAt"}, cell_kind::age, true},
-                          {"ERROR", {"error.code", "error"}},
-                          {"TEXT", {"error.text"}, cell_kind::text, true},
+                          {"WHO", {"who"}, cell_kind::text, true},
+                          {"ERROR", {"error.code", "lastAttempt.code", "error"}},
+                          {"TEXT", {"error.text", "lastAttempt.text"}, cell_kind::text, true},
                           {"STARTED", {"startedAt"}, cell_kind::age}}};
   return made;
 }

@@ -19,6 +19,7 @@ enum class cell_kind {
   clock,     ///< time of day on a terminal, else the time as it came
   memory,    ///< a number of MiB
   activity,  ///< the job that holds a VM: kind and step
+  list,      ///< of words
   last_step, ///< of a job
 };
 

@@ -25,6 +25,7 @@
 #include <atomic>
 #include <charconv>
 #include <condition_variable>
+#include <exception>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -193,7 +194,7 @@ public:
   }
 
   /// The reply of request number `turn`; late ones are dropped.
-  void answer(std::uint64_t turn, response reply) {
+  void answer(std::uint64_t turn, const response& reply) {
     if (x_phase != phase::answering || turn != x_turn)
       return;
     send(reply);
@@ -446,9 +447,15 @@ public:
   ticket& operator=(const ticket&) = delete;
 
   ~ticket() {
-    if (!x_used)
+    if (x_used)
+      return;
+    try {
       answer(problem_response(
           error{orrery::error_code::internal, "the request was dropped without an answer", true}));
+    } catch (...) {
+      // No memory for a reply: the deadline of the connection ends it.
+      return;
+    }
   }
 
   void answer(response reply) {
@@ -461,10 +468,9 @@ public:
     if (visitor == nullptr)
       return;
     const auto executor = visitor->executor();
-    asio::post(executor,
-               [visitor = std::move(visitor), turn = x_turn, reply = std::move(reply)]() mutable {
-                 visitor->answer(turn, std::move(reply));
-               });
+    asio::post(executor, [visitor = std::move(visitor), turn = x_turn, reply = std::move(reply)]() {
+      visitor->answer(turn, reply);
+    });
   }
 
 private:
@@ -501,7 +507,7 @@ result<tcp::endpoint> parse_listen(const std::string& listen) {
   };
   const auto colon = listen.rfind(':');
   if (colon == std::string::npos)
-    return wrong("has no port; want for instance 127.0.0.1:8480");
+    return wrong("has no port; want for instance 127.0.0.1:7480");
   auto host = listen.substr(0, colon);
   const auto port_text = std::string_view(listen).substr(colon + 1);
   std::uint16_t port = 0;
@@ -514,11 +520,11 @@ result<tcp::endpoint> parse_listen(const std::string& listen) {
   if (host.size() > 2 && host.front() == '[' && host.back() == ']')
     host = host.substr(1, host.size() - 2);
   else if (host.find(':') != std::string::npos)
-    return wrong("has an IPv6 address without brackets; want for instance [::1]:8480");
+    return wrong("has an IPv6 address without brackets; want for instance [::1]:7480");
   error_code failed;
   const auto address = asio::ip::make_address(host, failed);
   if (failed)
-    return wrong("has no IP address before the port; want for instance 127.0.0.1:8480");
+    return wrong("has no IP address before the port; want for instance 127.0.0.1:7480");
   if (!address.is_loopback())
     return wrong("is not a loopback address: without TLS, which is not there yet, only 127.0.0.0/8 "
                  "and [::1] may be bound; put a TLS proxy on this machine in front");
@@ -533,7 +539,14 @@ public:
       : x_hall(wanted, std::move(handle)), x_work(asio::make_work_guard(x_io)),
         x_acceptor(asio::make_strand(x_io)), x_pause(x_acceptor.get_executor()) {}
 
-  ~impl() { stop(); }
+  ~impl() {
+    try {
+      stop();
+    } catch (...) {
+      // A thread that cannot be joined still uses what is destroyed here.
+      std::terminate();
+    }
+  }
 
   impl(const impl&) = delete;
   impl& operator=(const impl&) = delete;
@@ -659,7 +672,7 @@ server::server(std::unique_ptr<impl> made) : x_impl(std::move(made)) {}
 
 server::~server() = default;
 
-result<std::unique_ptr<server>> server::start(options wanted, handler handle) {
+result<std::unique_ptr<server>> server::start(const options& wanted, handler handle) {
   ORRERY_CHECK(handle != nullptr);
   if (wanted.threads < 1 || wanted.threads > thread_count_max)
     return error{orrery::error_code::config_invalid,

@@ -91,7 +91,7 @@ struct limits {
 };
 
 struct options {
-  std::string listen = "127.0.0.1:0"; ///< "127.0.0.1:8480", "[::1]:0", "localhost:0"; 0 = any port
+  std::string listen = "127.0.0.1:0"; ///< "127.0.0.1:7480", "[::1]:0", "localhost:0"; 0 = any port
   unsigned threads = 2;               ///< 1 to 16
   http::limits limits;
 };
@@ -108,7 +108,7 @@ public:
   /// Binds and begins to answer. Does not block. Errors: `config_invalid` (the address cannot be
   /// parsed, is not a loopback address, or `threads` is out of range), `io_failed` (the port is
   /// taken, no descriptors).
-  [[nodiscard]] static result<std::unique_ptr<server>> start(options wanted, handler handle);
+  [[nodiscard]] static result<std::unique_ptr<server>> start(const options& wanted, handler handle);
 
   server(const server&) = delete;
   server& operator=(const server&) = delete;

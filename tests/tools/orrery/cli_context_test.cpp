@@ -124,7 +124,8 @@ TEST(cli_token, is_shown_by_nothing) {
   const auto token = home.file("token", "orr_secret");
   const auto done = run({"vm", "list", "--debug", "--token-file", token}, api.variables());
   EXPECT_EQ(done.exit, 0);
-  EXPECT_NE(done.err.find("debug: GET " + api.url() + "/v1/vms: 200, "), std::string::npos);
+  EXPECT_NE(done.err.find("debug: GET " + api.url() + "/v1/vms?pageSize=1000: 200, "),
+            std::string::npos);
   EXPECT_EQ((done.out + done.err).find("orr_secret"), std::string::npos);
 }
 

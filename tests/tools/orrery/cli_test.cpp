@@ -197,6 +197,26 @@ TEST(cli_requests, carry_what_the_flags_say) {
   EXPECT_EQ(*asked.back().parameter("resource"), "web 1/ä");
 }
 
+TEST(cli_requests, name_the_only_cluster_and_network_where_the_command_line_does_not) {
+  fake_api api;
+  api.on("GET /v1/networks", 200,
+         R"({"networks":[{"name":"far","cluster":{"id":"c2","name":"other"}},)"
+         R"({"name":"lan","cluster":{"id":"c1","name":"one"}}]})");
+  const words create{"vm", "create", "web-1", "--image", "debian", "--no-wait"};
+  EXPECT_EQ(run(create, api.variables()).exit, 0);
+  const auto body = nlohmann::json::parse(api.requests().back().body);
+  EXPECT_EQ(body.at("cluster"), "one");
+  EXPECT_EQ(body.at("network"), "lan");
+  api.on("GET /v1/clusters", 200, R"({"clusters":[{"name":"a"},{"name":"b"}]})");
+  const auto several = run(create, api.variables());
+  EXPECT_EQ(several.exit, 64);
+  EXPECT_EQ(several.err, "error: name a cluster by --cluster, there are several: a, b (usage)\n");
+  api.on("GET /v1/clusters", 200, R"({"clusters":[]})");
+  const auto none = run(create, api.variables());
+  EXPECT_EQ(none.exit, 64);
+  EXPECT_NE(none.err.find("there is no cluster yet: orrery cluster create"), std::string::npos);
+}
+
 TEST(cli_requests, that_change_something_have_a_key_of_their_own) {
   const fake_api api;
   for (const words& command : std::vector<words>{{"vm", "start", "web-1", "--no-wait"},
