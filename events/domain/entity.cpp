@@ -1,5 +1,7 @@
 #include "events/domain/entity.hpp"
 
+#include "events/core/text.hpp"
+
 #include <google/protobuf/descriptor.h>
 
 namespace orrery::domain {
@@ -58,6 +60,41 @@ const google::protobuf::FieldDescriptor* body_field(const google::protobuf::Mess
   const auto* oneof = message.GetDescriptor()->FindOneofByName("body");
   return oneof == nullptr ? nullptr
                           : message.GetReflection()->GetOneofFieldDescriptor(message, oneof);
+}
+
+void clean_field(google::protobuf::Message& message,
+                 const google::protobuf::FieldDescriptor* field);
+
+void clean(google::protobuf::Message& message) {
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  message.GetReflection()->ListFields(message, &fields);
+  for (const auto* field : fields)
+    clean_field(message, field);
+}
+
+void clean_field(google::protobuf::Message& message,
+                 const google::protobuf::FieldDescriptor* field) {
+  const auto* fields = message.GetReflection();
+  const int count = field->is_repeated() ? fields->FieldSize(message, field) : 0;
+  if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) {
+    if (!field->is_repeated())
+      return clean(*fields->MutableMessage(&message, field));
+    for (int i = 0; i < count; ++i)
+      clean(*fields->MutableRepeatedMessage(&message, field, i));
+  }
+  if (field->type() != google::protobuf::FieldDescriptor::TYPE_STRING)
+    return;
+  std::string scratch;
+  if (!field->is_repeated()) {
+    const auto& text = fields->GetStringReference(message, field, &scratch);
+    if (!is_utf8(text))
+      fields->SetString(&message, field, printable(text, text.size()));
+  }
+  for (int i = 0; i < count; ++i) {
+    const auto& text = fields->GetRepeatedStringReference(message, field, i, &scratch);
+    if (!is_utf8(text))
+      fields->SetRepeatedString(&message, field, i, printable(text, text.size()));
+  }
 }
 
 } // namespace
@@ -119,6 +156,8 @@ bool spreads(const v1::Command& command) {
   }
   return true;
 }
+
+void clean_texts(v1::Command& command) { clean(command); }
 
 wanted_effect effects(const entity_state& state) {
   const auto* vm = std::get_if<vm_state>(&state);

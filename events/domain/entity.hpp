@@ -35,6 +35,11 @@ using entity_ptr = std::shared_ptr<const entity_state>;
 /// others.
 [[nodiscard]] bool spreads(const v1::Command& command);
 
+/// Puts '?' for every byte of a text in the command that is not UTF-8. For every command that comes
+/// from outside, before it is decided: a record with such a text could be written, but never read
+/// back, and host names, paths and messages of hypervisors are no better than their hosts.
+void clean_texts(v1::Command& command);
+
 /// What the hypervisor shall do for it, and the command to send when a time has come.
 [[nodiscard]] wanted_effect effects(const entity_state& state);
 [[nodiscard]] std::optional<timer> next_timer(const entity_state& state);

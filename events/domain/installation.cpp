@@ -13,8 +13,9 @@ v1::InstallationEvent* add_event(decision& made) {
 outcome found(const installation_state* state, const v1::InstallationCommand::Found& command) {
   if (state != nullptr)
     return refuse(error_code::already_exists, "the installation is founded already");
-  if (command.edition() == v1::EDITION_UNSPECIFIED)
-    return refuse(error_code::invalid_argument, "an installation needs an edition");
+  if (command.edition() == v1::EDITION_UNSPECIFIED || !v1::Edition_IsValid(command.edition()))
+    return refuse(error_code::invalid_argument, "an installation needs an edition: hosting, "
+                                                "single_cluster or multi_cluster");
   decision made;
   add_event(made)->mutable_founded()->set_edition(command.edition());
   return made;
