@@ -40,6 +40,7 @@ bool changes_nothing(const v1::Decision& decision) {
 world::world(const domain::kind_policies& policies) : x_policies(&policies) {}
 
 void world::complete(v1::Command& command) {
+  domain::clean_texts(command);
   if (!command.has_id())
     domain::set(command.mutable_id(), command_number(++x_command_number));
   if (!command.has_origin()) {

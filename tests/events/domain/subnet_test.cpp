@@ -1,0 +1,86 @@
+#include "events/domain/subnet.hpp"
+#include "tests/support/builders.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace orrery::support {
+namespace {
+
+using testing::HasSubstr;
+
+domain::subnet_state subnet_of(std::string_view prefix, std::string_view gateway) {
+  domain::subnet_state made;
+  made.subnet = subnet();
+  made.prefix = prefix_of(prefix);
+  made.gateway = address_of(gateway);
+  return made;
+}
+
+void expect_bad(const ipv4_prefix& prefix, std::string_view gateway, const std::string& words) {
+  const auto checked = domain::check_subnet(prefix, address_of(gateway));
+  ASSERT_FALSE(checked.has_value()) << to_text(prefix);
+  EXPECT_EQ(checked.error().code, error_code::invalid_argument);
+  EXPECT_THAT(checked.error().text, HasSubstr(words));
+}
+
+TEST(subnet_check, refuses_a_length_out_of_range) {
+  for (const std::uint8_t length : std::initializer_list<std::uint8_t>{0, 15, 31, 32, 33, 255})
+    expect_bad({address_of("10.0.0.0"), length}, "10.0.0.1", "/16 to /30");
+}
+
+TEST(subnet_check, refuses_host_bits) {
+  expect_bad({address_of("10.0.0.1"), 24}, "10.0.0.2", "host bits");
+}
+
+TEST(subnet_check, refuses_a_gateway_that_is_no_host_of_it) {
+  for (const auto* gateway : {"10.0.1.1", "10.0.0.0", "10.0.0.255"})
+    expect_bad(prefix_of("10.0.0.0/24"), gateway, gateway);
+}
+
+TEST(subnet_check, takes_the_largest_and_the_smallest) {
+  EXPECT_TRUE(domain::check_subnet(prefix_of("10.0.0.0/16"), address_of("10.0.255.254")));
+  EXPECT_TRUE(domain::check_subnet(prefix_of("10.0.0.0/30"), address_of("10.0.0.2")));
+}
+
+TEST(subnet, counts_all_but_network_broadcast_and_gateway) {
+  EXPECT_EQ(domain::size_of(subnet_of("10.0.0.0/30", "10.0.0.1")), 1U);
+  EXPECT_EQ(domain::size_of(subnet_of("10.0.0.0/24", "10.0.0.1")), 253U);
+  EXPECT_EQ(domain::size_of(subnet_of("10.0.0.0/16", "10.0.0.1")), 65'533U);
+}
+
+TEST(subnet, gives_every_address_once_and_then_none) {
+  auto at = subnet_of("10.0.0.0/28", "10.0.0.9");
+  std::vector<std::string> given;
+  for (std::uint32_t number = 1; number <= 13; ++number) {
+    const auto next = domain::next_free(at);
+    ASSERT_TRUE(next.has_value());
+    given.push_back(to_text(*next));
+    domain::give(at, *next, nic(number));
+  }
+  EXPECT_THAT(given,
+              testing::ElementsAre("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5",
+                                   "10.0.0.6", "10.0.0.7", "10.0.0.8", "10.0.0.10", "10.0.0.11",
+                                   "10.0.0.12", "10.0.0.13", "10.0.0.14"));
+  EXPECT_FALSE(domain::next_free(at).has_value());
+  domain::take_back(at, address_of("10.0.0.4"));
+  EXPECT_EQ(domain::next_free(at), address_of("10.0.0.4"));
+}
+
+TEST(subnet, goes_on_behind_the_last_one_given) {
+  auto at = subnet_of("10.0.0.0/29", "10.0.0.1");
+  domain::give(at, address_of("10.0.0.5"), nic(1));
+  domain::take_back(at, address_of("10.0.0.5"));
+  EXPECT_EQ(domain::next_free(at), address_of("10.0.0.6"));
+  domain::give(at, address_of("10.0.0.6"), nic(1));
+  EXPECT_EQ(domain::next_free(at), address_of("10.0.0.2")) << "round again";
+}
+
+TEST(subnet, works_at_the_upper_end_of_all_addresses) {
+  auto at = subnet_of("255.255.255.248/29", "255.255.255.249");
+  domain::give(at, address_of("255.255.255.254"), nic(1));
+  EXPECT_EQ(domain::next_free(at), address_of("255.255.255.250"));
+}
+
+} // namespace
+} // namespace orrery::support
