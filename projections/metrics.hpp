@@ -1,0 +1,75 @@
+#pragma once
+
+#include "projections/state_totals.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace orrery::projections {
+
+/// Series of one metric, at most: labels come from tables of ours, so this is met only by a bug
+/// (say, a path where its template should stand). What comes later is counted under "other".
+inline constexpr std::size_t series_per_metric_max = 500;
+
+/// A request that was answered.
+struct http_request {
+  std::string_view route;  ///< the template: "/v1/vms/{id}"; empty when none fitted
+  std::string_view method; ///< "GET"; unknown ones count as "other"
+  int status = 0;          ///< 100 to 599
+  std::chrono::nanoseconds duration{0};
+};
+
+/// An operation on a hypervisor that ended.
+struct hypervisor_effect {
+  std::string_view hypervisor; ///< "kvm"
+  std::string_view verb;       ///< "start"
+  std::string_view outcome;    ///< "done", or the name of an error code
+  std::chrono::nanoseconds duration{0};
+};
+
+/// The metrics of this process, one object for all its parts. Any thread may count at any time; no
+/// call blocks for long. The number of series does not depend on the number of VMs.
+class metrics {
+public:
+  metrics();
+  ~metrics();
+  metrics(const metrics&) = delete;
+  metrics& operator=(const metrics&) = delete;
+
+  void count(const http_request& request);
+  void count(const hypervisor_effect& effect);
+
+  /// A command that was decided: its noun, and "done" or the name of an error code.
+  void count_command(std::string_view noun, std::string_view outcome);
+
+  /// A commit of ours that was accepted, and the time from its first command to its acceptance.
+  void count_commit(std::chrono::nanoseconds duration);
+
+  /// A record that counts for nothing, by the name of the reason.
+  void count_void_record(std::string_view reason);
+
+  /// Number of the last record that was folded into a projection.
+  void set_projection(std::string_view name, std::uint64_t seq);
+
+  /// Number of the last accepted record of the log.
+  void set_log_end(std::uint64_t seq);
+
+  /// What the partition holds. Only from the partition's owner, or sums over processes are wrong.
+  void set_state(const state_gauges& state);
+
+  /// To be called when the partition is no longer owned: its state is shown no more.
+  void clear_state();
+
+  /// Everything in Prometheus' text format.
+  [[nodiscard]] std::string expose() const;
+
+private:
+  struct implementation;
+
+  std::unique_ptr<implementation> x_implementation;
+};
+
+} // namespace orrery::projections
