@@ -1,0 +1,99 @@
+#pragma once
+
+#include "actors/api/http/server.hpp"
+#include "actors/messages.hpp"
+#include "projections/metrics.hpp"
+#include "projections/store.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+namespace orrery::actors {
+
+/// What the API needs of the rest of the process.
+struct api_services {
+  std::shared_ptr<projections::store> store;
+  std::shared_ptr<projections::metrics> metrics;
+  std::string token; ///< the one that is accepted
+  bool is_read_only = false;
+  uuid installation;
+  partition_number where{};
+  std::shared_ptr<std::atomic<std::size_t>> queued;
+  std::function<void(std::shared_ptr<submission>)> submit;
+  std::function<void(console_request)> console;
+  std::function<void(status_request)> status;
+  std::function<void(v1::Command&)> stamp; ///< the process's origin
+  std::function<utc_time()> wall_clock;
+  std::function<std::uint64_t()> random;
+};
+
+/// The REST API under /v1 (and /metrics, /healthz): finds the route, checks the token and the
+/// syntax, turns changes into commands and reads the projections. A reply to a change is sent when
+/// it is accepted in the log *and* folded into this process's projections, so whoever gets it reads
+/// what he wrote.
+class api {
+public:
+  explicit api(api_services services);
+  api(const api&) = delete;
+  api& operator=(const api&) = delete;
+  ~api();
+
+  /// Takes one request; safe from several threads. Reads of the projections happen here and may
+  /// block for the disk.
+  void handle(http::request request, http::responder respond);
+
+private:
+  struct route;
+  struct call;
+
+  static const std::vector<route>& routes();
+
+  void get_vms(call& made);
+  void get_vm(call& made);
+  void post_vm(call& made);
+  void delete_vm(call& made);
+  void act_on_vm(call& made);
+  void get_console(call& made);
+  void get_clusters(call& made);
+  void get_cluster(call& made);
+  void post_cluster(call& made);
+  void get_nodes(call& made);
+  void get_node(call& made);
+  void post_node(call& made);
+  void get_networks(call& made);
+  void get_network(call& made);
+  void post_network(call& made);
+  void get_jobs(call& made);
+  void get_job(call& made);
+  void get_events(call& made);
+  void get_hypervisors(call& made);
+  void get_status(call& made);
+  void post_trust_clock(call& made);
+  void get_metrics(call& made);
+  void get_health(call& made);
+
+  void send_command(call& made, v1::Command command, std::string kind, std::string name);
+  void answer_command(const http::responder& respond, const command_reply& reply,
+                      const std::string& kind, const std::string& name);
+  [[nodiscard]] v1::Command new_command(const uuid& entity);
+  [[nodiscard]] uuid new_id();
+
+  /// Runs `then` on the gate's thread once the projections have folded `seq`.
+  void when_projected(std::uint64_t seq, std::function<void()> then);
+  void run_gate();
+
+  api_services x_services;
+  std::mutex x_guard;
+  std::condition_variable x_changed;
+  std::deque<std::pair<std::uint64_t, std::function<void()>>> x_waiting;
+  bool x_is_closing = false;
+  std::thread x_gate;
+};
+
+} // namespace orrery::actors

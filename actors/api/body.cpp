@@ -1,0 +1,124 @@
+#include "actors/api/body.hpp"
+
+#include "events/core/text.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <set>
+
+namespace orrery::actors {
+
+namespace {
+
+/// The API's bodies are flat; deeper nesting is an attack on the parser's stack.
+constexpr int depth_max = 8;
+
+constexpr std::size_t shown_size_max = 64;
+
+error invalid(std::string text) { return {error_code::invalid_argument, std::move(text), false}; }
+
+} // namespace
+
+struct body_reader::impl {
+  nlohmann::json object;
+  std::set<std::string> read;
+  std::optional<error> first;
+
+  void fail(std::string text) {
+    if (!first)
+      first = invalid(std::move(text));
+  }
+
+  const nlohmann::json* find(const char* field) {
+    read.insert(field);
+    const auto at = object.find(field);
+    return at == object.end() || at->is_null() ? nullptr : &*at;
+  }
+};
+
+body_reader::body_reader(std::unique_ptr<impl> made) : x_impl(std::move(made)) {}
+
+body_reader::body_reader(body_reader&&) noexcept = default;
+body_reader& body_reader::operator=(body_reader&&) noexcept = default;
+body_reader::~body_reader() = default;
+
+result<body_reader> body_reader::parse(std::string_view text) {
+  bool is_too_deep = false;
+  const auto watch = [&is_too_deep](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+    is_too_deep = is_too_deep || depth > depth_max;
+    return !is_too_deep;
+  };
+  auto made = std::make_unique<impl>();
+  try {
+    made->object = nlohmann::json::parse(text, watch);
+  } catch (const nlohmann::json::exception& failure) {
+    return invalid("the body is not JSON: " + printable(failure.what(), 200));
+  }
+  if (is_too_deep)
+    return invalid("the body is nested too deeply");
+  if (!made->object.is_object())
+    return invalid("the body is not a JSON object");
+  return body_reader(std::move(made));
+}
+
+std::string body_reader::text(const char* field, std::size_t size_max, const char* fallback) {
+  const auto* value = x_impl->find(field);
+  if (value == nullptr) {
+    if (fallback != nullptr)
+      return fallback;
+    x_impl->fail(std::string("'") + field + "' is missing");
+    return {};
+  }
+  if (!value->is_string()) {
+    x_impl->fail(std::string("'") + field + "' is not a text");
+    return {};
+  }
+  auto read = value->get<std::string>();
+  if (read.size() > size_max) {
+    x_impl->fail(std::string("'") + field + "' is longer than " + std::to_string(size_max) +
+                 " bytes");
+    return {};
+  }
+  return read;
+}
+
+std::uint64_t body_reader::number(const char* field, std::uint64_t value_max,
+                                  const std::uint64_t* fallback) {
+  const auto* value = x_impl->find(field);
+  if (value == nullptr) {
+    if (fallback != nullptr)
+      return *fallback;
+    x_impl->fail(std::string("'") + field + "' is missing");
+    return 0;
+  }
+  std::uint64_t read = 0;
+  bool is_number = value->is_number_unsigned();
+  if (is_number)
+    read = value->get<std::uint64_t>();
+  if (value->is_string()) {
+    const auto& digits = value->get_ref<const std::string&>();
+    constexpr std::size_t digits_max = 18; // fits 64 bits
+    is_number = !digits.empty() && digits.size() <= digits_max &&
+                std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; });
+    if (is_number)
+      read = std::stoull(digits);
+  }
+  if (!is_number || read > value_max) {
+    x_impl->fail(std::string("'") + field + "' is not a whole number of at most " +
+                 std::to_string(value_max));
+    return 0;
+  }
+  return read;
+}
+
+result<void> body_reader::finish() const {
+  if (x_impl->first)
+    return *x_impl->first;
+  for (const auto& [name, value] : x_impl->object.items())
+    if (!x_impl->read.contains(name))
+      return invalid("there is no field '" + printable(name, shown_size_max) + "' here");
+  return {};
+}
+
+} // namespace orrery::actors

@@ -1,0 +1,41 @@
+#pragma once
+
+#include "events/core/error.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace orrery::actors {
+
+/// Reads a JSON object from outside, field by field, and refuses what nobody asked for: a misspelt
+/// field is an error, never ignored. Every field is an error of its own text, naming field and
+/// limit.
+class body_reader {
+public:
+  /// Errors: `invalid_argument` (not JSON, not an object, too deep).
+  [[nodiscard]] static result<body_reader> parse(std::string_view text);
+
+  body_reader(body_reader&&) noexcept;
+  body_reader& operator=(body_reader&&) noexcept;
+  ~body_reader();
+
+  /// A text of at most `size_max` bytes; `fallback` when it is missing (null: it is required).
+  [[nodiscard]] std::string text(const char* field, std::size_t size_max,
+                                 const char* fallback = nullptr);
+
+  /// A whole number (also as a string of digits, as protobuf's JSON has it) within the limits.
+  [[nodiscard]] std::uint64_t number(const char* field, std::uint64_t value_max,
+                                     const std::uint64_t* fallback = nullptr);
+
+  /// Ends the reading: the first error, or an unknown field.
+  [[nodiscard]] result<void> finish() const;
+
+private:
+  struct impl;
+  explicit body_reader(std::unique_ptr<impl> made);
+  std::unique_ptr<impl> x_impl;
+};
+
+} // namespace orrery::actors

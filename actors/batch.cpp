@@ -1,0 +1,147 @@
+#include "actors/batch.hpp"
+
+#include <map>
+
+namespace orrery::actors {
+
+namespace {
+
+v1::Decision too_large(const v1::Decision& decision) {
+  v1::Decision refused;
+  *refused.mutable_command() = decision.command();
+  refused.mutable_command()->clear_body();
+  auto* reply = refused.mutable_reply();
+  reply->set_code(static_cast<std::uint32_t>(error_code::too_large));
+  reply->set_text("what this command would change does not fit into " +
+                  std::to_string(decision_size_max / 1024) + " KiB: ask for less at once");
+  return refused;
+}
+
+} // namespace
+
+batch::batch(std::uint64_t number, std::vector<std::shared_ptr<submission>> commands,
+             domain::context with)
+    : x_number(number), x_with(with) {
+  x_items.reserve(commands.size());
+  for (auto& who : commands) {
+    // The entity's actor reads the submission's own command, on another thread: it is not changed
+    // any more.
+    std::shared_ptr<const v1::Command> command(who, &who->command);
+    const bool is_alone = domain::spreads(*command);
+    domain::command_run run(*command, with.now);
+    x_items.push_back({std::move(who), std::move(command), std::move(run), is_alone});
+  }
+}
+
+decide_request batch::request_for(const uuid& entity, const domain::overlay* own) const {
+  decide_request request;
+  request.batch = x_number;
+  request.with = x_with;
+  if (own != nullptr && own->contains(entity)) {
+    request.has_state = true;
+    request.state = own->find(entity);
+  } else if (x_states.contains(entity)) {
+    request.has_state = true;
+    request.state = x_states.find(entity);
+  }
+  return request;
+}
+
+std::vector<std::pair<uuid, decide_request>> batch::ask() {
+  ORRERY_CHECK(x_outstanding == 0);
+  ORRERY_CHECK(!is_decided());
+  return x_items[x_at].spreads ? ask_one(x_items[x_at]) : ask_side_by_side();
+}
+
+std::vector<std::pair<uuid, decide_request>> batch::ask_one(item& alone) {
+  const auto* next = alone.run.next();
+  ORRERY_CHECK(next != nullptr);
+  auto request = request_for(next->entity, &alone.run.states());
+  // A message has no id of its own: jobs and replies belong to the command that began it all.
+  auto command = std::make_shared<v1::Command>(*next->command);
+  *command->mutable_id() = alone.command->id();
+  request.commands.emplace_back(x_at, std::move(command));
+  x_end = x_at + 1;
+  x_outstanding = 1;
+  std::vector<std::pair<uuid, decide_request>> asked;
+  asked.emplace_back(next->entity, std::move(request));
+  return asked;
+}
+
+std::vector<std::pair<uuid, decide_request>> batch::ask_side_by_side() {
+  std::vector<std::pair<uuid, decide_request>> asked;
+  std::unordered_map<uuid, std::size_t> place_of;
+  x_end = x_at;
+  for (; x_end < x_items.size() && !x_items[x_end].spreads; ++x_end) {
+    const auto& one = x_items[x_end];
+    const auto entity = domain::from_proto(one.command->entity());
+    const auto [at, is_first] = place_of.emplace(entity, asked.size());
+    if (is_first)
+      asked.emplace_back(entity, request_for(entity, nullptr));
+    asked[at->second].second.commands.emplace_back(x_end, one.command);
+  }
+  x_outstanding = asked.size();
+  return asked;
+}
+
+void batch::on_answer(const decide_answer& answer) {
+  ORRERY_CHECK(answer.batch == x_number);
+  ORRERY_CHECK(x_outstanding > 0);
+  --x_outstanding;
+  for (const auto& one : answer.decided) {
+    auto& asked = x_items[one.index];
+    ORRERY_CHECK(asked.spreads || !*one.said || one.said->value().messages.empty());
+    asked.run.decided(std::move(*one.said), one.after);
+    if (asked.run.next() != nullptr)
+      return; // it goes on to the next entity
+    if (!asked.run.refused())
+      x_states.merge(asked.run.states());
+  }
+  if (x_outstanding == 0)
+    x_at = x_end;
+}
+
+batch::built batch::build(std::size_t size_max) {
+  ORRERY_CHECK(is_decided());
+  built made;
+  made.body.set_decided_at(to_micros(x_with.now));
+  std::size_t size = 0;
+  bool is_full = false;
+  for (auto& one : x_items) {
+    if (is_full) {
+      made.left.push_back(std::move(one.who));
+      continue;
+    }
+    const bool is_nothing = one.run.changes_nothing();
+    auto decision = one.run.finish();
+    if (is_nothing) {
+      made.unrecorded.push_back({std::move(one.who), decision.reply()});
+      continue;
+    }
+    auto bytes = decision.ByteSizeLong();
+    const bool is_oversized = bytes > decision_size_max;
+    if (is_oversized) {
+      decision = too_large(decision);
+      bytes = decision.ByteSizeLong();
+    }
+    if (size + bytes > size_max) {
+      made.left.push_back(std::move(one.who));
+      is_full = true;
+      continue;
+    }
+    size += bytes + 8; // tag and length of the field
+    made.recorded.push_back({std::move(one.who), decision.reply()});
+    *made.body.add_decisions() = std::move(decision);
+    is_full = is_oversized; // those behind it may have seen what now does not happen
+  }
+  return made;
+}
+
+std::vector<std::shared_ptr<submission>> batch::give_up() {
+  std::vector<std::shared_ptr<submission>> all;
+  for (auto& one : x_items)
+    all.push_back(std::move(one.who));
+  return all;
+}
+
+} // namespace orrery::actors

@@ -1,0 +1,112 @@
+#include "actors/entity.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+namespace orrery::actors {
+
+namespace {
+
+/// An awake entity. Holds nothing that is not in the log: its accepted state, which the partition
+/// holds as well.
+struct entity_memory {
+  entity_birth birth;
+};
+
+// One actor type a noun; they differ in name and in whom they tell of a change. Their rules are in
+// events/domain.
+
+struct installation_noun {
+  static constexpr const char* name = "installation";
+  static constexpr bool tells_hypervisor = false;
+};
+
+struct cluster_noun {
+  static constexpr const char* name = "cluster";
+  static constexpr bool tells_hypervisor = false;
+};
+
+struct network_noun {
+  static constexpr const char* name = "network";
+  static constexpr bool tells_hypervisor = false;
+};
+
+struct node_noun {
+  static constexpr const char* name = "node";
+  static constexpr bool tells_hypervisor = true;
+};
+
+struct vm_noun {
+  static constexpr const char* name = "vm";
+  static constexpr bool tells_hypervisor = true;
+};
+
+template <class Noun> struct entity_state : entity_memory {
+  static inline const char* name = Noun::name;
+};
+
+decide_answer decide_all(const entity_birth& birth, const decide_request& asked) {
+  decide_answer answer;
+  answer.batch = asked.batch;
+  answer.entity = birth.self;
+  answer.decided.reserve(asked.commands.size());
+  auto state = asked.has_state ? asked.state : birth.accepted;
+  for (const auto& [index, command] : asked.commands) {
+    auto with = asked.with;
+    with.command = domain::from_proto(command->id());
+    auto said =
+        std::make_shared<domain::outcome>(domain::decide(state.get(), birth.self, *command, with));
+    if (*said && !said->value().events.empty()) {
+      const auto& events = said->value().events;
+      state = domain::evolve(state, {events.begin(), events.end()}, with.now);
+    }
+    answer.decided.push_back({index, std::move(said), state});
+  }
+  return answer;
+}
+
+template <class Noun>
+entity_actor::behavior_type
+entity(typename entity_actor::template stateful_pointer<entity_state<Noun>> self,
+       entity_birth birth) {
+  self->state.birth = std::move(birth);
+  return {
+      [self](const decide_request& asked) {
+        const auto& mine = self->state.birth;
+        self->send(mine.partition, decide_all(mine, asked));
+      },
+      [self](const accept_steps& accepted) {
+        auto& mine = self->state.birth;
+        for (const auto& [step, decided_at] : accepted.steps)
+          mine.accepted = domain::evolve(mine.accepted, step->events(), decided_at);
+        if (Noun::tells_hypervisor && accepted.tell_hypervisor)
+          accepted.tell_hypervisor(mine.self, mine.accepted);
+      },
+      [self](rest_atom) { self->quit(); },
+  };
+}
+
+} // namespace
+
+entity_actor wake(caf::actor_system& system, v1::Command::BodyCase noun, entity_birth birth) {
+  // lazy_init: an entity that is only woken to be told something costs no extra turn of the
+  // scheduler.
+  switch (noun) {
+  case v1::Command::kInstallation:
+    return system.spawn<caf::lazy_init>(entity<installation_noun>, std::move(birth));
+  case v1::Command::kCluster:
+    return system.spawn<caf::lazy_init>(entity<cluster_noun>, std::move(birth));
+  case v1::Command::kNode:
+    return system.spawn<caf::lazy_init>(entity<node_noun>, std::move(birth));
+  case v1::Command::kNetwork:
+    return system.spawn<caf::lazy_init>(entity<network_noun>, std::move(birth));
+  case v1::Command::kVm:
+  case v1::Command::BODY_NOT_SET:
+    break;
+  }
+  return system.spawn<caf::lazy_init>(entity<vm_noun>, std::move(birth));
+}
+
+} // namespace orrery::actors

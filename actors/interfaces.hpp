@@ -1,0 +1,71 @@
+#pragma once
+
+#include "actors/messages.hpp"
+
+#include <caf/fwd.hpp>
+#include <caf/replies_to.hpp>
+#include <caf/typed_actor.hpp>
+
+// Who speaks to whom: every actor's interface, each handler with a line.
+//
+//   api, timers, hypervisors --submit--> partition --decide_request--> entity --decide_answer-->
+//   partition log reader --records_read--> partition --accept_steps--> entity --entity_changed-->
+//   hypervisor --submit--> partition
+//                                partition --project--> projector
+
+namespace orrery::actors {
+
+/// Decides for one entity while it is awake (installation, cluster, node, network, vm).
+using entity_actor = caf::typed_actor<
+    // commands to decide, on the accepted state or a tentative one; answered to the partition
+    caf::reacts_to<decide_request>,
+    // steps of an accepted record: evolve, and tell the cluster's hypervisor
+    caf::reacts_to<accept_steps>,
+    // nobody needs it any more: quit (the partition holds the state)
+    caf::reacts_to<rest_atom>>;
+
+/// Drives one cluster's hypervisor: keeps its guests as accepted state wants them, reports what it
+/// sees.
+using hypervisor_actor = caf::typed_actor<
+    // all nodes and VMs of the cluster, before anything else
+    caf::reacts_to<cluster_world>,
+    // one of them changed
+    caf::reacts_to<entity_changed>,
+    // the end of a guest's serial console, for a user
+    caf::reacts_to<console_request>,
+    // a thread of the workbench has something to say
+    caf::reacts_to<thunk>,
+    // retries, sweeps, signs of life
+    caf::reacts_to<tick_atom>,
+    // ownership ended: touch nothing more
+    caf::reacts_to<stop_atom>>;
+
+/// Orders commands, has them decided, commits them, and hands out what was accepted.
+using partition_actor = caf::typed_actor<
+    // a command from anywhere
+    caf::reacts_to<submit>,
+    // records from the log, own ones too
+    caf::reacts_to<records_read>,
+    // the log cannot be read
+    caf::reacts_to<read_failed>,
+    // a record's fate
+    caf::reacts_to<appended>,
+    // an entity decided
+    caf::reacts_to<decide_answer>,
+    // a user wants a console
+    caf::reacts_to<console_request>,
+    // where it stands
+    caf::reacts_to<status_request>,
+    // timers, sleepers
+    caf::reacts_to<tick_atom>,
+    // end: owner no more
+    caf::reacts_to<stop_atom>>;
+
+/// Writes accepted commits into the projections.
+using projector_actor = caf::typed_actor<
+    // commits, in order
+    caf::reacts_to<project>,
+    // end
+    caf::reacts_to<stop_atom>>;
+
+} // namespace orrery::actors

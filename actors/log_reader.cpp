@@ -1,0 +1,54 @@
+#include "actors/log_reader.hpp"
+
+#include <caf/send.hpp>
+
+namespace orrery::actors {
+
+namespace {
+
+/// How much is read at once: a few milliseconds of folding.
+constexpr std::size_t chunk_bytes_max = 4 * 1024 * 1024;
+
+/// How long one read waits for new records: also how long stopping takes at most.
+constexpr std::chrono::milliseconds patience{200};
+
+} // namespace
+
+log_reader::log_reader(std::shared_ptr<log::log> from, partition_number where, partition_actor to,
+                       std::shared_ptr<flow> handed, std::shared_ptr<flow> projected)
+    : x_log(std::move(from)), x_where(where), x_to(std::move(to)), x_handed(std::move(handed)),
+      x_projected(std::move(projected)) {
+  x_thread = std::thread([this] { run(); });
+}
+
+log_reader::~log_reader() {
+  x_stopping = true;
+  x_handed->close();
+  x_projected->close();
+  x_thread.join();
+}
+
+void log_reader::run() {
+  log::offset next = 0;
+  bool is_first = true;
+  while (!x_stopping) {
+    auto read = x_log->read(x_where, next, chunk_bytes_max,
+                            is_first ? std::chrono::milliseconds(0) : patience);
+    if (!read) {
+      caf::anon_send(x_to, read_failed{read.error()});
+      return;
+    }
+    if (read->empty() && !is_first)
+      continue;
+    is_first =
+        false; // an empty log is told once, so that the partition knows that it has seen all of it
+    auto records = std::make_shared<std::vector<log::record>>(std::move(*read));
+    if (!records->empty())
+      next = records->back().at + 1;
+    if (!x_projected->wait_for_room() || !x_handed->enter())
+      return;
+    caf::anon_send(x_to, records_read{std::move(records), next});
+  }
+}
+
+} // namespace orrery::actors

@@ -1,0 +1,172 @@
+#pragma once
+
+#include "events/core/error.hpp"
+#include "events/domain/entity.hpp"
+#include "events/log/log.hpp"
+#include "events/schema/record.pb.h"
+#include "projections/folded_commit.hpp"
+
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/atom.hpp>
+#include <caf/type_id.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+// What actors say to each other: envelopes around shared, immutable content. Messages never leave
+// the process.
+
+namespace orrery::actors {
+
+/// What becomes of a command.
+struct command_reply {
+  v1::Reply reply;
+  uuid command; ///< id of the command that was decided (of the first one, when a key was repeated)
+  std::uint64_t seq = 0; ///< of the record that holds it; 0 when none does
+};
+
+/// A command for the partition. `done` is called once, on the partition's thread; empty when nobody
+/// waits.
+struct submission {
+  v1::Command command;
+  std::function<void(const command_reply&)> done;
+};
+
+struct submit {
+  std::shared_ptr<submission> what;
+};
+
+/// Records read from the log, in order. `end` is the log's end after the last of them, as far as
+/// the reader knows.
+struct records_read {
+  std::shared_ptr<std::vector<log::record>> records;
+  log::offset end = 0;
+};
+
+struct read_failed {
+  error why;
+};
+
+/// What became of the record with this ticket.
+struct appended {
+  std::uint64_t ticket = 0;
+  log::append_outcome outcome;
+};
+
+/// Commands for one entity, to be decided in order.
+struct decide_request {
+  std::uint64_t batch = 0;
+  domain::context with;
+  bool has_state =
+      false; ///< `state` counts instead of the accepted one (null in it: ended, or not made)
+  domain::entity_ptr state;
+  std::vector<std::pair<std::size_t, std::shared_ptr<const v1::Command>>> commands;
+};
+
+struct decided_command {
+  std::size_t index = 0;
+  std::shared_ptr<domain::outcome> said; ///< shared only because CAF copies messages
+  domain::entity_ptr after;
+};
+
+struct decide_answer {
+  std::uint64_t batch = 0;
+  uuid entity;
+  std::vector<decided_command> decided;
+};
+
+/// A record was accepted: the steps of it that are this entity's.
+struct accept_steps {
+  std::shared_ptr<const v1::CommitBody> body;
+  std::vector<std::pair<const v1::Step*, utc_time>> steps; ///< they point into `body`
+  /// Tells the cluster's hypervisor (nodes and VMs); empty for others.
+  std::function<void(const uuid&, const domain::entity_ptr&)> tell_hypervisor;
+};
+
+/// An entity's accepted state changed (or ended: null).
+struct entity_changed {
+  uuid entity;
+  domain::entity_ptr state;
+};
+
+/// Everything that a cluster's hypervisor actor must know before its first effect.
+struct cluster_world {
+  std::vector<entity_changed> entities; ///< the cluster's nodes and VMs
+  std::uint64_t log_epoch = 0;
+};
+
+/// Asks a guest's console for its last bytes.
+struct console_request {
+  uuid vm;
+  std::size_t bytes_max = 0;
+  std::function<void(result<std::string>)> done;
+};
+
+/// Accepted commits for the projections.
+struct project {
+  std::vector<std::shared_ptr<const projections::folded_commit>> commits;
+  log::offset end = 0;
+};
+
+/// Something that a thread has done for an actor: run on the actor's turn.
+struct thunk {
+  std::function<void()> run;
+};
+
+/// Where the partition stands, for /v1/status and metrics.
+struct partition_status {
+  std::string standing;
+  std::uint64_t epoch = 0;
+  std::uint64_t seq = 0;
+  std::uint64_t entities = 0;
+  std::uint64_t awake = 0;
+  std::uint64_t queued = 0;
+  std::string state_digest; ///< SHA-256 of the folded state, only when asked for
+  std::string alarm;
+};
+
+struct status_request {
+  bool with_digest = false;
+  std::function<void(const partition_status&)> done;
+};
+
+} // namespace orrery::actors
+
+CAF_BEGIN_TYPE_ID_BLOCK(orrery, caf::first_custom_type_id)
+
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::submit))
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::records_read))
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::read_failed))
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::appended))
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::decide_request))
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::decide_answer))
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::accept_steps))
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::entity_changed))
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::cluster_world))
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::console_request))
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::project))
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::thunk))
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::status_request))
+
+  CAF_ADD_ATOM(orrery, orrery::actors, tick_atom, "tick")
+  CAF_ADD_ATOM(orrery, orrery::actors, rest_atom, "rest")
+  CAF_ADD_ATOM(orrery, orrery::actors, stop_atom, "stop")
+
+CAF_END_TYPE_ID_BLOCK(orrery)
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::submit)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::records_read)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::read_failed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::appended)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::decide_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::decide_answer)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::accept_steps)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::entity_changed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::cluster_world)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::console_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::project)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::thunk)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::status_request)

@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""kill -9 of orreryd at every named crash point of create, stop and delete, on the simulated driver.
+
+After the restart a client repeats what got no answer, with the same key; then each job ends, there is exactly one of
+everything or nothing of all, and the projections can be rebuilt to the same bytes.
+"""
+
+import collections
+import shutil
+import subprocess
+import sys
+import threading
+
+from harness import (Died, fresh_key, make_site, program, run_tests, scratch, simulated_daemon, vm_body)
+
+# A point may be passed several times in one operation; later passes are not more of the same.
+PASSES = (1, 2, 3)
+
+hits = collections.Counter()
+guard = threading.Lock()
+
+
+def points():
+    listed = subprocess.run([program("orreryd"), "--list-crash-points"], capture_output=True,
+                            text=True, check=True)
+    return listed.stdout.split()
+
+
+class Template:
+    """A stopped daemon's directory to begin each run from, made once."""
+
+    def __init__(self, folder, with_vm):
+        self.folder = folder
+        daemon = simulated_daemon(folder).start()
+        make_site(daemon)
+        if with_vm:
+            job = daemon.change("POST", "/v1/vms", vm_body())
+            assert daemon.ended(job["id"])["state"] == "DONE"
+        daemon.stop()
+
+    def copy(self, to):
+        shutil.copytree(self.folder, to, dirs_exist_ok=True)
+        return simulated_daemon(to)
+
+
+OPERATIONS = {
+    "create": ("POST", "/v1/vms", vm_body()),
+    "stop": ("POST", "/v1/vms/web-1:stop", None),
+    "shutdown": ("POST", "/v1/vms/web-1:shutdown", None),
+    "delete": ("DELETE", "/v1/vms/web-1", None),
+}
+
+
+def is_as_wished(daemon, operation):
+    vm = daemon.vm("web-1")
+    if operation == "delete":
+        assert vm is None, vm
+        cluster = daemon.get("/v1/clusters/c1")
+        assert cluster["vcpusTaken"] == 0 and cluster["memoryMibTaken"] == "0", cluster
+        assert daemon.get("/v1/networks/net1")["subnets"][0]["addressesTaken"] == 0
+        return
+    assert len(daemon.get("/v1/vms")["vms"]) == 1
+    assert vm["observed"]["state"] == ("REACHABLE" if operation == "create" else "STOPPED"), vm
+    assert daemon.get("/v1/clusters/c1")["vcpusTaken"] == 1
+    assert daemon.get("/v1/networks/net1")["subnets"][0]["addressesTaken"] == 1
+
+
+def crash_once(template, operation, point, count):
+    """True when the point was passed that often."""
+    method, path, body = OPERATIONS[operation]
+    with scratch() as folder:
+        daemon = template.copy(folder)
+        daemon.start("--crash-on-signal", f"{point}:{count}")
+        daemon.arm()
+        key = fresh_key()
+        is_answered = False
+        try:
+            job = daemon.change(method, path, body, key)
+            is_answered = True
+            daemon.ended(job["id"])
+            # Reached without dying: the point is not passed (so often) by this operation. Let what follows pass it too.
+            daemon.settle()
+        except Died:
+            daemon.process.wait(timeout=60)
+        is_hit = daemon.is_dead()
+        if not is_hit:
+            daemon.kill()
+        daemon.start()
+        if not is_answered:
+            # What a client does: the same again. A deleted VM may be gone by then.
+            status, _, reply = daemon.request(method, path, body, {"Idempotency-Key": key})
+            assert status == 202 or (operation == "delete" and status == 404), (status, reply)
+        daemon.settle()
+        jobs = [job for job in daemon.get("/v1/jobs")["jobs"] if job["kind"] == f"vm.{operation}"]
+        assert len(jobs) == 1 and jobs[0]["state"] == "DONE", jobs
+        is_as_wished(daemon, operation)
+        daemon.finish()
+        with guard:
+            hits[point] += is_hit
+        return is_hit
+
+
+def crash_at(template, operation, point):
+    passed = 0
+    for count in PASSES:
+        if not crash_once(template, operation, point, count):
+            break
+        passed += 1
+    return f"died {passed} times"
+
+
+def every_point_was_hit():
+    missing = [point for point in points() if hits[point] == 0]
+    assert not missing, f"no operation passes {missing}"
+    return f"{sum(hits.values())} kills at {len(hits)} points"
+
+
+def main():
+    with scratch() as bare, scratch() as running:
+        templates = {"create": Template(bare, False)}
+        templates["stop"] = templates["shutdown"] = templates["delete"] = Template(running, True)
+        tests = [(f"{operation} {point}",
+                  lambda operation=operation, point=point: crash_at(templates[operation], operation, point))
+                 for operation in OPERATIONS for point in points()]
+        return run_tests(tests, workers=2, after=[every_point_was_hit] if len(sys.argv) == 1 else ())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
