@@ -196,11 +196,11 @@ def _tests_labelled(run, label, folder):
 
 
 def fuzz(run):
-    """Builds every program named fuzz_* and lets each look for crashes; a case a program."""
+    """Builds the programs named fuzz_* or *_fuzz; each looks for crashes and is one case."""
     found = run.program("configure", ["cmake", "--preset", "fuzz"])
     listed = run.run(["ninja", "-C", "build/fuzz", "-t", "targets", "all"])
-    programs = sorted(set(re.findall(r"^(\S*\bfuzz_\w+): CXX_EXECUTABLE_LINKER", listed.output,
-                                     re.MULTILINE)))
+    linked = r"^(\S*\b(?:fuzz_\w+|\w+_fuzz)): CXX_EXECUTABLE_LINKER"
+    programs = sorted(set(re.findall(linked, listed.output, re.MULTILINE)))
     if not programs:
         found.add(tally(0, 1, ["no fuzz program was found"]))
     if not found.failed:

@@ -304,22 +304,30 @@ def _own_header_first(t, cpp):
 
 
 def rule_listed(t):
-    """Every source file is named in a CMakeLists.txt of its folder or above; none is globbed."""
-    lists = {str(Path(name).parent): re.sub(r"#[^\n]*", "", text) for name, text in t.text.items()
-             if Path(name).name == "CMakeLists.txt"}
-    for name in t.files:
-        if not name.endswith((".cpp", ".proto")):
+    """Every source file is named in a CMakeLists.txt; none is globbed."""
+    named = []
+    for name, text in t.text.items():
+        if Path(name).name != "CMakeLists.txt":
             continue
-        above = [p.as_posix() for p in Path(name).parents if p.as_posix() in lists]
-        if not any(_names(lists[p], Path(name).relative_to(p).as_posix()) for p in above):
-            yield f"{name}:1: no CMakeLists.txt names it"
-    for folder, text in lists.items():
+        text = re.sub(r"#[^\n]*", "", text)
+        folder = Path(name).parent.as_posix()
+        words = re.findall(r"[^\s()\"]+\.(?:cpp|proto)\b", text)
+        named += [_as_pattern(folder, word) for word in words]
         if re.search(r"file\s*\(\s*GLOB", text, re.IGNORECASE):
-            yield f"{folder}/CMakeLists.txt:1: a glob: name each file"
+            yield f"{name}:1: a glob: name each file"
+    every = re.compile("|".join(named) or "(?!)")
+    for name in t.files:
+        if name.endswith((".cpp", ".proto")) and not every.fullmatch(name):
+            yield f"{name}:1: no CMakeLists.txt names it"
 
 
-def _names(text, path):
-    return re.search(rf"(?<![\w.-]){re.escape(path)}(?![\w.])", text) is not None
+def _as_pattern(folder, word):
+    """A regular expression for the path that a word of a folder's list names; the variable of a
+    foreach stands for any part of a name."""
+    if word.startswith("${PROJECT_SOURCE_DIR}/"):
+        folder, word = ".", word.split("/", 1)[1]
+    path = word if folder == "." else f"{folder}/{word}"
+    return r"[\w.-]+".join(re.escape(part) for part in re.split(r"\$\{\w+\}", path))
 
 
 def rule_words(t):

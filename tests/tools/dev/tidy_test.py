@@ -133,6 +133,11 @@ class tidy_test(unittest.TestCase):
                    "id2.cpp:1: no CMakeLists.txt")
         self.assertEqual(self.findings({"events/core/id2.cpp": "\n",
                                         "events/CMakeLists.txt": "f(core/id2.cpp)\n"}), [])
+        self.assertEqual(self.findings({
+            "tests/a/x_fuzz.cpp": "\n", "tests/support/b.cpp": "\n", "tests/a/CMakeLists.txt":
+            "f(${name}_fuzz.cpp ${PROJECT_SOURCE_DIR}/tests/support/b.cpp)\n"}), [])
+        self.found({"tests/a/x_fuzzy.cpp": "\n", "tests/a/CMakeLists.txt": "f(${n}_fuzz.cpp)\n"},
+                   "x_fuzzy.cpp:1: no CMakeLists.txt")
 
     def test_a_glob_in_a_list(self):
         self.found({"events/CMakeLists.txt": "file(GLOB x *.cpp)\n"}, "a glob")
