@@ -1,5 +1,7 @@
 #include "events/core/id.hpp"
 
+#include "events/core/text.hpp"
+
 namespace orrery {
 
 namespace {
@@ -21,7 +23,7 @@ int hex_value(char digit) {
 
 error not_a_uuid(std::string_view text) {
   return {error_code::invalid_argument,
-          "'" + std::string(text.substr(0, 64)) +
+          "'" + printable(text, text_shown_max) +
               "' is not an id: want 8-4-4-4-12 hexadecimal digits",
           false};
 }

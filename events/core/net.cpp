@@ -1,5 +1,7 @@
 #include "events/core/net.hpp"
 
+#include "events/core/text.hpp"
+
 #include <cstdio>
 #include <optional>
 
@@ -9,7 +11,7 @@ namespace {
 
 error invalid(std::string_view what, std::string_view text, std::string_view want) {
   return {error_code::invalid_argument,
-          "'" + std::string(text.substr(0, 64)) + "' is not " + std::string(what) + ": want " +
+          "'" + printable(text, text_shown_max) + "' is not " + std::string(what) + ": want " +
               std::string(want),
           false};
 }

@@ -17,6 +17,9 @@ inline constexpr std::size_t name_size_max = 63;
 /// '-'. `what` names the field in the error text. Errors: `invalid_argument`.
 [[nodiscard]] result<void> check_name(std::string_view what, std::string_view name);
 
+/// How much of a bad input an error shows, in bytes: enough to know it again.
+inline constexpr std::size_t text_shown_max = 64;
+
 /// `text` cut to at most `size_max` bytes at a character boundary, control characters and broken
 /// UTF-8 replaced by '?': for texts of hypervisors and kernels that go into events and logs.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t size_max);

@@ -1,5 +1,7 @@
 #include "events/core/time.hpp"
 
+#include "events/core/text.hpp"
+
 #include <array>
 #include <cstdio>
 
@@ -11,7 +13,7 @@ constexpr std::uint64_t micros_a_second = 1'000'000;
 
 error not_a_time(std::string_view text) {
   return {error_code::invalid_argument,
-          "'" + std::string(text.substr(0, 64)) +
+          "'" + printable(text, text_shown_max) +
               "' is not a time: want UTC like 2026-11-22T09:14:02.113Z",
           false};
 }

@@ -1,0 +1,120 @@
+#include "events/core/net.hpp"
+#include "events/core/text.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace orrery {
+namespace {
+
+template <class Parse> void expect_bad(const std::vector<std::string>& texts, Parse parse) {
+  for (const auto& text : texts) {
+    const auto parsed = parse(text);
+    ASSERT_FALSE(parsed.has_value()) << text;
+    EXPECT_EQ(parsed.error().code, error_code::invalid_argument);
+    EXPECT_NE(parsed.error().text.find("want one like"), std::string::npos) << parsed.error().text;
+    EXPECT_TRUE(is_utf8(parsed.error().text));
+  }
+}
+
+TEST(net_parse, refuses_what_is_no_ipv4_address) {
+  expect_bad({"",
+              "1",
+              "1.2.3",
+              "1.2.3.",
+              ".1.2.3.4",
+              "1.2.3.4.",
+              "1.2.3.4.5",
+              "1.2.3.256",
+              "1.2.3.-1",
+              "1.2.3.+1",
+              " 1.2.3.4",
+              "1.2.3.4 ",
+              "01.2.3.4",
+              "1.2.3.00",
+              "1..2.3",
+              "a.b.c.d",
+              "1.2.3.4/24",
+              "::1",
+              "4294967296.0.0.0",
+              "1.2.3.99999999999999999999",
+              "\xff.1.1.1",
+              std::string(63, 'x') + "ä"},
+             parse_ipv4);
+}
+
+TEST(net_parse, refuses_what_is_no_prefix) {
+  expect_bad({"", "/", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/08",
+              "10.0.0.0/8 ", "10.0.0.0/8/8", "10.0.0/8", "/8", "10.0.0.0/256", "10.0.0.0/x"},
+             parse_ipv4_prefix);
+}
+
+TEST(net_parse, refuses_a_prefix_with_host_bits) {
+  expect_bad({"10.0.0.1/24", "10.1.0.0/8", "128.0.0.0/0", "10.0.0.3/31"}, parse_ipv4_prefix);
+}
+
+TEST(net_parse, refuses_what_is_no_ethernet_address) {
+  expect_bad({"", "0a:00:00:00:10", "0a:00:00:00:10:11:12", "0a-00-00-00-10-11",
+              "0a:00:00:00:10:1g", "0a:00:00:00:10:1", "0a00:00:00:10:11:", ":0a:00:00:00:10:1",
+              std::string("0a:00:00:00:10:1\0", 17)},
+             parse_mac);
+}
+
+TEST(ipv4, is_the_same_after_its_text) {
+  for (const auto* text : {"0.0.0.0", "10.99.0.17", "255.255.255.255", "1.20.255.0"}) {
+    const auto parsed = parse_ipv4(text);
+    ASSERT_TRUE(parsed) << text;
+    EXPECT_EQ(to_text(*parsed), text);
+  }
+  EXPECT_EQ(parse_ipv4("10.0.0.1")->bits, 0x0a000001U) << "host byte order";
+}
+
+TEST(ipv4_prefix, is_the_same_after_its_text) {
+  for (const auto* text : {"0.0.0.0/0", "10.99.0.0/24", "255.255.255.255/32", "128.0.0.0/1"}) {
+    const auto parsed = parse_ipv4_prefix(text);
+    ASSERT_TRUE(parsed) << text;
+    EXPECT_EQ(to_text(*parsed), text);
+  }
+}
+
+TEST(ipv4_prefix, knows_its_ends) {
+  const auto prefix = *parse_ipv4_prefix("10.99.0.0/24");
+  EXPECT_EQ(to_text(prefix.last()), "10.99.0.255");
+  EXPECT_TRUE(prefix.contains(*parse_ipv4("10.99.0.0")));
+  EXPECT_TRUE(prefix.contains(*parse_ipv4("10.99.0.255")));
+  EXPECT_FALSE(prefix.contains(*parse_ipv4("10.99.1.0")));
+  EXPECT_FALSE(prefix.contains(*parse_ipv4("10.98.255.255")));
+  const auto everything = *parse_ipv4_prefix("0.0.0.0/0");
+  EXPECT_EQ(everything.mask(), 0U);
+  EXPECT_EQ(to_text(everything.last()), "255.255.255.255");
+  const auto one = *parse_ipv4_prefix("10.0.0.1/32");
+  EXPECT_EQ(one.mask(), 0xffffffffU);
+  EXPECT_EQ(one.last(), one.base);
+}
+
+TEST(ipv4_prefix, overlaps_what_it_holds_and_what_holds_it) {
+  const auto prefix = *parse_ipv4_prefix("10.99.0.0/24");
+  for (const auto* other :
+       {"10.99.0.0/24", "10.99.0.128/25", "10.0.0.0/8", "0.0.0.0/0", "10.99.0.255/32"}) {
+    EXPECT_TRUE(prefix.overlaps(*parse_ipv4_prefix(other))) << other;
+    EXPECT_TRUE(parse_ipv4_prefix(other)->overlaps(prefix)) << other;
+  }
+  for (const auto* other : {"10.99.1.0/24", "10.98.0.0/16", "11.0.0.0/8", "10.99.1.0/32"}) {
+    EXPECT_FALSE(prefix.overlaps(*parse_ipv4_prefix(other))) << other;
+    EXPECT_FALSE(parse_ipv4_prefix(other)->overlaps(prefix)) << other;
+  }
+}
+
+TEST(mac_address, is_the_same_after_its_text) {
+  for (const auto* text : {"00:00:00:00:00:00", "0a:1b:2c:3d:4e:5f", "ff:ff:ff:ff:ff:ff"}) {
+    const auto parsed = parse_mac(text);
+    ASSERT_TRUE(parsed) << text;
+    EXPECT_EQ(to_text(*parsed), text);
+  }
+  EXPECT_EQ(*parse_mac("0A:1B:2C:3D:4E:5F"), *parse_mac("0a:1b:2c:3d:4e:5f"));
+}
+
+} // namespace
+} // namespace orrery
