@@ -7,41 +7,8 @@ readonly root=${here%/tests/deploy}
 readonly deploy=$root/deploy lib=$root/deploy/lib
 # shellcheck source=deploy/lib/common.bash
 source "$lib/common.bash"
-
-passed=0 failed=0
-# check TEXT COMMAND...: the command's words are shown when it fails.
-check() {
-  local text=$1 words status=0
-  shift
-  words=$("$@" 2>&1) || status=$?
-  if ((status == 0)); then
-    passed=$((passed + 1))
-    printf 'ok %s\n' "$text"
-  else
-    failed=$((failed + 1))
-    printf 'not ok %s\n' "$text"
-    printf '%s: exit code %d\n%s\n' "$*" "$status" "$(tail -n 12 <<<"$words")" | sed 's/^/    /'
-  fi
-}
-
-# refuses CODE PATTERN COMMAND...: fails with that exit code and says why and what to do.
-refuses() {
-  local code=$1 pattern=$2 words status=0
-  shift 2
-  words=$("$@" 2>&1) || status=$?
-  printf '%s\n' "$words"
-  ((status == code)) && grep -qE "$pattern" <<<"$words"
-}
-
-no() { ! "$@"; }
-same() { [[ $1 == "$2" ]] || { printf "'%s' is not '%s'\n" "$1" "$2" && false; }; }
-
-# within SECONDS COMMAND...: generous limits, the machine may be busy.
-within() {
-  local began=$SECONDS limit=$1
-  shift
-  "$@" && ((SECONDS - began <= limit))
-}
+# shellcheck source=tests/deploy/checks.bash
+source "$here/checks.bash"
 
 scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/orrery-lab.XXXXXX")
 chmod 755 "$scratch" # guests read their image in it
@@ -49,13 +16,9 @@ readonly scratch nodes=$scratch/nodes images=$scratch/images
 readonly one=lab$$a two=lab$$b foreign=orrery-lab$$c
 bystander=''
 
-finished=''
 clean_up() {
   local name
-  if [[ -z $finished ]]; then
-    printf 'not ok the test ended before its end\n'
-    printf '%d passed, %d failed\n' "$passed" "$((failed + 1))"
-  fi
+  tell_unfinished
   for name in "$one" "$two"; do
     if [[ -d $nodes/$name ]]; then "$lib/node-down" "$name" --dir "$nodes" >/dev/null || true; fi
   done
@@ -129,7 +92,7 @@ test_scripts() {
       refuses 2 'unknown .*--help' "$script" --nonsense
   done
   check "the scripts are clean for shellcheck" shellcheck -x -P "$root" "$deploy/quickstart" \
-    "$lib"/* "$here/lab_test.sh"
+    "$lib"/* "$here"/*.sh "$here"/*.bash
   check "the guest's init is clean for shellcheck" shellcheck -s dash "$deploy/guest/init"
 }
 
@@ -318,9 +281,7 @@ main() {
   test_two_nodes
   test_end
   test_machine_untouched
-  printf '%d passed, %d failed\n' "$passed" "$failed"
-  finished=1
-  ((failed == 0))
+  tell_result
 }
 
 main "$@"
