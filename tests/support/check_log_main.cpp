@@ -28,7 +28,9 @@ struct folded_log {
 
 result<folded_log> fold(const std::string& directory) {
   log::open_report report;
-  auto opened = log::segment_log::open(directory, {.read_only = true}, report);
+  log::open_options options;
+  options.read_only = true;
+  auto opened = log::segment_log::open(directory, options, report);
   if (!opened)
     return opened.error();
   folded_log made;
