@@ -79,9 +79,11 @@ outcome create(const vm_state* state, const v1::VmCommand::Create& command, cons
 }
 
 error busy(const vm_state& state) {
+  const bool can_be_stopped = state.job->kind != v1::VM_STOP && state.job->kind != v1::VM_DELETE;
   return refuse(error_code::busy,
                 "VM '" + state.name + "' is busy with job job_" + to_text(state.job->job) + " (" +
-                    std::string(name_of(state.job->kind)) + "): wait for it, or stop the VM",
+                    std::string(name_of(state.job->kind)) +
+                    (can_be_stopped ? "): wait for it, or stop the VM" : "): wait for it"),
                 true);
 }
 
@@ -150,7 +152,7 @@ outcome remove(const vm_state& state, const context& with) {
 }
 
 // Observations
-// -------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 
 void fill(v1::VmEvent::Source* source, const v1::VmCommand::Observe& seen) {
   *source->mutable_node() = seen.node();
@@ -338,7 +340,7 @@ outcome pass_deadline(const vm_state& state, const v1::VmCommand::PassDeadline& 
 }
 
 // Evolution
-// ----------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 
 void observe(vm_state& state, v1::VmObserved::State seen, v1::VmObserved::Cause cause,
              const v1::VmEvent::Source& source, utc_time effective_at) {
@@ -350,6 +352,12 @@ void observe(vm_state& state, v1::VmObserved::State seen, v1::VmObserved::Cause 
   observed.number = source.number();
   observed.generation = source.generation();
   observed.reason.clear();
+}
+
+void unseen(vm_state& state, const v1::VmEvent::Unseen& event, utc_time effective_at) {
+  observe(state, v1::VmObserved::UNKNOWN, v1::VmObserved::CAUSE_UNSPECIFIED, event.source(),
+          effective_at);
+  state.observed.reason = event.reason();
 }
 
 void advance(vm_state& state, std::string_view step) {
@@ -486,9 +494,7 @@ void evolve(vm_state& state, const v1::VmEvent& event, utc_time decided_at, utc_
             event.absent().source(), effective_at);
     break;
   case v1::VmEvent::kUnseen:
-    observe(state, v1::VmObserved::UNKNOWN, v1::VmObserved::CAUSE_UNSPECIFIED,
-            event.unseen().source(), effective_at);
-    state.observed.reason = event.unseen().reason();
+    unseen(state, event.unseen(), effective_at);
     break;
   case v1::VmEvent::kRemoved:
     observe(state, v1::VmObserved::ABSENT, v1::VmObserved::CAUSE_UNSPECIFIED,
