@@ -126,7 +126,9 @@ TEST(vm_refuses, to_shut_down_gracefully_where_the_kind_cannot) {
 TEST(vm_refuses, a_second_stop) {
   auto at = world_with_running_vm();
   at.must(stop_vm());
-  EXPECT_TRUE(is_refused(at.tell(stop_vm()), error_code::busy, {"web", "vm.stop"}));
+  const auto told = at.tell(stop_vm());
+  EXPECT_TRUE(is_refused(told, error_code::busy, {"web", "vm.stop", "wait for it"}));
+  EXPECT_EQ(told.reply().text().find("stop the VM"), std::string::npos) << "no way out of a stop";
 }
 
 TEST(vm_refuses, everything_but_removal_once_it_is_being_deleted) {
