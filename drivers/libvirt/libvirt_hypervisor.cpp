@@ -25,7 +25,7 @@ constexpr mib kvm_overhead{512};
 constexpr mib tcg_overhead{1536};
 
 // Above what virtlogd keeps in one file by default (2 MiB): a console's end is for people.
-constexpr std::size_t console_size_max = 4 * 1024 * 1024;
+constexpr std::size_t console_size_max = 4UL * 1024 * 1024;
 
 error refusal(error_code code, std::string text) {
   return {.code = code, .text = std::move(text), .retryable = false};
@@ -273,7 +273,7 @@ result<void> start_guest(const connection& libvirtd, vm_id vm, generation_number
     if (auto started = unless_active_is(true, **guest, libvirt::create((*guest)->domain.get()));
         !started)
       return started;
-  const auto confined = confine_memory(**guest, overhead);
+  auto confined = confine_memory(**guest, overhead);
   if (!confined && !was_active && confined.error().code == error_code::driver_failed) {
     // No guest of ours runs without its limit; what it is told as a failure must not run on.
     const auto stopped = libvirt::destroy((*guest)->domain.get());

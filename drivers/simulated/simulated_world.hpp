@@ -76,7 +76,7 @@ public:
     /// Where the guests are kept, one small file each; empty: in memory only.
     std::filesystem::path directory;
     vcpu_count vcpus{64};
-    mib memory{256 * 1024};
+    mib memory{256ULL * 1024};
     std::vector<std::string> images{"tiny", "tiny-crash", "tiny-deaf", "tiny-silent"};
   };
 

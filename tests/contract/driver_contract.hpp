@@ -19,8 +19,8 @@
 namespace orrery::contract {
 
 using testing_support::ear;
-using testing_support::eventually;
 using testing_support::fresh_uuid;
+using testing_support::wait_until;
 
 using drivers::fencing_token;
 using drivers::guest_condition;
@@ -121,12 +121,12 @@ protected:
   }
 
   [[nodiscard]] bool becomes(vm_id vm, guest_condition condition) {
-    return eventually(bench().limit(), [&] { return seen(vm).condition == condition; });
+    return wait_until(bench().limit(), [&] { return seen(vm).condition == condition; });
   }
 
   [[nodiscard]] bool boots(vm_id vm) {
     constexpr std::size_t enough = 65536;
-    return eventually(bench().limit(), [&] {
+    return wait_until(bench().limit(), [&] {
       const auto text = driver().console(vm, enough);
       return text && text->find(bench().ready_text()) != std::string::npos;
     });
@@ -409,7 +409,7 @@ TEST_P(driver_contract, a_lost_connection_is_told_and_the_guest_is_found_again) 
   ASSERT_TRUE(heard().heard_more(vm_id{}, before, bench().limit()));
   ORRERY_EXPECT_CODE(driver().inspect(spec.vm), error_code::unavailable);
   ORRERY_EXPECT_CODE(driver().kill(spec.vm, token), error_code::unavailable);
-  ASSERT_TRUE(eventually(bench().limit(), [&] { return driver().connect().has_value(); }));
+  ASSERT_TRUE(wait_until(bench().limit(), [&] { return driver().connect().has_value(); }));
   const auto now = seen(spec.vm);
   EXPECT_EQ(now.condition, guest_condition::running);
   EXPECT_EQ(now.generation.count, 2u);

@@ -1,16 +1,15 @@
 #pragma once
 
 #include "drivers/hypervisor.hpp"
+#include "tests/support/wait.hpp"
 
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <condition_variable>
-#include <functional>
 #include <map>
 #include <mutex>
 #include <random>
-#include <thread>
 
 /// What the tests of drivers share: an ear, patience, and readable failures.
 namespace orrery::testing_support {
@@ -42,18 +41,6 @@ private:
   std::condition_variable x_changed;
   std::map<vm_id, std::size_t> x_heard;
 };
-
-/// Asks again and again until `is_so`, at most `limit` long.
-[[nodiscard]] inline bool eventually(std::chrono::seconds limit, std::function<bool()> is_so) {
-  constexpr std::chrono::milliseconds pause(20); // a question costs a few milliseconds
-  const auto end = std::chrono::steady_clock::now() + limit;
-  while (!is_so()) {
-    if (std::chrono::steady_clock::now() > end)
-      return false;
-    std::this_thread::sleep_for(pause);
-  }
-  return true;
-}
 
 inline uuid fresh_uuid() {
   static std::random_device source;

@@ -12,7 +12,7 @@ class libvirt_bench final : public driver_bench {
 public:
   std::unique_ptr<hypervisor> make_driver() override { return x_node.make_driver(); }
 
-  std::string image() const override { return libvirt_node::image; }
+  [[nodiscard]] std::string image() const override { return libvirt_node::image; }
 
   drivers::guest_port make_port() override { return x_node.make_port(); }
 
@@ -31,10 +31,10 @@ public:
     x_node.start_daemons();
   }
 
-  std::string ready_text() const override { return "orrery-guest: ready"; }
+  [[nodiscard]] std::string ready_text() const override { return "orrery-guest: ready"; }
 
   // A boot under emulation took 21 s at a load of 14.
-  std::chrono::seconds limit() const override { return std::chrono::seconds(120); }
+  [[nodiscard]] std::chrono::seconds limit() const override { return std::chrono::seconds(120); }
 
 private:
   void expect_virsh(const std::vector<std::string>& words) const {

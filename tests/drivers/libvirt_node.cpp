@@ -1,5 +1,7 @@
 #include "tests/drivers/libvirt_node.hpp"
 
+#include "tests/support/wait.hpp"
+
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,7 +12,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
-#include <thread>
 
 namespace orrery::testing_support {
 
@@ -155,14 +156,17 @@ pid_t libvirt_node::daemon_pid(const std::string& wanted) const {
 void libvirt_node::kill_libvirtd() const {
   const auto pid = daemon_pid("libvirtd");
   kill(pid, SIGKILL);
-  // Not our child: gone when it cannot be signalled any more, or is a zombie of its parent.
-  for (;;) {
+  // Not our child: gone when /proc knows it no more, or as its parent's zombie.
+  const auto is_gone = [pid] {
     std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
     std::string text;
     std::getline(stat, text);
-    if (text.empty() || text.find(") Z ") != std::string::npos)
-      return;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return text.empty() || text.find(") Z ") != std::string::npos;
+  };
+  constexpr std::chrono::seconds limit(20); // a killed process goes in milliseconds
+  if (!wait_until(limit, is_gone)) {
+    std::fprintf(stderr, "libvirtd %d does not die\n", pid);
+    std::abort();
   }
 }
 

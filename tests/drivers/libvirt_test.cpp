@@ -15,9 +15,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing_support::ear;
-using testing_support::eventually;
 using testing_support::fresh_uuid;
 using testing_support::libvirt_node;
+using testing_support::wait_until;
 
 constexpr seconds limit(120);
 constexpr fencing_token token{.incarnation = 1, .epoch = 5};
@@ -168,7 +168,7 @@ TEST_F(libvirt_real, a_hanging_libvirtd_costs_no_more_than_the_limit_and_nothing
   settings.change_limit = milliseconds(300);
   settings.fence_limit = milliseconds(300);
   const auto impatient = node().make_driver(settings);
-  ASSERT_TRUE(eventually(limit, [&] { return impatient->connect().has_value(); }));
+  ASSERT_TRUE(wait_until(limit, [&] { return impatient->connect().has_value(); }));
   const auto libvirtd = node().daemon_pid("libvirtd");
   ASSERT_EQ(kill(libvirtd, SIGSTOP), 0);
   const auto begin = std::chrono::steady_clock::now();
@@ -219,11 +219,11 @@ TEST_F(libvirt_real, after_libvirtd_died_guests_are_adopted_and_causes_forgotten
   node().kill_libvirtd();
   ASSERT_EQ(kill(dying_pid, SIGKILL), 0);
   node().start_daemons();
-  ASSERT_TRUE(eventually(limit, [&] { return driver().connect().has_value(); }));
+  ASSERT_TRUE(wait_until(limit, [&] { return driver().connect().has_value(); }));
   EXPECT_EQ(driver().inspect(running.vm)->condition, guest_condition::running);
   EXPECT_EQ(driver().inspect(running.vm)->generation.count, 2u);
   EXPECT_EQ(node().guest_pid(running.vm), running_pid);
-  ASSERT_TRUE(eventually(
+  ASSERT_TRUE(wait_until(
       limit, [&] { return driver().inspect(dying.vm)->condition == guest_condition::stopped; }));
   EXPECT_EQ(driver().inspect(dying.vm)->cause, stop_cause::crashed);
   EXPECT_EQ(driver().inspect(killed.vm)->cause, stop_cause::unknown);
@@ -259,7 +259,7 @@ TEST_F(libvirt_real, a_guest_on_a_tap_made_beforehand_answers_a_ping) {
             0);
   ASSERT_EQ(
       node().in_network({"ip", "route", "add", address + "/32", "dev", spec.port.link}).status, 0);
-  EXPECT_TRUE(eventually(limit, [&] {
+  EXPECT_TRUE(wait_until(limit, [&] {
     return node().in_network({"ping", "-c", "1", "-W", "1", address}).status == 0;
   }));
   ASSERT_EQ(node().in_network({"ip", "link", "del", spec.port.link}).status, 0);
@@ -290,7 +290,7 @@ TEST_F(libvirt_real, a_fence_waits_for_the_start_of_a_killed_predecessor) {
     execv(raw.front(), raw.data());
     _exit(1);
   }
-  ASSERT_TRUE(eventually(limit, [] { return text_of(node().scratch() / "held") == "held\n"; }));
+  ASSERT_TRUE(wait_until(limit, [] { return text_of(node().scratch() / "held") == "held\n"; }));
   ASSERT_EQ(kill(victim, SIGKILL), 0);
   ASSERT_EQ(waitpid(victim, nullptr, 0), victim);
 

@@ -21,7 +21,7 @@ public:
     return std::make_unique<simulated_hypervisor>(x_world);
   }
 
-  std::string image() const override { return "tiny"; }
+  [[nodiscard]] std::string image() const override { return "tiny"; }
 
   drivers::guest_port make_port() override {
     drivers::guest_port port;
@@ -37,9 +37,9 @@ public:
 
   void break_connections() override { x_world->lose_connections(); }
 
-  std::string ready_text() const override { return "ready"; }
+  [[nodiscard]] std::string ready_text() const override { return "ready"; }
 
-  std::chrono::seconds limit() const override { return std::chrono::seconds(20); }
+  [[nodiscard]] std::chrono::seconds limit() const override { return std::chrono::seconds(20); }
 
 private:
   std::shared_ptr<simulated_world> x_world;

@@ -1,4 +1,5 @@
 #include "drivers/simulated/simulated_hypervisor.hpp"
+#include "tests/support/wait.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -15,6 +16,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using testing_support::wait_until;
 
 constexpr fencing_token token{.incarnation = 1, .epoch = 1};
 constexpr fencing_token newer{.incarnation = 1, .epoch = 2};
@@ -47,16 +49,6 @@ std::unique_ptr<simulated_hypervisor> connected(const std::shared_ptr<simulated_
   auto driver = std::make_unique<simulated_hypervisor>(world);
   EXPECT_TRUE(driver->connect().has_value());
   return driver;
-}
-
-template <class Condition> bool eventually(Condition is_so) {
-  const auto end = std::chrono::steady_clock::now() + limit;
-  while (!is_so()) {
-    if (std::chrono::steady_clock::now() > end)
-      return false;
-    std::this_thread::sleep_for(milliseconds(1));
-  }
-  return true;
 }
 
 class scratch_directory {
@@ -244,8 +236,8 @@ TEST(simulated_guest_life, a_crashing_image_dies_after_its_start_and_is_told) {
     const auto spec = make_spec(1, "tiny-crash");
     ASSERT_TRUE(driver->define(spec, {1}, token).has_value());
     ASSERT_TRUE(driver->start(spec.vm, {1}, token).has_value());
-    ASSERT_TRUE(
-        eventually([&] { return world->guest(spec.vm)->condition == guest_condition::stopped; }));
+    ASSERT_TRUE(wait_until(
+        limit, [&] { return world->guest(spec.vm)->condition == guest_condition::stopped; }));
     EXPECT_EQ(world->guest(spec.vm)->cause, stop_cause::crashed);
     driver->listen({});
     EXPECT_GE(told, 1);
