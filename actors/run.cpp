@@ -413,6 +413,8 @@ void process::stop() {
     caf::anon_send(*x_projector, stop_atom::value);
   x_partition.reset();
   x_projector.reset();
+  if (x_api)
+    x_api->disconnect();
   x_system.reset(); // waits for every actor, and for the verbs under way
   x_api.reset();
   x_server.reset();

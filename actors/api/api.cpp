@@ -246,6 +246,12 @@ api::~api() {
   x_gate.join();
 }
 
+void api::disconnect() {
+  x_services.submit = {};
+  x_services.console = {};
+  x_services.status = {};
+}
+
 void api::when_projected(std::uint64_t seq, std::function<void()> then) {
   {
     const std::lock_guard lock(x_guard);

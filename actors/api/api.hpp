@@ -44,6 +44,10 @@ public:
   api& operator=(const api&) = delete;
   ~api();
 
+  /// Lets go of the actors, after the last request: a thread of its own waits until nobody holds its
+  /// actor any more.
+  void disconnect();
+
   /// Takes one request; safe from several threads. Reads of the projections happen here and may
   /// block for the disk.
   void handle(http::request request, http::responder respond);
