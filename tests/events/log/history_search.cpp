@@ -229,7 +229,7 @@ private:
     const auto& me = from.owners[who];
     if (from.commands_left == 0 || has_stopped(from, me))
       return;
-    const auto& head = head_of(from, me);
+    const auto head = head_of(from, me);
     const auto epoch = me.epoch_head == 0 ? 0 : x_heads[me.epoch_head].epoch;
     const bool may_write = me.owning && !me.claiming;
     if (may_write && me.in_flight == none)
@@ -243,7 +243,7 @@ private:
     if (x_faults.renumber && may_write)
       commit(from, who, {epoch, head.next - 1, head.hash});
     if (x_faults.pipelined && may_write && me.in_flight != none) {
-      const auto& ahead = x_heads[me.speculative];
+      const auto ahead = x_heads[me.speculative];
       commit(from, who, {epoch, ahead.next, ahead.hash});
     }
   }
@@ -263,9 +263,7 @@ private:
     return in.stopped && me.read == in.size;
   }
 
-  const chain_head& head_of(const world& in, const owner& me) const {
-    return x_heads[in.heads[me.read]];
-  }
+  chain_head head_of(const world& in, const owner& me) const { return x_heads[in.heads[me.read]]; }
 
   static std::string name(std::uint8_t who, std::string_view what, std::uint8_t number) {
     return std::to_string(who) + std::string(what) + std::to_string(number);

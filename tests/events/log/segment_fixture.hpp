@@ -6,11 +6,13 @@
 
 #include <gtest/gtest.h>
 
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,6 +37,8 @@ using image = std::map<std::string, std::string>;
 [[nodiscard]] inline image load_image(const std::string& directory) {
   image loaded;
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    if (!entry.is_regular_file())
+      continue;
     std::ifstream from(entry.path(), std::ios::binary);
     loaded[entry.path().filename()] = {std::istreambuf_iterator<char>(from), {}};
   }
@@ -91,6 +95,47 @@ protected:
 
   scratch_directory x_where;
   open_report x_report;
+};
+
+/// A door that calls of a log wait at until a test opens it.
+class gate {
+public:
+  void close() {
+    const std::lock_guard hold(x_lock);
+    x_closed = true;
+  }
+
+  void open() {
+    {
+      const std::lock_guard hold(x_lock);
+      x_closed = false;
+    }
+    x_changed.notify_all();
+  }
+
+  void pass() {
+    std::unique_lock hold(x_lock);
+    ++x_arrived;
+    x_changed.notify_all();
+    EXPECT_TRUE(x_changed.wait_for(hold, contract::patience, [this] { return !x_closed; }));
+  }
+
+  /// Waits until `count` calls came, in all.
+  bool wait_for_arrivals(int count) {
+    std::unique_lock hold(x_lock);
+    return x_changed.wait_for(hold, contract::patience, [&] { return x_arrived >= count; });
+  }
+
+  int arrived() {
+    const std::lock_guard hold(x_lock);
+    return x_arrived;
+  }
+
+private:
+  std::mutex x_lock;
+  std::condition_variable x_changed;
+  bool x_closed = false;
+  int x_arrived = 0;
 };
 
 /// Appends records of different sizes to both partitions, each acknowledged before the next.

@@ -8,6 +8,8 @@
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
+#include <csignal>
+#include <cstdio>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -22,47 +24,6 @@ using contract::outcomes;
 using contract::patience;
 using contract::seven;
 using contract::zero;
-
-/// A door that calls of a log wait at until a test opens it.
-class gate {
-public:
-  void close() {
-    const std::lock_guard hold(x_lock);
-    x_closed = true;
-  }
-
-  void open() {
-    {
-      const std::lock_guard hold(x_lock);
-      x_closed = false;
-    }
-    x_changed.notify_all();
-  }
-
-  void pass() {
-    std::unique_lock hold(x_lock);
-    ++x_arrived;
-    x_changed.notify_all();
-    EXPECT_TRUE(x_changed.wait_for(hold, patience, [this] { return !x_closed; }));
-  }
-
-  /// Waits until `count` calls came, in all.
-  bool wait_for_arrivals(int count) {
-    std::unique_lock hold(x_lock);
-    return x_changed.wait_for(hold, patience, [&] { return x_arrived >= count; });
-  }
-
-  int arrived() {
-    const std::lock_guard hold(x_lock);
-    return x_arrived;
-  }
-
-private:
-  std::mutex x_lock;
-  std::condition_variable x_changed;
-  bool x_closed = false;
-  int x_arrived = 0;
-};
 
 /// Runs `body` in a child process; its exit status, or minus the signal that ended it.
 template <class Body> int in_child(Body body) {
@@ -202,22 +163,27 @@ TEST_F(segment_test, a_read_only_log_changes_no_byte_even_of_a_torn_tail) {
 
 TEST_F(segment_test, a_failed_sync_ends_the_process_with_a_clear_message) {
   create().reset();
-  testing::FLAGS_gtest_death_test_style = "threadsafe";
-  EXPECT_DEATH(
-      {
-        auto options = small_files();
-        options.calls.fdatasync = [failing = false](int of) mutable {
-          if (std::exchange(failing, true)) {
-            errno = EIO;
-            return -1;
-          }
-          return ::fdatasync(of);
-        };
-        open_report report;
-        auto opened = segment_log::open(path(), options, report);
-        append_and_wait(**opened, zero, "lost");
-      },
-      "log cannot go on: sync of .*00000000000000000000.seg.*check the disk");
+  const auto said = x_where.base() + "/said";
+  const auto ended = in_child([&] {
+    const file to(::open(said.c_str(), O_WRONLY | O_CREAT, 0600));
+    ORRERY_CHECK(::dup2(to.descriptor(), STDERR_FILENO) == STDERR_FILENO);
+    auto options = small_files();
+    options.calls.fdatasync = [failing = false](int of) mutable {
+      if (std::exchange(failing, true)) {
+        errno = EIO;
+        return -1;
+      }
+      return ::fdatasync(of);
+    };
+    auto opened = open(options);
+    append_and_wait(*opened, zero, "lost");
+  });
+  EXPECT_EQ(ended, -SIGABRT);
+  const auto text = load_image(x_where.base())["said"];
+  EXPECT_NE(text.find("the log cannot go on: sync of " + path() + "/" + segment_name(0)),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("check the disk"), std::string::npos) << text;
 }
 
 TEST_F(segment_test, after_a_failed_sync_the_fate_is_unknown_and_nothing_more_is_written) {
