@@ -105,6 +105,14 @@ def _follow(stream, log, lines, label):
 
 def run(command, log_path, label, limit_s, cwd, env=None):
     """Runs `command`, appending all it prints to `log_path`; blocks until it ended or `limit_s`."""
+    try:
+        return _run(command, log_path, label, limit_s, cwd, env)
+    except BaseException:  # we are told to end: not without what we started
+        end_leftovers()
+        raise
+
+
+def _run(command, log_path, label, limit_s, cwd, env):
     lines = []
     started = time.monotonic()
     with open(log_path, "a", encoding="utf-8") as log:
@@ -120,11 +128,7 @@ def run(command, log_path, label, limit_s, cwd, env=None):
         reader = threading.Thread(target=_follow, args=(child.stdout, log, lines, label),
                                   daemon=True)
         reader.start()
-        try:
-            status = _wait(child, lines, label, started, limit_s)
-        except BaseException:
-            end_leftovers()
-            raise
+        status = _wait(child, lines, label, started, limit_s)
         leftovers = end_leftovers()
         reader.join(TERM_GRACE_S)
         if status is None:

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import re
+import signal
 import sys
 import time
 from pathlib import Path
@@ -400,6 +401,7 @@ def main(arguments):
               file=sys.stderr)
         return 1
     suite_process.become_subreaper()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("tests/run: told to end"))
     budget = {}
     if options.budget or os.environ.get("CI") == "true":
         budget = read_budget()

@@ -72,6 +72,15 @@ class suites_test(unittest.TestCase):
             self.assertIsNone(other.poll())
             other.kill()
 
+    def test_a_runner_that_is_told_to_end_takes_its_command_along(self):
+        log, pid = self.folder / "log", self.folder / "pid"
+        program = ("import signal, sys, suite_process as p; p.become_subreaper()\n"
+                   "signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n"
+                   f"act = 'echo $$ >{pid}; kill $PPID; exec sleep 600'\n"
+                   f"p.run(['bash', '-c', act], {str(log)!r}, 'x', 30, '/')")
+        isolated(program)
+        self.assertFalse(Path("/proc", pid.read_text(encoding="utf-8").strip()).exists())
+
     def test_a_command_that_cannot_start_says_why(self):
         log = str(self.folder / "log")
         program = ("import suite_process as p\n"
