@@ -56,6 +56,12 @@ class context:
         return found
 
 
+    def step(self, name, command):
+        """Runs a command that is no test: counts only if it fails."""
+        done = self.run(command)
+        return tally() if done.status == 0 else tally(0, 1, [f"{name}: failed"])
+
+
 def environment():
     """The environment of every command: no colours, and a compiler cache that survives a move."""
     return {
@@ -175,15 +181,15 @@ def deploy(run):
 
 def sanitize(run):
     """Address and undefined-behaviour sanitisers over pure code, thread sanitiser over the log."""
-    asan = run.program("configure asan", ["cmake", "--preset", "asan"])
-    asan.add(run.program("compile asan", ["ninja", f"-j{JOBS}", "-C", "build/asan"]))
+    asan = run.step("configure asan", ["cmake", "--preset", "asan"])
+    asan.add(run.step("compile asan", ["ninja", f"-j{JOBS}", "-C", "build/asan"]))
     if not asan.failed:
         asan.add(ctest(run, LABELS["sanitize"], "build/asan", JOBS))
-    tsan = run.program("configure tsan", ["cmake", "--preset", "asan", "-B", "build/tsan",
+    tsan = run.step("configure tsan", ["cmake", "--preset", "asan", "-B", "build/tsan",
                                           "-DORRERY_SANITIZE=thread"])
     programs = [] if tsan.failed else _tests_labelled(run, "tsan", "build/tsan")
     if programs:
-        tsan.add(run.program("compile tsan", ["ninja", f"-j{JOBS}", "-C", "build/tsan", *programs]))
+        tsan.add(run.step("compile tsan", ["ninja", f"-j{JOBS}", "-C", "build/tsan", *programs]))
     if not tsan.failed:
         tsan.add(ctest(run, ["tsan"], "build/tsan"))
     asan.add(tsan)
@@ -198,14 +204,14 @@ def _tests_labelled(run, label, folder):
 
 def fuzz(run):
     """Builds the programs named fuzz_* or *_fuzz; each looks for crashes and is one case."""
-    found = run.program("configure", ["cmake", "--preset", "fuzz"])
+    found = run.step("configure", ["cmake", "--preset", "fuzz"])
     listed = run.run(["ninja", "-C", "build/fuzz", "-t", "targets", "all"])
     linked = r"^(\S*\b(?:fuzz_\w+|\w+_fuzz)): CXX_EXECUTABLE_LINKER"
     programs = sorted(set(re.findall(linked, listed.output, re.MULTILINE)))
     if not programs:
         found.add(tally(0, 1, ["no fuzz program was found"]))
     if not found.failed:
-        found.add(run.program("compile", ["ninja", f"-j{JOBS}", "-C", "build/fuzz", *programs]))
+        found.add(run.step("compile", ["ninja", f"-j{JOBS}", "-C", "build/fuzz", *programs]))
     if found.failed:
         return found
     seconds = os.environ.get("ORRERY_FUZZ_SECONDS", str(FUZZ_SECONDS))
