@@ -1,6 +1,6 @@
 #pragma once
 
-#include "events/schema/installation.pb.h"
+#include "events/domain/installation.hpp"
 
 #include <cstdint>
 #include <functional>

@@ -3,7 +3,6 @@
 #include "events/core/error.hpp"
 #include "events/domain/entity.hpp"
 #include "events/log/log.hpp"
-#include "events/schema/record.pb.h"
 #include "projections/folded_commit.hpp"
 
 #include <caf/allowed_unsafe_message_type.hpp>

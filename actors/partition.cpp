@@ -200,8 +200,7 @@ void memory::begin(partition_actor::pointer self, partition_birth birth) {
   self->delayed_send(self, tick_interval, tick_atom::value);
 }
 
-// Owning
-// -------------------------------------------------------------------------------------------------------------
+// Owning ------------------------------------------------------------------------------------------
 
 void memory::claim() {
   if (x_birth.is_read_only || x_is_stopped || x_birth.steady_clock() < x_not_before)
@@ -273,8 +272,7 @@ void memory::lose_ownership() {
   give_back(std::move(undecided));
 }
 
-// Deciding
-// -----------------------------------------------------------------------------------------------------------
+// Deciding ----------------------------------------------------------------------------------------
 
 void memory::on_submit(std::shared_ptr<submission> what) {
   if (x_birth.is_read_only)
@@ -401,8 +399,7 @@ void memory::on_decided(const decide_answer& decided) {
     ask_on();
 }
 
-// Committing
-// ---------------------------------------------------------------------------------------------------------
+// Committing --------------------------------------------------------------------------------------
 
 void memory::give_back(std::vector<std::shared_ptr<submission>> commands) {
   for (auto at = commands.rbegin(); at != commands.rend(); ++at)
@@ -491,8 +488,7 @@ void memory::finish_commit() {
   pump();
 }
 
-// Folding
-// ------------------------------------------------------------------------------------------------------------
+// Folding -----------------------------------------------------------------------------------------
 
 void memory::on_records(const records_read& read) {
   for (const auto& record : *read.records) {
@@ -659,8 +655,7 @@ void memory::note_timers(const domain::touched& one) {
     x_timers.emplace(next->due, one.entity);
 }
 
-// Time
-// ---------------------------------------------------------------------------------------------------------------
+// Time --------------------------------------------------------------------------------------------
 
 void memory::on_tick() {
   x_self->delayed_send(x_self, tick_interval, tick_atom::value);

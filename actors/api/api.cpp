@@ -7,9 +7,9 @@
 #include "events/domain/job.hpp"
 #include "events/domain/subnet.hpp"
 #include "events/log/sha256.hpp"
+#include "events/schema/json.hpp"
 #include "projections/views.hpp"
 
-#include <google/protobuf/util/json_util.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -70,13 +70,8 @@ result<std::uint64_t> parse_position(std::string_view text) {
   return seq;
 }
 
-nlohmann::ordered_json to_json(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.always_print_primitive_fields = true;
-  std::string text;
-  const auto printed = google::protobuf::util::MessageToJsonString(message, &text, options);
-  ORRERY_CHECK(printed.ok());
-  return nlohmann::ordered_json::parse(text);
+nlohmann::ordered_json to_object(const google::protobuf::Message& message) {
+  return nlohmann::ordered_json::parse(to_json(message));
 }
 
 http::response json_response(int status, const nlohmann::ordered_json& body) {
@@ -97,7 +92,7 @@ http::response list_response(const char* name, const projections::listing<Row>& 
   nlohmann::ordered_json body;
   body[name] = nlohmann::ordered_json::array();
   for (const auto& item : found.items)
-    body[name].push_back(to_json(item));
+    body[name].push_back(to_object(item));
   if (!found.next_token.empty())
     body["nextPageToken"] = found.next_token;
   auto made = json_response(200, body);
@@ -106,7 +101,7 @@ http::response list_response(const char* name, const projections::listing<Row>& 
 }
 
 template <class Row> http::response row_response(const projections::answer<Row>& found) {
-  auto made = json_response(200, to_json(found.value));
+  auto made = json_response(200, to_object(found.value));
   set_position(made, found.at.seq);
   return made;
 }
@@ -331,8 +326,7 @@ void api::handle(http::request request, http::responder respond) {
   (this->*found->handle)(made);
 }
 
-// Reading
-// ------------------------------------------------------------------------------------------------------------
+// Reading -----------------------------------------------------------------------------------------
 
 void api::get_vms(call& made) {
   auto page = made.page({"cluster", "node", "name", "observed"});
@@ -498,8 +492,7 @@ void api::get_health(call& made) {
   made.send(std::move(reply));
 }
 
-// Changing
-// -----------------------------------------------------------------------------------------------------------
+// Changing ----------------------------------------------------------------------------------------
 
 uuid api::new_id() {
   return make_uuid(x_services.wall_clock(), x_services.where, x_services.random());
@@ -553,7 +546,7 @@ void api::answer_command(const http::responder& respond, const command_reply& re
     const auto job = x_services.store->find_job(job_id);
     if (!job)
       return respond(http::problem_response(job.error()));
-    body["job"] = to_json(job->value);
+    body["job"] = to_object(job->value);
   } else {
     // Decided and done in one record: there was nothing to wait for.
     body["job"]["id"] = job_id;

@@ -44,8 +44,7 @@ public:
   api& operator=(const api&) = delete;
   ~api();
 
-  /// Lets go of the actors, after the last request: a thread of its own waits until nobody holds its
-  /// actor any more.
+  /// Lets go of the actors, after the last request: the actor system waits until nobody holds one.
   void disconnect();
 
   /// Takes one request; safe from several threads. Reads of the projections happen here and may

@@ -187,8 +187,7 @@ void memory::on_changed(const uuid& entity, const domain::entity_ptr& state) {
     on_node(entity, state);
 }
 
-// Nodes
-// --------------------------------------------------------------------------------------------------------------
+// Nodes -------------------------------------------------------------------------------------------
 
 void memory::on_node(const uuid& node, const domain::entity_ptr& state) {
   auto& entry = x_nodes[node];
@@ -348,8 +347,7 @@ void memory::stay_in_touch(const uuid& node, node_entry& entry) {
   }
 }
 
-// Guests
-// -------------------------------------------------------------------------------------------------------------
+// Guests ------------------------------------------------------------------------------------------
 
 void memory::on_guest(const uuid& vm, const domain::entity_ptr& state) {
   auto& guest = x_guests[vm];

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""kill -9 of orreryd at every named crash point of create, stop and delete, on the simulated driver.
+"""kill -9 of orreryd at every named crash point of each operation, on the simulated driver.
 
-After the restart a client repeats what got no answer, with the same key; then each job ends, there is exactly one of
-everything or nothing of all, and the projections can be rebuilt to the same bytes.
+After the restart a client repeats what got no answer, with the same key; then each job ends, there
+is exactly one of everything or nothing of all, and rebuilt projections have the same bytes.
 """
 
 import collections
@@ -11,7 +11,8 @@ import subprocess
 import sys
 import threading
 
-from harness import (Died, fresh_key, make_site, program, run_tests, scratch, simulated_daemon, vm_body)
+from harness import (Died, fresh_key, make_site, program, run_tests, scratch, simulated_daemon,
+                     vm_body)
 
 # A point may be passed several times in one operation; later passes are not more of the same.
 PASSES = (1, 2, 3)
@@ -78,7 +79,7 @@ def crash_once(template, operation, point, count):
             job = daemon.change(method, path, body, key)
             is_answered = True
             daemon.ended(job["id"])
-            # Reached without dying: the point is not passed (so often) by this operation. Let what follows pass it too.
+            # Not dead: the operation does not pass the point so often. What follows may.
             daemon.settle()
         except Died:
             daemon.process.wait(timeout=60)
@@ -118,11 +119,14 @@ def every_point_was_hit():
 def main():
     with scratch() as bare, scratch() as running:
         templates = {"create": Template(bare, False)}
-        templates["stop"] = templates["shutdown"] = templates["delete"] = Template(running, True)
+        with_vm = Template(running, True)
+        templates.update({"stop": with_vm, "shutdown": with_vm, "delete": with_vm})
         tests = [(f"{operation} {point}",
-                  lambda operation=operation, point=point: crash_at(templates[operation], operation, point))
+                  lambda operation=operation, point=point: crash_at(
+                      templates[operation], operation, point))
                  for operation in OPERATIONS for point in points()]
-        return run_tests(tests, workers=2, after=[every_point_was_hit] if len(sys.argv) == 1 else ())
+        last = [every_point_was_hit] if len(sys.argv) == 1 else ()
+        return run_tests(tests, workers=2, after=last)
 
 
 if __name__ == "__main__":

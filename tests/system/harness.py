@@ -1,4 +1,7 @@
-"""The real programs under test: one orreryd with its directory, its API, its invariants. Standard library only."""
+"""The real programs under test: one orreryd with its directory, its API, its invariants.
+
+Standard library only.
+"""
 
 import concurrent.futures
 import http.client
@@ -213,16 +216,18 @@ class Daemon:
         return [str(one) for one in sorted(folder.iterdir())] if folder.is_dir() else []
 
     def check_invariants(self, with_worlds=True):
-        """Runs every invariant over the log of the stopped daemon; the digest of the folded state."""
-        worlds = [part for one in (self.worlds() if with_worlds else []) for part in ("--world", one)]
+        """Runs every invariant over the stopped daemon's log; the digest of the folded state."""
+        found = self.worlds() if with_worlds else []
+        worlds = [part for one in found for part in ("--world", one)]
         done = subprocess.run([program("check_log"), str(self.data / "log"), *worlds],
                               capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.split()[1]
 
     def finish(self, with_worlds=True):
-        """What every fixture ends with: the live process agrees with the log; all is stopped; the projections, deleted and
-        rebuilt by a process that only reads, give the same bytes; the invariants hold."""
+        """What every fixture ends with: the live process agrees with the log; all is stopped; the
+        projections, deleted and rebuilt by a process that only reads, give the same bytes; the
+        invariants hold."""
         status = self.get("/v1/status?digest=true")
         self.stop()
         digest = self.check_invariants(with_worlds)
@@ -270,15 +275,15 @@ def scratch():
 
 
 def seed():
-    """The seed of this run: ORRERY_SEED, or a new one; printed, so that a failure can be repeated."""
+    """The seed of this run: ORRERY_SEED, or a new one; printed, so that it can be repeated."""
     chosen = int(os.environ.get("ORRERY_SEED", random.SystemRandom().randrange(1 << 32)))
     print(f"seed {chosen}", flush=True)
     return random.Random(chosen)
 
 
 def run_tests(tests, workers=1, after=()):
-    """Runs functions (or (name, function) pairs), prints a line for each and the closing count; the exit status. `after`
-    run one by one when all others are done."""
+    """Runs functions (or (name, function) pairs), prints a line for each and the closing count; the
+    exit status. `after` run one by one when all others are done."""
     named = [one if isinstance(one, tuple) else (one.__name__, one) for one in tests]
     wanted = [one for one in sys.argv[1:] if not one.startswith("-")]
     if wanted:

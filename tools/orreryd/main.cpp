@@ -36,7 +36,7 @@ Example of a configuration:
   data_directory = "/var/lib/orrery"          # the log and the projections
   listen = "127.0.0.1:7480"                   # loopback only
   token_file = "/var/lib/orrery/token"        # made when missing, mode 0600
-  edition = "hosting"                         # or single_cluster, multi_cluster; of a new installation
+  edition = "hosting"                         # or single_cluster, multi_cluster
 
   [kvm]
   image_directory = "/var/lib/orrery/images"  # one folder an image: vmlinuz, initrd
@@ -47,7 +47,7 @@ Example of a configuration:
   directory = "/var/lib/orrery/simulated"     # simulated guests survive a restart here
   verb_microseconds = 5000
 
-Exit status: 0 ended by a signal, 1 could not start or go on (the reason is on stderr), 64 wrong usage.
+Exit status: 0 ended by a signal, 1 could not start or go on (stderr says why), 64 wrong usage.
 )";
 
 struct arguments {
