@@ -151,8 +151,7 @@ outcome remove(const vm_state& state, const context& with) {
   return made;
 }
 
-// Observations
-// ------------------------------------------------------------------------------------------------
+// Observations ------------------------------------------------------------------------------------
 
 void fill(v1::VmEvent::Source* source, const v1::VmCommand::Observe& seen) {
   *source->mutable_node() = seen.node();
@@ -339,8 +338,7 @@ outcome pass_deadline(const vm_state& state, const v1::VmCommand::PassDeadline& 
   return made;
 }
 
-// Evolution
-// ------------------------------------------------------------------------------------------------
+// Evolution ---------------------------------------------------------------------------------------
 
 void observe(vm_state& state, v1::VmObserved::State seen, v1::VmObserved::Cause cause,
              const v1::VmEvent::Source& source, utc_time effective_at) {
@@ -405,7 +403,7 @@ std::string_view name_of(v1::VmObserved::Cause cause) {
   case v1::VmObserved::GUEST:
     return "it shut itself down";
   case v1::VmObserved::HOST:
-    return "it was switched off from outside";
+    return "it was switched off";
   case v1::VmObserved::CRASHED:
     return "it crashed";
   default:
