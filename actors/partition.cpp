@@ -35,7 +35,7 @@ constexpr std::chrono::milliseconds claim_retry{1'000};
 constexpr std::chrono::milliseconds full_retry{1'000};
 
 /// A decision is a pure function: one that takes this long hangs, and only a restart helps.
-constexpr std::chrono::seconds decide_patience{60};
+constexpr std::chrono::seconds decide_patience{600};
 
 /// Room for header, salt and times below the log's own limit.
 constexpr std::size_t body_size_max = log::record_size_max - 1'024;
@@ -284,6 +284,7 @@ void memory::on_submit(std::shared_ptr<submission> what) {
                           x_alarm.empty() ? "orreryd is stopping: try again when it is back"
                                           : "orreryd decides nothing: " + x_alarm,
                           true});
+  domain::clean_texts(what->command);
   x_queue.push_back(std::move(what));
   x_birth.queued->store(x_queue.size());
   pump();
@@ -449,7 +450,7 @@ void memory::on_appended(const appended& what) {
       lose_ownership();
     break;
   }
-  if (x_owner->is_committed())
+  if (!x_is_stopped && x_owner->is_committed())
     finish_commit();
 }
 
@@ -535,7 +536,7 @@ void memory::read_record(const log::record& record) {
   }
   fold(read, read.after.next - 1);
   crash_point("partition.read_back.after");
-  if (x_owner->is_committed())
+  if (!x_is_stopped && x_owner->is_committed())
     finish_commit();
 }
 

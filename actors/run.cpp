@@ -6,6 +6,7 @@
 #include "actors/partition.hpp"
 #include "actors/policies.hpp"
 #include "actors/projector.hpp"
+#include "actors/system_config.hpp"
 #include "events/log/segment_log.hpp"
 #include "events/log/sha256.hpp"
 #include "projections/state_totals.hpp"
@@ -315,16 +316,7 @@ api_services process::make_api_services() {
 }
 
 void process::start_actors() {
-  x_actor_config = std::make_unique<caf::actor_system_config>();
-  x_actor_config->add_message_types<caf::id_block::orrery>();
-  // The default scheduler walks a neighbour's queue from its head with both locks held: up to 30
-  // times slower when a partition asks a thousand entities at once. Guarded by the bench line
-  // `burst`.
-  x_actor_config->set("scheduler.policy", caf::atom("sharing"));
-  x_actor_config->set("logger.verbosity", caf::atom("quiet"));
-  if (x_settings.scheduler_threads > 0)
-    x_actor_config->set("scheduler.max-threads",
-                        static_cast<std::size_t>(x_settings.scheduler_threads));
+  x_actor_config = make_system_config(x_settings.scheduler_threads);
   x_system = std::make_unique<caf::actor_system>(*x_actor_config);
   projector_birth projector;
   projector.store = x_store;

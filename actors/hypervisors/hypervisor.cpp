@@ -136,7 +136,8 @@ private:
   void pursue_guest(const uuid& vm);
   void on_pursued(const uuid& vm, const domain::wanted_effect& wanted, const work_report& report,
                   std::chrono::microseconds took);
-  void observe(const uuid& vm, const std::vector<sighting>& seen);
+  /// `wish`: generation of the newest wish that was known when the looking began.
+  void observe(const uuid& vm, const std::vector<sighting>& seen, generation_number wish);
   void report_failure(const guest_entry& guest, const uuid& vm, const work_failure& failure);
   void retry_later(guest_entry& guest);
 
@@ -373,18 +374,18 @@ void memory::ask_guest(const uuid& vm, bool is_fenced) {
   if (node == nullptr)
     return;
   const drivers::fencing_token token{x_birth.incarnation, x_log_epoch};
-  node->bench->bench.add(vm, [this, vm, is_fenced, token, nonce = node->nonce, post = poster(),
-                              bench = node->bench.get()] {
+  node->bench->bench.add(vm, [this, vm, is_fenced, token, wish = found->second.vm().generation,
+                              nonce = node->nonce, post = poster(), bench = node->bench.get()] {
     auto report = std::make_shared<work_report>(is_fenced ? ask_fenced(bench->link, vm, token)
                                                           : ask(bench->link, vm));
-    post([this, vm, nonce, report] {
+    post([this, vm, wish, nonce, report] {
       const auto again = x_guests.find(vm);
       if (again == x_guests.end())
         return;
       const auto* serving = serving_node_of(again->second);
       if (serving == nullptr || serving->nonce != nonce)
         return;
-      observe(vm, report->seen);
+      observe(vm, report->seen, wish);
       pursue_guest(vm);
     });
   });
@@ -440,7 +441,7 @@ void memory::on_pursued(const uuid& vm, const domain::wanted_effect& wanted,
         name_of(wanted.verb),
         report.failure ? orrery::name_of(report.failure->why.code) : std::string_view("done"),
         took);
-  observe(vm, report.seen);
+  observe(vm, report.seen, wanted.generation);
   if (report.failure) {
     report_failure(guest, vm, *report.failure);
     retry_later(guest);
@@ -458,7 +459,7 @@ void memory::on_pursued(const uuid& vm, const domain::wanted_effect& wanted,
   }
 }
 
-void memory::observe(const uuid& vm, const std::vector<sighting>& seen) {
+void memory::observe(const uuid& vm, const std::vector<sighting>& seen, generation_number wish) {
   const auto& guest = x_guests.at(vm);
   auto& node = x_nodes.at(guest.vm().node);
   for (const auto& one : seen) {
@@ -471,6 +472,7 @@ void memory::observe(const uuid& vm, const std::vector<sighting>& seen) {
     body->set_state(one.state);
     body->set_cause(one.cause);
     body->set_generation(one.generation.count);
+    body->set_wish(wish.count);
     send_command(std::move(command), vm);
   }
 }
