@@ -277,6 +277,18 @@ void add_job(tree& t) {
                   "wait at most so long (90s, 10m; default 10m), then exit with 8");
 }
 
+void add_installation(tree& t) {
+  auto& parent = noun(t, "installation", "The whole, with everything in it");
+  changing(t, parent, "trust-clock",
+           "Say that orreryd's clock is right, after it stopped deciding (clock_untrusted)",
+           "  date -u; orrery installation trust-clock", [](api&) {
+             return change{.method = "POST",
+                           .path = "/v1/installation:trustClock",
+                           .body = json::object(),
+                           .what = &job_view()};
+           });
+}
+
 void add_others(tree& t) {
   auto& parent = noun(t, "event", "What happened, and why");
   auto& list = verb(t, parent, "list", "List events, oldest first",
@@ -320,6 +332,7 @@ void build(tree& t) {
   add_node(t);
   add_network(t);
   add_job(t);
+  add_installation(t);
   add_others(t);
   add_log_commands(t.root);
   t.root.footer(
