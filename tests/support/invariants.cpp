@@ -381,14 +381,16 @@ void check_fold(findings& out, const commit_list& commits, const partition_state
 void check_placements(findings& out, const partition_state& state) {
   const auto clusters = all_of<cluster_state>(state);
   const auto vms = all_of<vm_state>(state);
-  for (const auto& [id, cluster] : clusters) {
+  for (const auto& [owner, ledger] : clusters) {
+    const auto& self = owner; // clang 14 captures no structured bindings
+    const auto& cluster = ledger;
     std::map<uuid, std::pair<vcpu_count, mib>> sums;
     cluster->placements.for_each([&](const uuid& vm, const domain::placement& held) {
       auto& sum = sums[held.node];
       sum.first += held.vcpus;
       sum.second += held.memory;
       const auto at = vms.find(vm);
-      if (at == vms.end() || at->second->cluster != id)
+      if (at == vms.end() || at->second->cluster != self)
         out.add(placements_are_vms, "cluster '" + cluster->name + "' holds room for '" + held.name +
                                         "', which does not exist");
       else if (at->second->node != held.node || at->second->vcpus != held.vcpus ||
