@@ -128,9 +128,11 @@ def _run(command, log_path, label, limit_s, cwd, env):
         reader = threading.Thread(target=_follow, args=(child.stdout, log, lines, label),
                                   daemon=True)
         reader.start()
-        status = _wait(child, lines, label, started, limit_s)
-        leftovers = end_leftovers()
-        reader.join(TERM_GRACE_S)
+        try:
+            status = _wait(child, lines, label, started, limit_s)
+        finally:
+            leftovers = end_leftovers()
+            reader.join(TERM_GRACE_S)
         if status is None:
             log.write(f"\nended: more than {limit_s:.0f} s\n")
     return outcome(status, "".join(lines), leftovers)

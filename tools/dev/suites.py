@@ -186,7 +186,7 @@ def sanitize(run):
     if not asan.failed:
         asan.add(ctest(run, LABELS["sanitize"], "build/asan", JOBS))
     tsan = run.step("configure tsan", ["cmake", "--preset", "asan", "-B", "build/tsan",
-                                          "-DORRERY_SANITIZE=thread"])
+                                       "-DORRERY_SANITIZE=thread"])
     programs = [] if tsan.failed else _tests_labelled(run, "tsan", "build/tsan")
     if programs:
         tsan.add(run.step("compile tsan", ["ninja", f"-j{JOBS}", "-C", "build/tsan", *programs]))
