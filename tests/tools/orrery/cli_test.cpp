@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <sys/resource.h>
 
 #include <chrono>
 #include <set>
@@ -169,14 +170,30 @@ TEST(cli_requests, a_list_is_exactly_one) {
   EXPECT_EQ(asked[0].path, "/v1/vms");
 }
 
-TEST(cli_requests, version_asks_nobody_and_is_fast) {
-  auto best = std::chrono::steady_clock::duration::max();
+/// Processor time of all children that have ended.
+std::chrono::microseconds time_of_children() {
+  rusage used{};
+  ::getrusage(RUSAGE_CHILDREN, &used);
+  const auto micros = [](const timeval& time) {
+    return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
+  };
+  return micros(used.ru_utime) + micros(used.ru_stime);
+}
+
+TEST(cli_requests, version_asks_nobody_and_takes_less_than_10_ms) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  constexpr auto most = std::chrono::milliseconds(500); // of the sanitiser's own start
+#else
+  constexpr auto most = std::chrono::milliseconds(10);
+#endif
+  // Processor time, the best of some runs: the clock on the wall measures what else runs.
+  auto best = std::chrono::microseconds::max();
   for (int i = 0; i < 20; ++i) {
-    const auto began = std::chrono::steady_clock::now();
+    const auto before = time_of_children();
     EXPECT_EQ(run({"--version"}, {}).out, "orrery 0.1.0\n");
-    best = std::min(best, std::chrono::steady_clock::now() - began);
+    best = std::min(best, time_of_children() - before);
   }
-  EXPECT_LT(best, std::chrono::milliseconds(10));
+  EXPECT_LT(best, most);
 }
 
 TEST(cli_requests, carry_what_the_flags_say) {
