@@ -25,10 +25,10 @@ while [ -e {hold} ]; do sleep 0.05; done
 """
 
 
-def run(*words, check=True, text=None):
+def run(*words, check=True):
     """Runs a program; its output. Its errors are in the failure's text."""
-    done = subprocess.run([str(one) for one in words], input=text, capture_output=True, text=True,
-                          check=False)
+    done = subprocess.run([str(one) for one in words], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, check=False)
     if check and done.returncode != 0:
         raise AssertionError(f"{words} ended with {done.returncode}: {done.stdout}{done.stderr}")
     return done.stdout
@@ -92,10 +92,10 @@ class VirtualNode:
         if is_alive(pid):
             os.kill(pid, signal.SIGCONT)
 
-    def virsh(self, *words, check=True, text=None):
+    def virsh(self, *words, check=True):
         """virsh inside the node."""
         return run("nsenter", "--target", self.pid_of("keeper"), "--net", "--mount", "virsh", "-q",
-                   "-c", "qemu:///system", *words, check=check, text=text)
+                   "-c", "qemu:///system", *words, check=check)
 
     def domains(self):
         """Name and state ("running", "shut off") of each."""
