@@ -258,8 +258,7 @@ result<std::unique_ptr<segment_log>> segment_log::create(const std::string& dire
     if (auto empty = check_empty(*locked); !empty)
       return empty.error();
     segment_spare maker(*locked, options.calls);
-    const auto size =
-        std::min(grown_size(first_segment_size, options.segment_size), first_segment_size);
+    const auto size = whole_pages(std::min(first_segment_size, options.segment_size));
     auto first = maker.take(size, size, true);
     if (!first)
       return first.error();

@@ -13,8 +13,9 @@ namespace orrery::log {
 
 namespace {
 
-/// Written at once: small enough that whoever needs the file waits a moment only.
-constexpr std::size_t zero_piece_size = 1024 * 1024;
+/// Written at once: small enough that a sync of the log beside it, or whoever needs the file, waits
+/// a moment only.
+constexpr std::size_t zero_piece_size = 256 * 1024;
 
 } // namespace
 
@@ -24,17 +25,32 @@ segment_spare::~segment_spare() {
     (void)x_directory.remove(std::string(next_name)).has_value(); // else the next opening does it
 }
 
-void segment_spare::want(std::uint64_t size) {
-  if (x_thread.joinable() || x_ready)
-    return;
-  x_stop = false;
-  x_thread = std::thread([this, size] {
-    auto made = make(size);
-    if (!made)
-      return; // told when the file is needed and cannot be made then either
-    fill_with_zeros(*made);
-    x_ready = std::move(*made);
-  });
+void segment_spare::want(std::uint64_t size, std::uint64_t zeroed_to) {
+  {
+    const std::lock_guard hold(x_lock);
+    x_zeroed_to = std::max(x_zeroed_to, zeroed_to);
+  }
+  x_changed.notify_one();
+  if (!x_thread.joinable() && !x_ready)
+    x_thread = std::thread([this, size] { prepare(size); });
+}
+
+void segment_spare::prepare(std::uint64_t size) {
+  auto made = make(size);
+  if (!made)
+    return; // told when the file is needed and cannot be made then either
+  for (std::uint64_t at = 0; at < size && wait_for_pace(at); at += zero_piece_size)
+    if (!write_zeros(*made, at))
+      break; // the room is there, so this is not worth telling
+  (void)::fdatasync(made->opened.descriptor());
+  x_ready = std::move(*made);
+}
+
+/// False when it is time to stop.
+bool segment_spare::wait_for_pace(std::uint64_t zeroed_to) {
+  std::unique_lock hold(x_lock);
+  x_changed.wait(hold, [&] { return x_stop || x_zeroed_to > zeroed_to; });
+  return !x_stop;
 }
 
 result<segment_spare::prepared> segment_spare::take(std::uint64_t size, std::uint64_t size_min,
@@ -49,8 +65,8 @@ result<segment_spare::prepared> segment_spare::take(std::uint64_t size, std::uin
   size = std::max(size, size_min);
   while (true) {
     auto made = make(size);
-    if (made && zeroed)
-      fill_with_zeros(*made);
+    for (std::uint64_t at = 0; made && zeroed && at < size; at += zero_piece_size)
+      zeroed = write_zeros(*made, at);
     if (made || made.error().code != error_code::storage_full || size == size_min)
       return made;
     size = std::max(size / 2, size_min);
@@ -58,10 +74,15 @@ result<segment_spare::prepared> segment_spare::take(std::uint64_t size, std::uin
 }
 
 void segment_spare::stop() {
-  x_stop = true;
+  {
+    const std::lock_guard hold(x_lock);
+    x_stop = true;
+  }
+  x_changed.notify_one();
   if (x_thread.joinable())
     x_thread.join();
   x_stop = false;
+  x_zeroed_to = 0;
 }
 
 result<segment_spare::prepared> segment_spare::make(std::uint64_t size) const {
@@ -90,20 +111,16 @@ result<segment_spare::prepared> segment_spare::make(std::uint64_t size) const {
   return prepared{std::move(*opened), size};
 }
 
-void segment_spare::fill_with_zeros(const prepared& spare) const {
-  const std::string zeros(
-      static_cast<std::size_t>(std::min<std::uint64_t>(zero_piece_size, spare.size)), '\0');
-  for (std::uint64_t at = 0; at < spare.size && !x_stop; at += zeros.size()) {
-    const auto piece = std::string_view(zeros).substr(
-        0, static_cast<std::size_t>(std::min<std::uint64_t>(zeros.size(), spare.size - at)));
-    if (write_all(x_calls, spare.opened, next_name, piece, at))
-      return; // the room is there, so this is not worth telling
-    // Written out piece by piece, so that a sync of the log never waits for a heap of zeros.
-    ::sync_file_range(spare.opened.descriptor(), static_cast<off_t>(at),
-                      static_cast<off_t>(piece.size()),
-                      SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
-  }
-  (void)::fdatasync(spare.opened.descriptor());
+/// One piece at `at`; false when it failed.
+bool segment_spare::write_zeros(const prepared& spare, std::uint64_t at) const {
+  const auto size =
+      static_cast<std::size_t>(std::min<std::uint64_t>(zero_piece_size, spare.size - at));
+  if (write_all(x_calls, spare.opened, next_name, std::string(size, '\0'), at))
+    return false;
+  // Written out piece by piece, so that a sync of the log never waits for a heap of zeros.
+  ::sync_file_range(spare.opened.descriptor(), static_cast<off_t>(at), static_cast<off_t>(size),
+                    SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+  return true;
 }
 
 } // namespace orrery::log

@@ -18,11 +18,9 @@ constexpr std::size_t batch_bytes_max = 16 * 1024 * 1024;
 /// Kept free in every file behind the records: a `synced` frame, then the `continued` one.
 constexpr std::uint64_t reserved_size = 2 * frame_header_size;
 
-/// Files grow by this factor up to their full size.
-constexpr std::uint64_t growth = 4;
-
-/// File sizes are multiples of a page.
-constexpr std::uint64_t page_size = 4096;
+/// Files grow by this factor up to their full size, so that a small log stays small and what is
+/// filled with zeros is at most this many times what is written.
+constexpr std::uint64_t growth = 2;
 
 } // namespace
 
@@ -36,8 +34,7 @@ result<void> write_segment_header(const file_calls& calls, const file& to,
 }
 
 std::uint64_t grown_size(std::uint64_t size, std::uint64_t segment_size) {
-  const auto wanted = std::min(segment_size, size * growth);
-  return (wanted + page_size - 1) / page_size * page_size;
+  return whole_pages(std::min(segment_size, size * growth));
 }
 
 segment_writer::segment_writer(const log_directory& directory, const open_options& options,
@@ -188,8 +185,7 @@ std::optional<append_outcome> segment_writer::store() {
   write_marker();
   x_records += x_placed.size();
   x_index.publish(x_placed, x_position);
-  if (x_position > x_info.size / growth)
-    x_spare.want(next_size());
+  prepare_next();
   return std::nullopt;
 }
 
@@ -246,6 +242,14 @@ void segment_writer::sync_marker() {
     (void)sync_current(); // a failure is remembered, and told to the next append
 }
 
+/// The next file is begun when an eighth of this one is written, and filled with zeros at the log's
+/// own pace from then on: as slowly as it can be, since zeros share the disk with the syncs.
+void segment_writer::prepare_next() {
+  const auto eighth = x_info.size / 8;
+  if (x_position > eighth)
+    x_spare.want(next_size(), next_size() / 7 * (x_position - eighth) / eighth);
+}
+
 std::uint64_t segment_writer::next_size() const {
   return grown_size(x_info.size, x_options.segment_size);
 }
@@ -256,8 +260,7 @@ bool segment_writer::fits(std::uint64_t bytes) const {
 
 /// Goes to the next file, in which a frame of this size fits.
 std::optional<append_outcome> segment_writer::next_file(std::uint64_t frame) {
-  const auto size_min =
-      (segment_header_size + frame + reserved_size + page_size - 1) / page_size * page_size;
+  const auto size_min = whole_pages(segment_header_size + frame + reserved_size);
   auto taken = x_spare.take(next_size(), size_min);
   if (!taken)
     return append_outcome{append_fate::not_written, 0, taken.error()};

@@ -5,6 +5,7 @@
 #include "events/log/segment_log.hpp"
 #include "events/log/segment_spare.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -75,6 +76,7 @@ private:
   void sync_marker();
   [[nodiscard]] std::optional<append_outcome> next_file(std::uint64_t frame);
   [[nodiscard]] std::optional<append_outcome> change_to(segment_spare::prepared next);
+  void prepare_next();
   [[nodiscard]] std::uint64_t next_size() const;
   [[nodiscard]] bool fits(std::uint64_t bytes) const;
   void answer(batch& taken, std::size_t from, std::size_t to,
@@ -118,6 +120,12 @@ private:
 /// Writes and syncs a file's header. Errors: `storage_full`, `io_failed`.
 [[nodiscard]] result<void> write_segment_header(const file_calls& calls, const file& to,
                                                 const segment_header& header);
+
+/// File sizes are multiples of a page (and of the alignment of frames).
+[[nodiscard]] constexpr std::uint64_t whole_pages(std::uint64_t bytes) {
+  constexpr std::uint64_t page_size = 4096;
+  return std::max((bytes + page_size - 1) / page_size, std::uint64_t{1}) * page_size;
+}
 
 /// The size of the file after one of `size` bytes.
 [[nodiscard]] std::uint64_t grown_size(std::uint64_t size, std::uint64_t segment_size);

@@ -386,16 +386,16 @@ TEST_F(segment_test, reopening_again_and_again_adds_nothing) {
 
 TEST_F(segment_test, files_grow_up_to_their_full_size) {
   auto options = small_files();
-  options.segment_size = 32 * 1024 * 1024;
+  options.segment_size = 16 * 1024 * 1024;
   auto made = create(options);
-  for (int count = 0; count < 30; ++count)
+  for (int count = 0; count < 20; ++count)
     append_and_wait(*made, zero, std::string(record_size_max, 'x'));
   made.reset();
   std::vector<std::uintmax_t> sizes;
   for (const auto& [name, bytes] : load_image(path()))
     if (parse_segment_name(name))
       sizes.push_back(bytes.size());
-  EXPECT_EQ(sizes, (std::vector<std::uintmax_t>{4u << 20, 16u << 20, 32u << 20}));
+  EXPECT_EQ(sizes, (std::vector<std::uintmax_t>{4u << 20, 8u << 20, 16u << 20}));
 }
 
 TEST_F(segment_test, reads_start_anywhere_and_cross_files) {
