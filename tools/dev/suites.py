@@ -136,7 +136,8 @@ def ctest(run, labels, folder="build/release", jobs=1, names="."):
     junit = RESULTS / f"{run.name}-{Path(folder).name}.xml"
     junit.unlink(missing_ok=True)
     done = run.run(["ctest", "--test-dir", folder, "-L", f"^({'|'.join(labels)})$", *leave_out,
-                    "-R", names, "--verbose", "--no-tests=error", "-j", jobs, "--output-junit", junit,
+                    "-R", names, "--verbose", "--no-tests=error", "-j", jobs,
+                    "--output-junit", junit,
                     "--test-output-size-passed", OUTPUT_BYTES_KEPT,
                     "--test-output-size-failed", OUTPUT_BYTES_KEPT])
     found = count_ctest(junit)
