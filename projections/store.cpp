@@ -7,7 +7,9 @@
 
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
@@ -35,7 +37,9 @@ constexpr double bloom_bits_per_key = 10; // 1 % of false alarms, RocksDB's own 
 
 error to_error(const rocksdb::Status& status, const std::string& path) {
   const auto said = status.ToString();
-  if (status.IsNoSpace())
+  // Busy: after a full disk RocksDB looks for room every few seconds, and does not want to be
+  // asked.
+  if (status.IsNoSpace() || status.IsBusy())
     return error{error_code::storage_full,
                  "the disk of the projections in " + path +
                      " is full: make room; what is missing is folded again (" + said + ")",
@@ -66,14 +70,34 @@ rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache
   return options;
 }
 
+/// Swallows RocksDB's own log. Written to a file beside the rows, as RocksDB does by itself, a full
+/// disk would end the process (the library as Debian builds it asserts that no write follows a
+/// failed one); what matters comes back as a status.
+class no_log final : public rocksdb::Logger {
+public:
+  using rocksdb::Logger::Logv;
+
+  void Logv(const char*, va_list) override {}
+};
+
+/// After a full disk the next write asks whether it goes on. RocksDB's own thread would wait for
+/// room for whole write buffers, and refuse to be asked meanwhile.
+class no_recovery_thread final : public rocksdb::EventListener {
+public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
+                            bool* wanted) override {
+    *wanted = false;
+  }
+};
+
 rocksdb::DBOptions db_options() {
   rocksdb::DBOptions options;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.max_open_files = open_files_max;
   options.max_background_jobs = 2;
-  options.keep_log_file_num = 2;
-  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  options.info_log = std::make_shared<no_log>();
+  options.listeners.push_back(std::make_shared<no_recovery_thread>());
   // The log of writes is not synced, so a power loss may cut it. Families flushed together keep one
   // point in time then.
   options.atomic_flush = true;
@@ -213,7 +237,8 @@ struct store::implementation {
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   std::vector<fold_line> lines; ///< `at` is guarded by `mutex`; only the applying thread changes it
 
-  std::mutex applying; ///< held by the one thread that applies
+  std::mutex applying;       ///< held by the one thread that applies
+  bool write_failed = false; ///< RocksDB takes no more writes until it is told to; as above
   mutable std::mutex mutex;
   mutable std::condition_variable moved;
 
@@ -393,7 +418,12 @@ result<void> store::implementation::write(const std::vector<std::unique_ptr<pend
   if (batch.Count() == 0)
     return {};
   crash_point("projection.write.before");
-  if (const auto status = db->Write(rocksdb::WriteOptions(), &batch); !status.ok())
+  if (write_failed)
+    if (const auto status = db->Resume(); !status.ok())
+      return to_error(status, path);
+  const auto status = db->Write(rocksdb::WriteOptions(), &batch);
+  write_failed = !status.ok();
+  if (write_failed)
     return to_error(status, path);
   crash_point("projection.write.after");
   const std::lock_guard lock(mutex);

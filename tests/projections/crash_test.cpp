@@ -14,10 +14,8 @@ namespace {
 constexpr std::size_t commands = 200;
 
 /// Runs the child to its end; its wait status.
-int run_child(const std::string& folder, std::uint64_t seed, const std::string& point,
-              std::uint64_t count) {
-  std::vector<std::string> words{ORRERY_CRASH_CHILD,       folder, std::to_string(seed),
-                                 std::to_string(commands), point,  std::to_string(count)};
+int run_child(std::vector<std::string> words) {
+  words.insert(words.begin(), ORRERY_DOOMED_CHILD);
   std::vector<char*> arguments;
   for (auto& word : words)
     arguments.push_back(word.data());
@@ -44,7 +42,8 @@ void survives_kills_at(const std::string& point) {
     };
     const auto before = position();
     const auto count = 1 + dice.below(commits.size() / 5);
-    const auto status = run_child(folder.path(), seed, point, count);
+    const auto status = run_child({"crash", folder.path(), std::to_string(seed),
+                                   std::to_string(commands), point, std::to_string(count)});
     ASSERT_TRUE(WIFSIGNALED(status)) << "status " << status;
     ASSERT_EQ(WTERMSIG(status), SIGKILL);
     // Each write of the child was one commit: all before the fatal one are there, and that one if
@@ -68,6 +67,14 @@ TEST(projection_crash, before_a_write_loses_only_that_batch) {
 }
 
 TEST(projection_crash, after_a_write_loses_nothing) { survives_kills_at("projection.write.after"); }
+
+TEST(projection_crash, a_full_disk_refuses_commits_until_there_is_room) {
+  const temporary_folder folder;
+  const auto status = run_child({"full_disk", folder.base()});
+  ASSERT_TRUE(WIFEXITED(status)) << "status " << status;
+  EXPECT_EQ(WEXITSTATUS(status), 0)
+      << "10: no tmpfs could be mounted (needs root or user namespaces); else a step of the story";
+}
 
 } // namespace
 } // namespace orrery::projections

@@ -33,6 +33,8 @@ public:
   /// Where a store may be made.
   [[nodiscard]] std::string path() const { return x_base + "/projections"; }
 
+  [[nodiscard]] const std::string& base() const { return x_base; }
+
 private:
   std::string x_base;
 };

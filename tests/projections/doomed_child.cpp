@@ -1,0 +1,124 @@
+// What tests do to a process of its own:
+//
+//   projections_doomed_child crash FOLDER SEED COMMANDS POINT COUNT
+//     folds a random history one commit at a time and is killed at a crash point
+//   projections_doomed_child full_disk FOLDER
+//     fills a small file system of its own, makes room and goes on; the step that went wrong as its
+//     exit status, 0 for none
+
+#include "events/core/crash_point.hpp"
+#include "tests/projections/histories.hpp"
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <span>
+#include <string_view>
+
+namespace orrery::projections {
+namespace {
+
+constexpr int wrong_use = 99;
+
+int crash(std::span<char*> words) {
+  if (words.size() != 5)
+    return wrong_use;
+  const auto commits =
+      random_history(std::strtoull(words[1], nullptr, 10), std::strtoull(words[2], nullptr, 10));
+  if (!arm_crash_point(words[3], std::strtoull(words[4], nullptr, 10)))
+    return wrong_use;
+  const auto rows = open_store(words[0]);
+  for (const auto& commit : commits)
+    if (!rows->apply(std::span(&commit, 1)))
+      return wrong_use;
+  return 0;
+}
+
+/// A file system of 8 MiB on `where`, in a mount namespace of this process alone.
+bool mount_small(const std::string& where) {
+  if (::geteuid() != 0 && ::unshare(CLONE_NEWUSER) != 0)
+    return false;
+  return ::unshare(CLONE_NEWNS) == 0 &&
+         ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+         ::mount("tmpfs", where.c_str(), "tmpfs", 0, "size=8m") == 0;
+}
+
+/// Takes all room but `left` bytes.
+void fill_disk(const std::string& ballast, std::uintmax_t left) {
+  const auto folder = std::filesystem::path(ballast).parent_path();
+  std::ofstream file(ballast, std::ios::binary);
+  const std::string block(4096, 'b');
+  while (std::filesystem::space(folder).available > left + block.size())
+    file << block << std::flush;
+}
+
+/// Folds one commit at a time from `done` on until the disk is full; false when it does not say so.
+bool apply_until_full(store& rows, const history& commits, std::size_t& done) {
+  result<void> applied;
+  while (applied && done < commits.size()) {
+    applied = rows.apply(std::span(&commits[done], 1));
+    done += applied ? 1 : 0;
+  }
+  return !applied && applied.error().code == error_code::storage_full &&
+         applied.error().retryable && rows.lowest_position().seq == commits[done - 1]->seq;
+}
+
+int full_disk(std::span<char*> words) {
+  if (words.size() != 1)
+    return wrong_use;
+  const std::string disk = words[0];
+  if (!mount_small(disk))
+    return 10;
+  const auto ballast = disk + "/ballast";
+  const auto folder = disk + "/projections";
+  constexpr std::uintmax_t room = 128 * 1024;
+  const auto commits = random_history(1, 1500);
+  auto rows = open_store(folder);
+  std::size_t done = 0;
+
+  fill_disk(ballast, room);
+  if (!apply_until_full(*rows, commits, done) || !apply_until_full(*rows, commits, done))
+    return 11;
+  if (!rows->list_vms({}, {})) // reading goes on
+    return 12;
+  std::filesystem::remove(ballast);
+  if (const auto again = rows->apply(std::span(&commits[done], 1)); !again) {
+    std::fprintf(stderr, "%s\n", again.error().text.c_str());
+    return 13;
+  }
+  ++done;
+
+  fill_disk(ballast, room);
+  if (!apply_until_full(*rows, commits, done))
+    return 14;
+  rows.reset(); // on a full disk
+  if (const auto opened = store::open(folder);
+      !opened && opened.error().code != error_code::storage_full)
+    return 15;
+  std::filesystem::remove(ballast);
+  rows = open_store(folder);
+  if (rows->lowest_position().seq != commits[done - 1]->seq || !rows->apply(commits))
+    return 16;
+  const filled_store whole(commits);
+  return *rows->digest() == *whole.rows->digest() ? 0 : 17;
+}
+
+} // namespace
+} // namespace orrery::projections
+
+int main(int count, char** words) {
+  if (count < 2)
+    return orrery::projections::wrong_use;
+  const std::string_view what(words[1]);
+  const std::span<char*> rest(words + 2, static_cast<std::size_t>(count - 2));
+  if (what == "crash")
+    return orrery::projections::crash(rest);
+  if (what == "full_disk")
+    return orrery::projections::full_disk(rest);
+  return orrery::projections::wrong_use;
+}
