@@ -30,6 +30,10 @@ WATCH = 3
 OVERHEAD_MIB = {"tcg": 1536, "kvm": 512}
 
 
+FOLDERS = pathlib.Path("/var/tmp")
+FOLDER_PREFIX = "orrery-first-boot-"
+
+
 # --- an orreryd begins and ends ------------------------------------------------------------------
 
 
@@ -56,18 +60,27 @@ def on_a_node(test, **settings):
     return test.__name__, body
 
 
+def runs(pid, word):
+    """A process with that id lives and has the word on its command line."""
+    try:
+        return word.encode() in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 class Lab:
     """The two nodes, the images, and how guests run here."""
 
     def __init__(self):
         # Guests run as libvirt-qemu and read their image in it.
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="orrery-first-boot-", dir="/var/tmp"))
-        self.folder.chmod(0o755)
+        self.folder = FOLDERS / f"{FOLDER_PREFIX}{os.getpid()}"
         self.images = self.folder / "images"
         self.nodes = queue.Queue()
         self.all_nodes = [VirtualNode(self.folder, f"fb{os.getpid()}{one}") for one in "ab"]
 
     def prepare(self):
+        self.remove_dead_runs()
+        self.folder.mkdir(mode=0o755)
         run(LIB / "guest-image", self.images, "good")
         run(LIB / "guest-image", "--broken", self.images, "broken")
         self.make_pinger()
@@ -102,6 +115,20 @@ exec /init
         (image / "vmlinuz").write_bytes((good / "vmlinuz").read_bytes())
         (image / "initrd").write_bytes((good / "initrd").read_bytes() + more)
         (image / "cmdline").write_text(f"rdinit=/{script.name}\n")
+
+    @staticmethod
+    def remove_dead_runs():
+        """A run that was killed could not clean up behind itself."""
+        for folder in FOLDERS.glob(f"{FOLDER_PREFIX}*"):
+            if runs(folder.name.removeprefix(FOLDER_PREFIX), pathlib.Path(__file__).name):
+                continue
+            for file in folder.glob("site-*/data/orreryd.pid"):
+                pid = file.read_text().strip()
+                if runs(pid, str(folder)):
+                    os.kill(int(pid), signal.SIGKILL)
+            for node in (folder / "nodes").glob("fb*"):
+                run(LIB / "node-down", node.name, "--dir", node.parent)
+            remove(folder)
 
     def down(self):
         for node in self.all_nodes:
@@ -170,8 +197,8 @@ def moments(duration, random_numbers):
 
 
 def kill_during(site, method, path, body, moment):
-    """Asks for a change, kills orreryd that long afterwards, starts it, and does what a client does:
-    repeats the request with its key if it got no answer."""
+    """Asks for a change, kills orreryd that long afterwards, starts it, and does what a client
+    does: repeats the request with its key if it got no answer."""
     daemon, key, answers = site.daemon, fresh_key(), []
 
     def ask():
@@ -196,6 +223,14 @@ def kill_during(site, method, path, body, moment):
 def check_jobs(site, kind, count):
     jobs = [one for one in site.daemon.get("/v1/jobs")["jobs"] if one["kind"] == kind]
     assert len(jobs) == count and all(one["state"] == "DONE" for one in jobs), jobs
+
+
+def within(limit, value):
+    """The value once it is true, or the last false one."""
+    end = time.monotonic() + limit
+    while not value() and time.monotonic() < end:
+        pass
+    return value()
 
 
 def timed(action):
@@ -298,9 +333,41 @@ def libvirtd_is_killed(site):
     new = types_of_events(site)[known:]
     assert not [one for one in new if "stopped" in one or "absent" in one], new
     site.check()
-    site.act("stop")
+    # Dead together, which nobody but libvirt's own record of the guest can tell afterwards.
+    node.kill_libvirtd()
+    site.await_observed("UNKNOWN")
+    os.kill(pid, signal.SIGKILL)
+    node.up()
+    site.await_node()
+    site.await_observed("STOPPED", "CRASHED")
+    site.check()
     site.clear()
     return f"events {', '.join(new)}"
+
+
+def libvirtd_is_killed_in_create(site):
+    """The job ends, and there is one guest of it or none."""
+    node, daemon = site.node, site.daemon
+    job = daemon.change("POST", "/v1/vms", site.body())
+    start = timed(lambda: site.await_observed("RUNNING"))
+    site.act("delete")
+    assert daemon.ended(job["id"])["state"] == "CANCELLED"
+    done = []
+    for moment in moments(start, random.Random(lab.seed + 3))[::2]:
+        job = daemon.change("POST", "/v1/vms", site.body())
+        time.sleep(moment)
+        node.kill_libvirtd()
+        site.await_node("UNREACHABLE")
+        node.up()
+        site.await_node()
+        site.done(job, "reachable")
+        assert node.answers(daemon.vm("web-1")["address"])
+        site.check()
+        site.act("delete")
+        site.check()
+        done.append(f"{moment:.2f}")
+    site.clear()
+    return f"killed after {', '.join(done)} s of {start:.2f}"
 
 
 FOREIGN = """<domain type='qemu'><name>orrery-of-somebody</name><memory unit='MiB'>64</memory>
@@ -371,8 +438,8 @@ def libvirtd_hangs_while_orreryd_is_killed(site):
         daemon.change("POST", "/v1/vms", site.body())
         time.sleep(moment)
         node.pause_libvirtd()
-        # Something is on its way, or libvirtd has answered everything and orreryd only waits.
-        unread = node.bytes_unread()
+        # What orreryd says next lies in the socket when it dies, unless it has nothing to say.
+        unread = within(1, node.bytes_unread)
         daemon.kill()
         daemon.start()
         job = site.begin("delete")
@@ -470,6 +537,7 @@ def main():
             on_a_node(a_guest_answers_and_goes_without_a_trace),
             on_a_node(qemu_is_killed),
             on_a_node(libvirtd_is_killed),
+            on_a_node(libvirtd_is_killed_in_create),
             on_a_node(virsh_goes_behind_our_back),
             on_a_node(libvirtd_still_starts_for_a_killed_orreryd),
             on_a_node(libvirtd_hangs_while_orreryd_is_killed),
