@@ -40,6 +40,7 @@ const std::vector<words>& all_commands() {
       {"job", "get", job},
       {"job", "wait", job},
       {"event", "list"},
+      {"installation", "trust-clock"},
       {"status"},
       {"version"},
   };
@@ -87,7 +88,7 @@ TEST(cli_all, the_table_of_this_test_names_every_command) {
   for (const auto& command : all_commands())
     named.insert(command.size() == 1 ? command[0] : command[0] + " " + command[1]);
   EXPECT_EQ(named, wanted);
-  EXPECT_GE(named.size(), 23U);
+  EXPECT_GE(named.size(), 24U);
 }
 
 TEST(cli_all, give_json_and_nothing_on_stderr) {
@@ -118,7 +119,8 @@ TEST(cli_all, give_a_problem_object_with_json_when_the_api_refuses) {
            {"/v1/clusters", "/v1/clusters/one", "/v1/nodes", "/v1/nodes/one", "/v1/networks",
             "/v1/networks/one", "/v1/vms", "/v1/vms/web-1", "/v1/vms/web-1:start",
             "/v1/vms/web-1:stop", "/v1/vms/web-1:shutdown", "/v1/vms/web-1/console", "/v1/jobs",
-            "/v1/jobs/job_01993f0e-7c1a-7000-8000-000000000009", "/v1/events", "/v1/status"})
+            "/v1/jobs/job_01993f0e-7c1a-7000-8000-000000000009", "/v1/events", "/v1/status",
+            "/v1/installation:trustClock"})
         refusing.on(std::string(method) + " " + path, 409, problem);
     const auto done = run(with(command, {"-o", "json"}), refusing.variables());
     EXPECT_EQ(done.exit, 6);
