@@ -281,7 +281,7 @@ void add_installation(tree& t) {
   auto& parent = noun(t, "installation", "The whole, with everything in it");
   changing(t, parent, "trust-clock",
            "Say that orreryd's clock is right, after it stopped deciding (clock_untrusted)",
-           "  date -u; orrery installation trust-clock", [](api&) {
+           "  orrery installation trust-clock", [](api&) {
              return change{.method = "POST",
                            .path = "/v1/installation:trustClock",
                            .body = json::object(),
