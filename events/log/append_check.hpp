@@ -11,7 +11,7 @@ namespace orrery::log {
 /// Bytes of records that may wait for the disk in one log. One commit is in flight per partition,
 /// so this is 4,096 partitions' worth of small ones, or 298 of the largest; more means that the
 /// disk stands still.
-inline constexpr std::size_t pending_bytes_max = 256 * 1024 * 1024;
+inline constexpr std::size_t pending_bytes_max = std::size_t{256} * 1024 * 1024;
 
 /// Why an append cannot be taken at all, the same for every engine; nothing when it can.
 /// `pending_bytes` is what waits already. Errors: `invalid_argument`, `too_large`,

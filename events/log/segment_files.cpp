@@ -21,7 +21,7 @@ namespace {
 constexpr mode_t private_file = 0600; // records hold customers' data
 
 /// Bytes looked at in one piece when searching for the end of zeros.
-constexpr std::size_t zero_piece_size = 256 * 1024;
+constexpr std::size_t zero_piece_size = std::size_t{256} * 1024;
 
 /// The process that holds a flock on the file of `of`, with its name; from /proc/locks, so only a
 /// hint: empty when it cannot be told (another namespace, no /proc).
@@ -41,7 +41,9 @@ std::string lock_holder(int of) {
       continue;
     std::string name;
     std::getline(std::ifstream("/proc/" + process + "/comm"), name);
-    return name.empty() ? std::string() : "process " + process + " (" + name + ")";
+    if (name.empty())
+      return {};
+    return process.insert(0, "process ").append(" (").append(name).append(")");
   }
   return {};
 }

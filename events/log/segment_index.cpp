@@ -10,7 +10,7 @@ namespace {
 
 /// One place is kept for so many bytes of a file: a read from any offset walks at most this far,
 /// and a terabyte needs 16 million places.
-constexpr std::uint64_t sparse_distance = 64 * 1024;
+constexpr std::uint64_t sparse_distance = std::uint64_t{64} * 1024;
 
 } // namespace
 

@@ -21,11 +21,11 @@ namespace orrery::log {
 namespace {
 
 /// Size of the first file: enough for thousands of commits, zero-filled in a moment.
-constexpr std::uint64_t first_segment_size = 4 * 1024 * 1024;
+constexpr std::uint64_t first_segment_size = std::uint64_t{4} * 1024 * 1024;
 
 /// Read ahead of a reader; a tail is shorter.
-constexpr std::size_t read_piece_min = 4 * 1024;
-constexpr std::size_t read_piece_max = 1024 * 1024;
+constexpr std::size_t read_piece_min = std::size_t{4} * 1024;
+constexpr std::size_t read_piece_max = std::size_t{1024} * 1024;
 
 /// Makes the directory if it is not there, and its name durable.
 result<void> make_directory(const std::string& path) {
@@ -65,7 +65,7 @@ result<void> cut(const file_calls& calls, const file& from, const torn_tail& tor
                  std::uint64_t announced) {
   if (::ftruncate(from.descriptor(), static_cast<off_t>(announced)) != 0)
     return system_error("cut", torn.file, errno);
-  constexpr std::size_t piece_size = 1024 * 1024;
+  constexpr std::size_t piece_size = std::size_t{1024} * 1024;
   const std::string zeros(piece_size, '\0');
   const auto end = std::min(torn.position + torn.bytes, announced);
   for (auto at = torn.position; at < end; at += piece_size) {

@@ -19,7 +19,7 @@ struct open_options {
 
   /// Bytes of a full-grown file (the first ones are smaller, so that a small log stays small).
   /// 256 MiB: rare enough that changing files costs nothing, small enough to copy and to lose.
-  std::uint64_t segment_size = 256 * 1024 * 1024;
+  std::uint64_t segment_size = std::uint64_t{256} * 1024 * 1024;
 
   /// Called when it is unknown what the disk holds (a failed sync): what the kernel dropped cannot
   /// be asked for again. The default prints the text and aborts. A replacement that returns (tests)

@@ -12,7 +12,7 @@ namespace orrery::log {
 namespace {
 
 /// Read ahead of the walk: large enough that a call costs nothing beside the checksum.
-constexpr std::size_t scan_piece_size = 1024 * 1024;
+constexpr std::size_t scan_piece_size = std::size_t{1024} * 1024;
 
 /// Far above any log.meta, so that a longer one is seen as damaged.
 constexpr std::size_t meta_size_max = 4096;
@@ -134,7 +134,7 @@ private:
     return reader.failure() == 0 ? result<void>() : read_error(segment.name, reader);
   }
 
-  error read_error(const std::string& name, const file_reader& reader) const {
+  [[nodiscard]] error read_error(const std::string& name, const file_reader& reader) const {
     return system_error("read", x_directory.path() + "/" + name, reader.failure());
   }
 

@@ -15,7 +15,7 @@ namespace {
 
 /// Written at once: small enough that a sync of the log beside it, or whoever needs the file, waits
 /// a moment only.
-constexpr std::size_t zero_piece_size = 256 * 1024;
+constexpr std::size_t zero_piece_size = std::size_t{256} * 1024;
 
 } // namespace
 

@@ -13,7 +13,7 @@ namespace orrery::log {
 namespace {
 
 /// Records written at once: bounds the buffer and the time until the first of them is answered.
-constexpr std::size_t batch_bytes_max = 16 * 1024 * 1024;
+constexpr std::size_t batch_bytes_max = std::size_t{16} * 1024 * 1024;
 
 /// Kept free in every file behind the records: a `synced` frame, then the `continued` one.
 constexpr std::uint64_t reserved_size = 2 * frame_header_size;
