@@ -92,6 +92,15 @@ TEST(node_hello, of_another_connection_begins_a_new_epoch) {
   EXPECT_TRUE(keeps_invariants(at));
 }
 
+TEST(node_hello, of_a_lost_connection_brings_it_back_in_a_new_epoch) {
+  auto at = ready_world();
+  at.must(lose(1, 1));
+  EXPECT_THAT(types_of(at.tell(hello())), ElementsAre("node.connected", "cluster.node_noted"));
+  EXPECT_TRUE(at.find_node()->connected);
+  EXPECT_EQ(at.find_node()->epoch, 2U);
+  EXPECT_EQ(at.find_node()->lost_reason, "");
+}
+
 TEST(node_hello, cleans_the_words_of_a_hypervisor) {
   auto at = founded_world();
   at.must(add_node());

@@ -205,6 +205,19 @@ TEST(vm_start, is_not_done_by_the_word_on_an_older_generation) {
   expect_done(told, "reachable");
 }
 
+TEST(vm_start, of_a_guest_that_somebody_else_started_takes_it_over) {
+  auto at = world_with_stopped_vm();
+  at.must(start_vm());
+  auto said = at.next_saying(1, running);
+  said.generation = 1;
+  EXPECT_THAT(types_of(at.tell(observe(1, said))), ElementsAre("vm.started"));
+  EXPECT_EQ(at.wanted().verb, wanted_verb::run) << "it does not carry this wish yet";
+  EXPECT_THAT(types_of(at.see(1, running)), ElementsAre("vm.started"))
+      << "running all the time, but now by this wish";
+  EXPECT_EQ(at.find_vm()->job->step, "started");
+  EXPECT_EQ(at.wanted().verb, wanted_verb::reach);
+}
+
 TEST(vm_start, is_allowed_when_nobody_can_tell_whether_it_runs) {
   auto at = world_with_running_vm();
   at.see(1, unknown);
