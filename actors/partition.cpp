@@ -134,7 +134,8 @@ private:
   // Deciding
   void pump();
   std::vector<std::shared_ptr<submission>> take_commands();
-  bool is_duplicate(submission& who, std::map<std::uint64_t, bool>& keys_in_batch);
+  /// True when there is nothing to decide: it was decided before, or is out of date.
+  bool is_settled(submission& who, std::map<std::uint64_t, bool>& keys_in_batch);
   void ask_on();
   entity_actor& wake_entity(const uuid& entity, v1::Command::BodyCase noun);
 
@@ -290,11 +291,17 @@ void memory::on_submit(std::shared_ptr<submission> what) {
   pump();
 }
 
-bool memory::is_duplicate(submission& who, std::map<std::uint64_t, bool>& keys_in_batch) {
+bool memory::is_settled(submission& who, std::map<std::uint64_t, bool>& keys_in_batch) {
   const auto& command = who.command;
   if (command.has_origin() && command.origin().nonce() != 0 &&
       x_state.was_decided(command.origin()))
     return true; // its reply is in the record; whoever waits reads it there
+  if (x_state.is_outdated(command)) {
+    refuse(who,
+           {error_code::conflict,
+            "the observation is of a connection to the node that was replaced meanwhile", false});
+    return true;
+  }
   if (!command.has_key())
     return false;
   if (const auto* known = x_state.find_key(command.key().key_hash())) {
@@ -330,7 +337,7 @@ std::vector<std::shared_ptr<submission>> memory::take_commands() {
       break; // the second one of a key waits until the first one is accepted
     auto who = std::move(front);
     x_queue.pop_front();
-    if (is_duplicate(*who, keys_in_batch))
+    if (is_settled(*who, keys_in_batch))
       continue;
     bytes += who->command.ByteSizeLong();
     taken.push_back(std::move(who));
