@@ -54,8 +54,6 @@ struct owner {
   head_number epoch_head = 0;     // the head that its last accepted claim made; 0: none
   record_number in_flight = none; // its last commit, not read back yet
   head_number speculative = 0;    // the head that `in_flight` would make
-
-  friend bool operator==(const owner&, const owner&) = default;
 };
 
 struct sent {

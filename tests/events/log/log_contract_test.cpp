@@ -41,7 +41,7 @@ private:
     return opened ? std::move(*opened) : nullptr;
   }
 
-  scratch_directory x_where;
+  scratch_directory x_where{scratch_directory::place::disk};
   open_options x_options;
   bool x_created = false;
 };

@@ -10,14 +10,17 @@
 
 namespace orrery::log {
 
-/// A directory of its own for a test, removed with all that is in it. In memory where the system
-/// offers that, since some tests open thousands of logs; what they test does not depend on it.
+/// A directory of its own for a test, removed with all that is in it. In memory (where the system
+/// offers that) for tests that open thousands of logs, on the disk for the others.
 class scratch_directory {
 public:
-  scratch_directory() {
+  enum class place { memory, disk };
+
+  explicit scratch_directory(place where = place::memory) {
     const std::filesystem::path memory = "/dev/shm";
-    const auto parent =
-        ::access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path();
+    const auto parent = where == place::memory && ::access(memory.c_str(), W_OK) == 0
+                            ? memory
+                            : std::filesystem::temp_directory_path();
     auto pattern = (parent / "orrery-log-XXXXXX").string();
     ORRERY_CHECK(::mkdtemp(pattern.data()) != nullptr);
     x_base = pattern;
