@@ -169,7 +169,10 @@ std::chrono::nanoseconds run_burst(const burst_shape& shape) {
   caf::actor_system system(*config);
   auto result = std::make_shared<std::promise<std::chrono::nanoseconds>>();
   auto spent = result->get_future();
-  system.spawn<caf::detached>(burst_partition, shape, std::move(result));
+  if (shape.is_detached)
+    system.spawn<caf::detached>(burst_partition, shape, std::move(result));
+  else
+    system.spawn(burst_partition, shape, std::move(result));
   return spent.get();
 }
 

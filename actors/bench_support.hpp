@@ -18,11 +18,12 @@ struct submission;
 /// The scheduler policy that orreryd really runs with: "sharing" or "stealing".
 [[nodiscard]] std::string scheduler_policy();
 
-/// A partition's actor that asks many entities at once, again and again.
+/// An actor that asks many entities at once, again and again.
 struct burst_shape {
-  std::string policy;          ///< "sharing" or "stealing"
-  std::size_t messages = 1000; ///< a burst, each to an actor of its own that was not started before
-  std::size_t bursts = 20;     ///< each when all of the last one were answered
+  std::string policy;       ///< "sharing" or "stealing"
+  std::size_t messages = 0; ///< a burst, each to an actor of its own that was not started before
+  std::size_t bursts = 0;   ///< each when all of the last one were answered
+  bool is_detached = true; ///< who asks has a thread of its own, as a partition; else a scheduler's
 };
 
 /// Runs it on a scheduler of at least two threads; gives the time from the first message to the
