@@ -86,7 +86,10 @@ public:
     spawn();
   }
 
+  /// Every story ends with the invariants, and with the live state being the fold of the log.
   ~stage() {
+    settle();
+    check();
     stop();
     while (x_scheduler->has_job())
       x_scheduler->run_once();
@@ -252,7 +255,6 @@ TEST(partition, founds_the_installation_once) {
   const auto [commits, state] = here.fold();
   ASSERT_EQ(commits.size(), 1U);
   EXPECT_NE(state.find(support::installation()), nullptr);
-  here.check();
 }
 
 TEST(partition, answers_only_after_the_record_was_stored_and_read_back) {
@@ -265,7 +267,6 @@ TEST(partition, answers_only_after_the_record_was_stored_and_read_back) {
   here.settle();
   ASSERT_EQ(here.replies[number].size(), 1U);
   EXPECT_EQ(here.replies[number][0].reply.code(), 0U);
-  here.check();
 }
 
 TEST(partition, a_refused_create_leaves_nothing_of_it) {
@@ -285,7 +286,6 @@ TEST(partition, a_refused_create_leaves_nothing_of_it) {
   const auto [commits, state] = here.fold();
   const auto cluster = state.find(support::cluster());
   EXPECT_EQ(std::get<domain::cluster_state>(*cluster).placements.size(), 1U);
-  here.check();
 }
 
 TEST(partition, a_full_log_refuses_and_goes_on_when_there_is_room) {
@@ -303,7 +303,6 @@ TEST(partition, a_full_log_refuses_and_goes_on_when_there_is_room) {
   here.settle();
   ASSERT_EQ(here.replies[second].size(), 1U);
   EXPECT_EQ(here.replies[second][0].reply.code(), 0U);
-  here.check();
 }
 
 TEST(partition, an_append_of_unknown_fate_is_claimed_over_and_its_commands_take_effect_once) {
@@ -320,7 +319,6 @@ TEST(partition, an_append_of_unknown_fate_is_claimed_over_and_its_commands_take_
   ASSERT_EQ(here.replies[number].size(), 1U);
   EXPECT_EQ(here.replies[number][0].reply.code(), 0U);
   EXPECT_EQ(here.status().standing, "owning");
-  here.check();
 }
 
 TEST(partition, a_restarted_one_folds_the_same_state) {
@@ -336,7 +334,6 @@ TEST(partition, a_restarted_one_folds_the_same_state) {
   here.settle();
   EXPECT_EQ(here.status(true).state_digest, before);
   EXPECT_GT(here.status().epoch, 1U) << "it claimed again";
-  here.check();
 }
 
 // An entity is put to sleep while new messages for it are on their way: the old actor still hears
@@ -375,7 +372,6 @@ TEST(partition, falling_asleep_races_with_new_messages_and_nothing_is_lost) {
     here.settle();
     for (const auto number : sent)
       EXPECT_EQ(here.replies[number].size(), 1U) << "command " << number;
-    here.check();
   }
 }
 
@@ -395,7 +391,6 @@ TEST(partition, idle_entities_sleep_and_wake_with_their_state) {
   here.settle();
   EXPECT_EQ(static_cast<error_code>(here.replies[again].at(0).reply.code()),
             error_code::already_exists);
-  here.check();
 }
 
 // The whole of it: any commands, any order of everything.
@@ -422,7 +417,6 @@ TEST(partition, random_histories_in_random_orders_keep_every_invariant) {
     here.settle();
     for (const auto number : sent)
       EXPECT_EQ(here.replies[number].size(), 1U) << "command " << number;
-    here.check();
   }
 }
 
