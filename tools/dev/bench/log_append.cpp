@@ -29,12 +29,12 @@ struct shape {
 /// Records of this size have 1, 100 and 1,000 one-event commands.
 const std::vector<shape>& shapes() {
   static const std::vector<shape> all{
-      {"log_append", "synced records of 26 kB (100 commands), 8 under way", 26'000, 8, 4'000},
+      {"log_append", "synced records of 26 kB (100 commands), 8 under way", 26'000, 8, 2'000},
       {"log_append.alone", "synced records of 26 kB, one at a time, as a partition does", 26'000, 1,
-       2'000},
-      {"log_append.small", "synced records of 330 B (one command), one at a time", 330, 1, 4'000},
+       1'000},
+      {"log_append.small", "synced records of 330 B (one command), one at a time", 330, 1, 1'000},
       {"log_append.large", "synced records of 260 kB (1,000 commands), one at a time", 260'000, 1,
-       400},
+       200},
   };
   return all;
 }
