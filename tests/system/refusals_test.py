@@ -235,14 +235,21 @@ def library(name):
     return found[0]
 
 
+def moved_clock(moved):
+    """The environment in which a process sees the time of the file `moved`. The C and C++
+    libraries stand before jemalloc, which asks for the time while it starts and would then wait
+    for itself."""
+    return {"LD_PRELOAD": library("libfaketimeMT.so.1") + " libstdc++.so.6 libc.so.6",
+            "FAKETIME_TIMESTAMP_FILE": str(moved), "FAKETIME_NO_CACHE": "1",
+            "DONT_FAKE_MONOTONIC": "1"}
+
+
 def clock_jumps_a_year_ahead_and_back():
     with scratch() as folder:
         moved = pathlib.Path(folder) / "clock"
         moved.write_text("+0\n")
         daemon = simulated_daemon(folder)
-        daemon.start(environment={"LD_PRELOAD": library("libfaketimeMT.so.1"),
-                                  "FAKETIME_TIMESTAMP_FILE": str(moved), "FAKETIME_NO_CACHE": "1",
-                                  "DONT_FAKE_MONOTONIC": "1"})
+        daemon.start(environment=moved_clock(moved))
         make_site(daemon)
         job = daemon.change("POST", "/v1/vms", vm_body())
         daemon.ended(job["id"])
@@ -262,9 +269,7 @@ def clock_jumps_a_year_ahead_and_back():
         assert before != daemon.get("/v1/status")["position"]
         daemon.kill()
         moved.write_text("-365d\n")
-        daemon.start(environment={"LD_PRELOAD": library("libfaketimeMT.so.1"),
-                                  "FAKETIME_TIMESTAMP_FILE": str(moved), "FAKETIME_NO_CACHE": "1",
-                                  "DONT_FAKE_MONOTONIC": "1"})
+        daemon.start(environment=moved_clock(moved))
         refuses(daemon, "clock_untrusted", "log's last record", path="/v1/vms/web-1:start")
         daemon.kill()
         moved.write_text("+0\n")
