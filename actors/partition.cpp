@@ -548,8 +548,8 @@ void memory::read_record(const log::record& record) {
 }
 
 void memory::fold(const log::reading& read, std::uint64_t seq) {
-  auto body = std::make_shared<v1::CommitBody>();
-  if (!body->ParseFromArray(read.body.data(), static_cast<int>(read.body.size())))
+  auto body = domain::parse_commit(read.body);
+  if (body == nullptr)
     return halt({error_code::unknown_record,
                  "record " + std::to_string(seq) +
                      " is part of the log but its body cannot be read: it was written by another "

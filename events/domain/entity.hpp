@@ -26,7 +26,8 @@ using entity_ptr = std::shared_ptr<const entity_state>;
 
 /// The state after `events`, in order; null once the entity has ended. `decided_at` is the time of
 /// their step. Total: an event that does not fit (only possible in a log that no version of ours
-/// wrote) leaves the state as it was.
+/// wrote) leaves the state as it was. A state that is handed over (moved, held by nobody else) is
+/// changed in place.
 [[nodiscard]] entity_ptr evolve(entity_ptr state,
                                 const google::protobuf::RepeatedPtrField<v1::Event>& events,
                                 utc_time decided_at);

@@ -1,8 +1,19 @@
 #include "events/domain/partition_state.hpp"
 
+#include <google/protobuf/arena.h>
+
 #include <algorithm>
 
 namespace orrery::domain {
+
+namespace {
+
+/// A parsed commit is about so much larger than its bytes.
+constexpr std::size_t arena_bytes_per_byte = 4;
+constexpr std::size_t arena_block_min = 1024;
+constexpr std::size_t arena_block_max = 1024 * 1024;
+
+} // namespace
 
 bool origin_window::contains(std::uint64_t number) const {
   if (number > x_highest || x_bits.empty())
@@ -35,9 +46,29 @@ entity_ptr partition_state::find(const uuid& entity) const {
   return at == x_entities.end() ? nullptr : at->second;
 }
 
+std::shared_ptr<const v1::CommitBody> parse_commit(std::string_view bytes) {
+  struct on_arena {
+    google::protobuf::Arena arena;
+    v1::CommitBody* body;
+
+    explicit on_arena(const google::protobuf::ArenaOptions& options)
+        : arena(options), body(google::protobuf::Arena::CreateMessage<v1::CommitBody>(&arena)) {}
+  };
+
+  google::protobuf::ArenaOptions options;
+  options.start_block_size =
+      std::clamp(bytes.size() * arena_bytes_per_byte, arena_block_min, arena_block_max);
+  options.max_block_size = arena_block_max;
+  const auto made = std::make_shared<on_arena>(options);
+  if (!made->body->ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return nullptr;
+  return {made, made->body};
+}
+
 std::vector<touched> partition_state::fold(const v1::CommitBody& body, std::uint64_t seq) {
   std::vector<touched> changed;
   std::unordered_map<uuid, std::size_t> index_of;
+  index_of.reserve(static_cast<std::size_t>(body.decisions_size()));
   for_each_step(body, [&](const v1::Decision&, const v1::Step& step, int, utc_time decided_at) {
     if (step.events_size() == 0)
       return;
@@ -48,7 +79,7 @@ std::vector<touched> partition_state::fold(const v1::CommitBody& body, std::uint
       changed.push_back({entity, state, state});
     }
     auto& after = changed[at->second].after;
-    after = evolve(after, step.events(), decided_at);
+    after = evolve(std::move(after), step.events(), decided_at);
   });
   for (const auto& one : changed) {
     if (one.after == nullptr)

@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -42,6 +43,10 @@ struct keyed_command {
   utc_time decided_at;
   std::shared_ptr<const v1::Reply> reply;
 };
+
+/// A commit's body from its bytes, null when they are not one. All its messages lie in a few blocks
+/// of memory, so reading and forgetting it costs no allocation for each of them.
+[[nodiscard]] std::shared_ptr<const v1::CommitBody> parse_commit(std::string_view bytes);
 
 /// An entity that a commit changed.
 struct touched {
