@@ -1,6 +1,6 @@
-"""Programs that are not ours judge what ours say and store: curl the HTTP, sha256sum the hash chain,
-protoc the bodies of records. The frames are read here from their description alone, by none of our
-code (events/log/segment_frame.hpp, record_header.hpp)."""
+"""Programs that are not ours judge what ours say and store: curl the HTTP, sha256sum the hash
+chain, protoc the bodies of records. The frames are read here from their description alone, by none
+of our code (events/log/segment_frame.hpp, record_header.hpp)."""
 
 import json
 import re
