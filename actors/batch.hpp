@@ -74,6 +74,6 @@ private:
 
 /// The largest decision of one command, in bytes: above it the command is refused, so that one
 /// cannot fill a record.
-inline constexpr std::size_t decision_size_max = 256 * 1024;
+inline constexpr std::size_t decision_size_max = std::size_t{256} * 1024;
 
 } // namespace orrery::actors

@@ -31,7 +31,7 @@ namespace {
 // ------------------------------------------------------------------------------------------------
 
 /// About what one decision costs: 3 us of hashing.
-constexpr std::size_t entity_work_bytes = 4 * 1024;
+constexpr std::size_t entity_work_bytes = std::size_t{4} * 1024;
 
 caf::behavior burst_entity(caf::event_based_actor* self, caf::actor asker) {
   return {[self, asker](tick_atom) {

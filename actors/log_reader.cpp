@@ -7,7 +7,7 @@ namespace orrery::actors {
 namespace {
 
 /// How much is read at once: a few milliseconds of folding.
-constexpr std::size_t chunk_bytes_max = 4 * 1024 * 1024;
+constexpr std::size_t chunk_bytes_max = std::size_t{4} * 1024 * 1024;
 
 /// How long one read waits for new records: also how long stopping takes at most.
 constexpr std::chrono::milliseconds patience{200};

@@ -25,7 +25,7 @@ const std::vector<double> fast_bounds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                       0.1,   0.25,   0.5,   1,    2.5,   5};
 const std::vector<double> slow_bounds{0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300};
 
-constexpr std::uint64_t bytes_per_mib = 1024 * 1024;
+constexpr std::uint64_t bytes_per_mib = std::uint64_t{1024} * 1024;
 
 double to_seconds(std::chrono::nanoseconds duration) {
   return std::chrono::duration<double>(duration).count();

@@ -25,10 +25,10 @@ namespace {
 
 /// Blocks of rows kept in memory, for all projections together: the hot rows of some 10,000 VMs.
 /// The page cache of the machine holds the rest.
-constexpr std::size_t block_cache_bytes = 32 * 1024 * 1024;
+constexpr std::size_t block_cache_bytes = std::size_t{32} * 1024 * 1024;
 
 /// Rows of one projection gathered in memory before they become a file.
-constexpr std::size_t write_buffer_bytes = 16 * 1024 * 1024;
+constexpr std::size_t write_buffer_bytes = std::size_t{16} * 1024 * 1024;
 
 /// Of RocksDB, which would else keep every file open.
 constexpr int open_files_max = 256;

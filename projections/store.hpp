@@ -20,7 +20,7 @@ namespace orrery::projections {
 inline constexpr std::size_t batch_commits_max = 100;
 
 /// Bytes of changed rows held before they are written, at most (but for the last commit's).
-inline constexpr std::size_t batch_bytes_max = 4 * 1024 * 1024;
+inline constexpr std::size_t batch_bytes_max = std::size_t{4} * 1024 * 1024;
 
 /// Where a projection stands.
 struct projection_status {

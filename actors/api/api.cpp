@@ -32,7 +32,7 @@ constexpr std::chrono::milliseconds projected_patience{30'000};
 
 /// The most console lines and bytes in one answer.
 constexpr std::uint64_t console_lines_max = 1'000;
-constexpr std::size_t console_bytes_max = 64 * 1024;
+constexpr std::size_t console_bytes_max = std::size_t{64} * 1024;
 
 /// Longest path of a socket (sun_path has 108 bytes) and of a namespace's name.
 constexpr std::size_t socket_path_size_max = 107;

@@ -21,6 +21,8 @@ error invalid(std::string text) { return {error_code::invalid_argument, std::mov
 } // namespace
 
 struct body_reader::impl {
+  explicit impl(nlohmann::json parsed) : object(std::move(parsed)) {}
+
   nlohmann::json object;
   std::set<std::string> read;
   std::optional<error> first;
@@ -49,17 +51,16 @@ result<body_reader> body_reader::parse(std::string_view text) {
     is_too_deep = is_too_deep || depth > depth_max;
     return !is_too_deep;
   };
-  auto made = std::make_unique<impl>();
   try {
-    made->object = nlohmann::json::parse(text, watch);
+    auto parsed = nlohmann::json::parse(text, watch);
+    if (is_too_deep)
+      return invalid("the body is nested too deeply");
+    if (!parsed.is_object())
+      return invalid("the body is not a JSON object");
+    return body_reader(std::make_unique<impl>(std::move(parsed)));
   } catch (const nlohmann::json::exception& failure) {
     return invalid("the body is not JSON: " + printable(failure.what(), 200));
   }
-  if (is_too_deep)
-    return invalid("the body is nested too deeply");
-  if (!made->object.is_object())
-    return invalid("the body is not a JSON object");
-  return body_reader(std::move(made));
 }
 
 std::string body_reader::text(const char* field, std::size_t size_max, const char* fallback) {

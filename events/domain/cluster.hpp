@@ -59,7 +59,7 @@ void write(state_bytes& out, const cluster_state& state);
 /// The smallest guest memory that makes sense, and the largest that we accept without a person
 /// having asked first.
 inline constexpr std::uint64_t vm_memory_mib_min = 16;
-inline constexpr std::uint64_t vm_memory_mib_max = 4 * 1024 * 1024;
+inline constexpr std::uint64_t vm_memory_mib_max = std::uint64_t{4} * 1024 * 1024;
 
 /// QEMU's q35 limit without extended APIC ids.
 inline constexpr std::uint32_t vm_vcpus_max = 255;

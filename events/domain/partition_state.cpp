@@ -11,7 +11,7 @@ namespace {
 /// A parsed commit is about so much larger than its bytes.
 constexpr std::size_t arena_bytes_per_byte = 4;
 constexpr std::size_t arena_block_min = 1024;
-constexpr std::size_t arena_block_max = 1024 * 1024;
+constexpr std::size_t arena_block_max = std::size_t{1024} * 1024;
 
 } // namespace
 

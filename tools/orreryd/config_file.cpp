@@ -11,9 +11,9 @@ namespace orrery::tools {
 
 namespace {
 
-constexpr std::size_t file_size_max = 1024 * 1024; // a configuration is a page
+constexpr std::size_t file_size_max = std::size_t{1024} * 1024; // a configuration is a page
 
-constexpr std::int64_t mebibyte = 1024 * 1024;
+constexpr std::int64_t mebibyte = std::int64_t{1024} * 1024;
 
 /// Reads the known keys of one table and refuses the others.
 class table_reader {
