@@ -309,6 +309,7 @@ result<uuid> find_id(const reader& rows, inventory_noun noun, std::string_view t
   if (named.empty())
     return not_living(rows, noun, text, wanted->id);
   std::vector<candidate> candidates;
+  candidates.reserve(named.size());
   for (const auto& id : named)
     candidates.push_back({noun, id});
   return ambiguous(text, candidates);

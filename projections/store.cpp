@@ -199,8 +199,7 @@ public:
 
   [[nodiscard]] rocksdb::Status add_to(rocksdb::WriteBatch& batch) const {
     for (const auto& [key, value] : x_changed) {
-      const auto status =
-          value ? batch.Put(x_family, key, *value) : batch.Delete(x_family, slice(key));
+      auto status = value ? batch.Put(x_family, key, *value) : batch.Delete(x_family, slice(key));
       if (!status.ok())
         return status;
     }
