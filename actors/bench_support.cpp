@@ -346,6 +346,7 @@ bench_partition::prepare(v1::Command command,
 }
 
 void bench_partition::submit(std::shared_ptr<submission> what) {
+  x_parts->stamp(what->command);
   caf::anon_send(*x_parts->partition, actors::submit{std::move(what)});
 }
 
@@ -353,8 +354,6 @@ void bench_partition::wait_for_projections(std::uint64_t seq) {
   if (x_parts->store)
     ORRERY_CHECK(x_parts->store->wait_for(seq, projection_patience));
 }
-
-void bench_partition::stamp(v1::Command& command) { x_parts->stamp(command); }
 
 std::uint64_t bench_partition::node_epoch() const { return x_parts->node_epoch; }
 

@@ -55,13 +55,11 @@ public:
   [[nodiscard]] static std::shared_ptr<submission>
   prepare(v1::Command command, std::function<void(std::uint32_t code, std::uint64_t seq)> done);
 
+  /// Sends it with the next number of this process, as the API does.
   void submit(std::shared_ptr<submission> what);
 
   /// Waits until the projections have folded the commit with that number; at once without them.
   void wait_for_projections(std::uint64_t seq);
-
-  /// Gives a command the next number of this process.
-  void stamp(v1::Command& command);
 
   /// The epoch of the node's connection: observations must carry it.
   [[nodiscard]] std::uint64_t node_epoch() const;

@@ -149,7 +149,7 @@ private:
   void read_record(const log::record& record);
   void fold(const log::reading& read, std::uint64_t seq);
   /// Commands that wait here but were accepted in a record that this owner does not wait for.
-  void answer_from(const projections::folded_commit& folded);
+  void answer_from(const v1::CommitBody& body, std::uint64_t seq);
   void after_replay();
   void accept(const projections::folded_commit& folded);
   void note_timers(const domain::touched& one);
@@ -555,19 +555,24 @@ void memory::fold(const log::reading& read, std::uint64_t seq) {
                      " is part of the log but its body cannot be read: it was written by another "
                      "version, or damaged before it was written",
                  false});
+  x_last_seq = x_last_commit_seq = seq;
+  if (x_birth.tell.check_projections)
+    if (auto checked = x_birth.tell.check_projections(seq, read.after.hash); !checked)
+      return halt(checked.error());
+  const bool is_projected = !x_birth.projector || seq <= x_birth.projected_seq;
+  if (!x_is_replayed && is_projected) {
+    x_state.fold_alone(*body, seq);
+    return answer_from(*body, seq);
+  }
   auto folded = std::make_shared<projections::folded_commit>();
   folded->where = x_birth.where;
   folded->seq = seq;
   folded->head = read.after.hash;
   folded->touched = x_state.fold(*body, seq);
   folded->body = std::move(body);
-  x_last_seq = x_last_commit_seq = seq;
-  if (x_birth.tell.folded)
+  if (x_is_replayed && x_birth.tell.folded)
     x_birth.tell.folded(*folded);
-  if (x_birth.tell.check_projections)
-    if (auto checked = x_birth.tell.check_projections(seq, read.after.hash); !checked)
-      return halt(checked.error());
-  if (x_birth.projector && seq > x_birth.projected_seq) {
+  if (!is_projected) {
     if (x_birth.projected)
       x_birth.projected->add();
     x_self->send(*x_birth.projector, project{{folded}, x_next_offset});
@@ -575,24 +580,29 @@ void memory::fold(const log::reading& read, std::uint64_t seq) {
   if (read.ours && x_in_flight)
     x_in_flight->folded = std::move(folded);
   else
-    answer_from(*folded);
+    answer_from(*folded->body, seq);
 }
 
-void memory::answer_from(const projections::folded_commit& folded) {
-  for (const auto& decision : folded.body->decisions()) {
+void memory::answer_from(const v1::CommitBody& body, std::uint64_t seq) {
+  if (x_queue.empty())
+    return;
+  for (const auto& decision : body.decisions()) {
     const auto command = domain::from_proto(decision.command().id());
     const auto waits = std::ranges::find_if(x_queue, [&command](const auto& who) {
       return domain::from_proto(who->command.id()) == command;
     });
     if (waits == x_queue.end())
       continue;
-    answer(**waits, decision.reply(), command, folded.seq);
+    answer(**waits, decision.reply(), command, seq);
     x_queue.erase(waits);
   }
 }
 
 void memory::after_replay() {
   x_is_replayed = true;
+  if (x_birth.tell.present)
+    x_state.for_each_unordered(
+        [this](const uuid&, const domain::entity_ptr& state) { x_birth.tell.present(*state); });
   if (x_birth.tell.replayed)
     if (auto checked = x_birth.tell.replayed(x_last_seq, x_last_commit_seq); !checked)
       return halt(checked.error());

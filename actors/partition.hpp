@@ -22,8 +22,9 @@ struct partition_observer {
   /// A record was folded; the store checks its position against the log. An error stops the
   /// process.
   std::function<result<void>(std::uint64_t seq, const log::digest& head)> check_projections;
-  /// Everything that was in the log at start is folded: up to this record, this commit. An error
-  /// stops the process.
+  /// Every entity that is there when everything that was in the log at start is folded.
+  std::function<void(const domain::entity_state&)> present;
+  /// Then, once: up to this record, this commit. An error stops the process.
   std::function<result<void>(std::uint64_t last_seq, std::uint64_t last_commit_seq)> replayed;
   /// This process may write from now on.
   std::function<void(std::uint64_t epoch)> owning;
@@ -33,7 +34,7 @@ struct partition_observer {
   std::function<void(std::string_view noun, std::string_view outcome)> command_decided;
   std::function<void(std::size_t commands, std::chrono::microseconds took)> committed;
   std::function<void(std::string_view reason)> record_void;
-  std::function<void(const projections::folded_commit&)> folded; ///< every accepted commit
+  std::function<void(const projections::folded_commit&)> folded; ///< every commit after that
   std::function<void()> still_owning;                            ///< about once a second
 };
 

@@ -237,6 +237,7 @@ partition_birth process::make_partition_birth() {
   tell.check_projections = [this](std::uint64_t seq, const log::digest& head) {
     return x_store->check(seq, head);
   };
+  tell.present = [this](const domain::entity_state& state) { x_totals.add(state); };
   tell.replayed = [this](std::uint64_t last_seq, std::uint64_t last_commit_seq) -> result<void> {
     if (auto checked = x_store->check_log_end(last_seq); !checked)
       return checked;
@@ -245,6 +246,7 @@ partition_birth process::make_partition_birth() {
       x_is_replay_told = true;
       x_replayed.set_value(last_commit_seq);
     }
+    x_metrics->set_log_end(last_seq);
     return {};
   };
   tell.owning = [this](std::uint64_t epoch) {

@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <set>
+#include <utility>
 #include <unordered_map>
 
 namespace orrery::actors {
@@ -105,6 +107,9 @@ private:
     std::chrono::milliseconds pause = pause_min;
     steady_clock::time_point last_sweep;
     steady_clock::time_point last_alive;
+    bool is_looking_for_strays = false;
+    bool must_look_again = false;
+    std::set<uuid> strays_told; ///< of which people were told in this connection
 
     [[nodiscard]] const domain::node_state& node() const {
       return std::get<domain::node_state>(*state);
@@ -131,6 +136,13 @@ private:
   void on_prepared(const uuid& node, std::uint64_t nonce, const result<pvip::apply_report>& report);
   void lose(const uuid& node, const std::string& reason);
   void stay_in_touch(const uuid& node, node_entry& entry);
+
+  /// A stray is a guest of ours on a node that has no VM: what a dead predecessor had asked for, and
+  /// the hypervisor did only after the guest was seen gone. One that never ran is removed.
+  void look_for_strays(const uuid& node);
+  void on_guests_listed(const uuid& node,
+                        const result<std::vector<drivers::guest_seen>>& listed);
+  void remove_stray(const uuid& node, vm_id vm);
 
   void ask_guest(const uuid& vm, bool is_fenced);
   void pursue_guest(const uuid& vm);
@@ -240,12 +252,15 @@ void memory::on_connected(const uuid& node, const result<drivers::node_facts>& f
   entry.phase = node_phase::greeting;
   entry.nonce = x_birth.random();
   entry.number = 0;
+  entry.strays_told.clear();
   entry.bench->link.hypervisor->listen([this, node, post = poster()](vm_id vm) {
     post([this, node, vm] {
       if (vm.is_none())
         lose(node, "the connection to its hypervisor broke");
-      else
+      else if (x_guests.contains(vm.value))
         ask_guest(vm.value, false);
+      else
+        look_for_strays(node);
     });
   });
   v1::Command hello;
@@ -289,6 +304,7 @@ void memory::on_prepared(const uuid& node, std::uint64_t nonce,
   for (auto& [vm, guest] : x_guests)
     if (guest.vm().node == node)
       ask_guest(vm, true);
+  look_for_strays(node);
 }
 
 void memory::lose(const uuid& node, const std::string& reason) {
@@ -345,7 +361,58 @@ void memory::stay_in_touch(const uuid& node, node_entry& entry) {
     for (auto& [vm, guest] : x_guests)
       if (guest.vm().node == node)
         ask_guest(vm, false);
+    look_for_strays(node);
   }
+}
+
+void memory::look_for_strays(const uuid& node) {
+  auto& entry = x_nodes.at(node);
+  if (entry.phase != node_phase::serving)
+    return; // it is done when the node is served
+  if (entry.is_looking_for_strays) {
+    entry.must_look_again = true; // many words of one guest cost two looks
+    return;
+  }
+  entry.is_looking_for_strays = true;
+  entry.bench->bench.add({}, [this, node, installation = x_birth.installation, post = poster(),
+                              bench = entry.bench.get()] {
+    auto listed = std::make_shared<result<std::vector<drivers::guest_seen>>>(
+        bench->link.hypervisor->list(installation));
+    post([this, node, listed] { on_guests_listed(node, *listed); });
+  });
+}
+
+void memory::on_guests_listed(const uuid& node,
+                              const result<std::vector<drivers::guest_seen>>& listed) {
+  auto& entry = x_nodes.at(node);
+  entry.is_looking_for_strays = false;
+  if (std::exchange(entry.must_look_again, false))
+    look_for_strays(node);
+  if (!listed || entry.phase != node_phase::serving)
+    return;
+  for (const auto& guest : *listed) {
+    if (x_guests.contains(guest.vm.value))
+      continue;
+    // It holds no address and no memory. Anything else is a person's to judge: it may have data.
+    if (guest.condition == drivers::guest_condition::stopped &&
+        guest.cause == drivers::stop_cause::none)
+      remove_stray(node, guest.vm);
+    else if (entry.strays_told.insert(guest.vm.value).second)
+      std::fprintf(stderr, "warn: node %s: guest %s is ours but has no VM; it is left alone\n",
+                   entry.node().name.c_str(), to_text(guest.vm).c_str());
+  }
+}
+
+void memory::remove_stray(const uuid& node, vm_id vm) {
+  auto& entry = x_nodes.at(node);
+  const drivers::fencing_token token{x_birth.incarnation, x_log_epoch};
+  entry.bench->bench.add(vm.value, [vm, token, name = entry.node().name,
+                                    bench = entry.bench.get()] {
+    const auto done = bench->link.hypervisor->undefine(vm, token);
+    std::fprintf(stderr, "%s: node %s: guest %s without a VM %s\n", done ? "info" : "warn",
+                 name.c_str(), to_text(vm).c_str(),
+                 done ? "was removed; it never ran" : ("stays: " + done.error().text).c_str());
+  });
 }
 
 // Guests ------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -9,17 +10,18 @@
 namespace orrery {
 
 /// An ordered map whose copy is one pointer: copies share what they have in common, and a change
-/// copies only the path to it. So an entity with 100,000 names in it can be copied for every
-/// tentative decision. A treap: the priorities come from the hash of the key, so equal content has
-/// equal shape. Thread-safe as a value (nodes never change).
+/// copies only the path to it, and of that only what a copy holds as well. So an entity with 100,000
+/// names in it can be copied for every tentative decision. A treap: the priorities come from the
+/// hash of the key, so equal content has equal shape. Thread-safe as a value (a node that two maps
+/// hold never changes). Depth is logarithmic, so recursion is shallow.
 template <class Key, class Value> class persistent_map {
 public:
   [[nodiscard]] std::size_t size() const { return x_size; }
 
   [[nodiscard]] bool empty() const { return x_size == 0; }
 
-  /// The value of `key`, or null. The pointer lives as long as this map or a copy that still holds
-  /// the entry.
+  /// The value of `key`, or null. The pointer is good until this map changes, or for as long as a
+  /// copy holds the entry.
   [[nodiscard]] const Value* find(const Key& key) const {
     const node* at = x_root.get();
     while (at != nullptr) {
@@ -39,7 +41,23 @@ public:
   void put(const Key& key, Value value) {
     if (!contains(key))
       ++x_size;
-    x_root = with(x_root, make(key, std::move(value), nullptr, nullptr));
+    x_root = with(std::move(x_root), make(key, std::move(value)));
+  }
+
+  /// The value of `key` to change, or null. The pointer is good until this map is copied or changes.
+  [[nodiscard]] Value* edit(const Key& key) {
+    if (!contains(key))
+      return nullptr;
+    auto* at = &x_root;
+    while (true) {
+      auto& here = own(*at);
+      if (key < here.key)
+        at = &here.left;
+      else if (here.key < key)
+        at = &here.right;
+      else
+        return &here.value;
+    }
   }
 
   /// Removes `key`; false when it was not there.
@@ -47,7 +65,7 @@ public:
     if (!contains(key))
       return false;
     --x_size;
-    x_root = without(x_root, key);
+    x_root = without(std::move(x_root), key);
     return true;
   }
 
@@ -75,50 +93,77 @@ private:
     return mixed ^ (mixed >> 31);
   }
 
-  static link make(const Key& key, Value value, link left, link right) {
+  static link make(const Key& key, Value value) {
     return std::make_shared<const node>(
-        node{key, std::move(value), priority_of(key), std::move(left), std::move(right)});
+        node{key, std::move(value), priority_of(key), nullptr, nullptr});
   }
 
-  static link copy(const node& from, link left, link right) {
-    return std::make_shared<const node>(
-        node{from.key, from.value, from.priority, std::move(left), std::move(right)});
+  /// A node to change: the very one when nothing else holds it, else a copy. Copying it makes its
+  /// children shared, so whoever goes on down copies those as well.
+  static node& own(link& at) {
+    if (at.use_count() > 1)
+      at = std::make_shared<const node>(*at);
+    else // whoever let go of it last has read it before
+      std::atomic_thread_fence(std::memory_order_acquire);
+    return const_cast<node&>(*at);
   }
 
-  static link with(const link& at, const link& added) {
+  static link with(link at, link added) {
     if (at == nullptr)
       return added;
-    if (added->key < at->key) {
-      auto left = with(at->left, added);
-      if (left->priority > at->priority)
-        return copy(*left, left->left, copy(*at, left->right, at->right));
-      return copy(*at, std::move(left), at->right);
+    auto& here = own(at);
+    if (added->key < here.key) {
+      here.left = with(std::move(here.left), std::move(added));
+      return here.left->priority > here.priority ? left_raised(std::move(at)) : at;
     }
-    if (at->key < added->key) {
-      auto right = with(at->right, added);
-      if (right->priority > at->priority)
-        return copy(*right, copy(*at, at->left, right->left), right->right);
-      return copy(*at, at->left, std::move(right));
+    if (here.key < added->key) {
+      here.right = with(std::move(here.right), std::move(added));
+      return here.right->priority > here.priority ? right_raised(std::move(at)) : at;
     }
-    return copy(*added, at->left, at->right);
+    here.value = std::move(own(added).value);
+    return at;
   }
 
-  static link merged(const link& left, const link& right) {
+  static link left_raised(link at) {
+    auto& here = own(at);
+    auto top = std::move(here.left);
+    here.left = std::move(own(top).right);
+    own(top).right = std::move(at);
+    return top;
+  }
+
+  static link right_raised(link at) {
+    auto& here = own(at);
+    auto top = std::move(here.right);
+    here.right = std::move(own(top).left);
+    own(top).left = std::move(at);
+    return top;
+  }
+
+  static link merged(link left, link right) {
     if (left == nullptr)
       return right;
     if (right == nullptr)
       return left;
-    if (left->priority > right->priority)
-      return copy(*left, left->left, merged(left->right, right));
-    return copy(*right, merged(left, right->left), right->right);
+    if (left->priority > right->priority) {
+      auto& top = own(left);
+      top.right = merged(std::move(top.right), std::move(right));
+      return left;
+    }
+    auto& top = own(right);
+    top.left = merged(std::move(left), std::move(top.left));
+    return right;
   }
 
-  static link without(const link& at, const Key& key) {
-    if (key < at->key)
-      return copy(*at, without(at->left, key), at->right);
-    if (at->key < key)
-      return copy(*at, at->left, without(at->right, key));
-    return merged(at->left, at->right);
+  static link without(link at, const Key& key) {
+    auto& here = own(at);
+    if (key < here.key)
+      here.left = without(std::move(here.left), key);
+    else if (here.key < key)
+      here.right = without(std::move(here.right), key);
+    else
+      return merged(std::move(here.left), std::move(here.right));
+    return at;
   }
 
   template <class Visitor> static void walk(const node* at, Visitor& visit) {

@@ -273,11 +273,9 @@ void place(cluster_state& state, const v1::ClusterEvent::VmPlaced& event) {
   const placement held{event.name(), node, vcpu_count{event.vcpus()}, mib{event.memory_mib()}};
   state.placements.put(vm, held);
   state.vm_names.put(event.name(), vm);
-  if (const auto* known = state.nodes.find(node)) {
-    auto changed = *known;
-    changed.vcpus_taken += held.vcpus;
-    changed.memory_taken += held.memory;
-    state.nodes.put(node, std::move(changed));
+  if (auto* known = state.nodes.edit(node)) {
+    known->vcpus_taken += held.vcpus;
+    known->memory_taken += held.memory;
   }
 }
 
@@ -286,11 +284,9 @@ void release(cluster_state& state, const uuid& vm) {
   if (found == nullptr)
     return;
   const auto held = *found;
-  if (const auto* known = state.nodes.find(held.node)) {
-    auto changed = *known;
-    changed.vcpus_taken -= held.vcpus;
-    changed.memory_taken -= held.memory;
-    state.nodes.put(held.node, std::move(changed));
+  if (auto* known = state.nodes.edit(held.node)) {
+    known->vcpus_taken -= held.vcpus;
+    known->memory_taken -= held.memory;
   }
   state.vm_names.erase(held.name);
   state.placements.erase(vm);

@@ -13,6 +13,9 @@ constexpr std::size_t arena_bytes_per_byte = 4;
 constexpr std::size_t arena_block_min = 1024;
 constexpr std::size_t arena_block_max = std::size_t{1024} * 1024;
 
+/// Most commands are an observation: of one VM, nothing else.
+constexpr std::size_t steps_usual = 1;
+
 } // namespace
 
 bool origin_window::contains(std::uint64_t number) const {
@@ -87,6 +90,39 @@ std::vector<touched> partition_state::fold(const v1::CommitBody& body, std::uint
     else
       x_entities[one.entity] = one.after;
   }
+  remember(body, seq);
+  return changed;
+}
+
+void partition_state::fold_alone(const v1::CommitBody& body, std::uint64_t seq) {
+  // All are found before the first is changed, so that the processor waits for many of them at once:
+  // in a large map each is in nobody's cache.
+  std::vector<std::pair<const uuid, entity_ptr>*> found;
+  found.reserve(static_cast<std::size_t>(body.decisions_size()) * steps_usual);
+  for_each_step(body, [&](const v1::Decision&, const v1::Step& step, int, utc_time) {
+    if (step.events_size() == 0)
+      return;
+    auto& one = *x_entities.try_emplace(from_proto(step.entity())).first;
+    __builtin_prefetch(one.second.get());
+    found.push_back(&one);
+  });
+  auto next = found.begin();
+  for_each_step(body, [&](const v1::Decision&, const v1::Step& step, int, utc_time decided_at) {
+    if (step.events_size() == 0)
+      return;
+    auto& state = (*next++)->second;
+    state = evolve(std::move(state), step.events(), decided_at);
+  });
+  std::vector<uuid> ended;
+  for (const auto* one : found)
+    if (one->second == nullptr)
+      ended.push_back(one->first);
+  for (const auto& entity : ended)
+    x_entities.erase(entity);
+  remember(body, seq);
+}
+
+void partition_state::remember(const v1::CommitBody& body, std::uint64_t seq) {
   const auto decided_at = from_micros(body.decided_at());
   forget_old_keys(decided_at);
   for (const auto& decision : body.decisions()) {
@@ -94,7 +130,6 @@ std::vector<touched> partition_state::fold(const v1::CommitBody& body, std::uint
     remember_key(decision, seq, decided_at);
   }
   x_head_time = std::max(x_head_time, last_time(body));
-  return changed;
 }
 
 bool partition_state::was_decided(const v1::Origin& origin) const {

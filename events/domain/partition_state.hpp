@@ -75,6 +75,10 @@ public:
   /// in order of first touch.
   std::vector<touched> fold(const v1::CommitBody& body, std::uint64_t seq);
 
+  /// The same, telling nothing: for a replay that nobody follows. States that nobody else holds are
+  /// changed in place, which takes half the time.
+  void fold_alone(const v1::CommitBody& body, std::uint64_t seq);
+
   [[nodiscard]] bool was_decided(const v1::Origin& origin) const;
 
   /// True for an observation of a connection to a node that has been replaced by a newer one: to be
@@ -90,6 +94,12 @@ public:
   /// The time of the last step folded; 1970 for none.
   [[nodiscard]] utc_time head_time() const { return x_head_time; }
 
+  /// Calls `visit(id, state)` for every entity, in any order.
+  template <class Visitor> void for_each_unordered(Visitor visit) const {
+    for (const auto& [entity, state] : x_entities)
+      visit(entity, state);
+  }
+
   /// Calls `visit(id, state)` for every entity, by ascending id.
   template <class Visitor> void for_each(Visitor visit) const {
     for (const auto& entity : sorted_ids())
@@ -101,6 +111,8 @@ public:
 
 private:
   [[nodiscard]] std::vector<uuid> sorted_ids() const;
+  /// What a commit says besides its events.
+  void remember(const v1::CommitBody& body, std::uint64_t seq);
   void remember_origin(const v1::Origin& origin, std::uint64_t seq);
   void remember_key(const v1::Decision& decision, std::uint64_t seq, utc_time decided_at);
   void forget_old_keys(utc_time now);

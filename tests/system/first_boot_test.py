@@ -446,11 +446,38 @@ def libvirtd_hangs_while_orreryd_is_killed(site):
         stays("nothing is given back", lambda: site.taken() == (1, MEMORY_MIB, 1), 1)
         node.resume()
         site.done(job, "removed")
-        stays("nothing comes back", lambda: not node.domains() and not node.guest_processes(), 1)
+        # A definition that was in the socket comes back all the same, and is swept; no guest does.
+        stays("no guest comes back", lambda: not node.guest_processes(), 1)
+        wait_until("nothing is left", lambda: not node.domains())
         site.check()
         done.append(f"{moment:.3f} s ({unread} bytes unread)")
     site.clear()
     return f"stopped after {', '.join(done)}"
+
+
+def a_definition_without_a_vm_is_swept(site):
+    """What a dead orreryd asked for may be done after the guest was seen gone."""
+    node, xml = site.node, site.folder / "late.xml"
+    vm = site.create()
+    late = node.virsh("dumpxml", "--inactive", domain_of(vm))
+    assert 'started="1"' in late, late
+    site.act("delete")
+    xml.write_text(late.replace('started="1"', 'started="0"'))
+    node.virsh("define", xml)
+    wait_until("it is swept", lambda: not node.domains())
+    site.daemon.kill()
+    node.virsh("define", xml)
+    site.daemon.start()
+    wait_until("it is swept at a start", lambda: not node.domains())
+    # This one has run, so it may have data: it stays, and people are told.
+    xml.write_text(late)
+    node.virsh("define", xml)
+    told = wait_until("people are told", lambda: [
+        one for one in site.daemon.errors.read_text().splitlines() if "has no VM" in one])
+    assert vm["id"] in told[0], told
+    stays("it is left alone", lambda: node.domains() == {domain_of(vm): "shut off"}, 1)
+    node.virsh("undefine", domain_of(vm))
+    site.clear()
 
 
 def a_guest_that_never_boots(site):
@@ -541,6 +568,7 @@ def main():
             on_a_node(virsh_goes_behind_our_back),
             on_a_node(libvirtd_still_starts_for_a_killed_orreryd),
             on_a_node(libvirtd_hangs_while_orreryd_is_killed),
+            on_a_node(a_definition_without_a_vm_is_swept),
             on_a_node(a_port_changed_by_hand_is_repaired),
             on_a_node(two_guests_reach_each_other),
         ], workers=2)

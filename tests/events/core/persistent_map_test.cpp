@@ -65,7 +65,12 @@ template <class Key, class MakeKey> void compare(std::uint64_t seed, const MakeK
   std::vector<std::pair<persistent_map<Key, std::uint64_t>, std::map<Key, std::uint64_t>>> copies;
   for (int step = 0; step < 3'000; ++step) {
     const Key key = make_key(random() % 400);
-    if (random() % 3 == 0) {
+    if (random() % 5 == 0) {
+      auto* value = map.edit(key);
+      ASSERT_EQ(value != nullptr, model.contains(key));
+      if (value != nullptr)
+        model[key] = ++*value;
+    } else if (random() % 3 == 0) {
       ASSERT_EQ(map.erase(key), model.erase(key) == 1) << "seed " << seed << ", step " << step;
     } else {
       const auto value = random();

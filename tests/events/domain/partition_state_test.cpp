@@ -290,6 +290,31 @@ TEST(fold, is_the_same_from_parsed_bytes) {
   EXPECT_EQ(again.to_bytes(), at.state().to_bytes());
 }
 
+TEST(fold, is_the_same_alone) {
+  const auto at = random_world(5, 400);
+  partition_state told;
+  partition_state alone;
+  std::vector<domain::entity_ptr> held; // states that others hold are not changed under them
+  std::vector<std::string> bytes;
+  const auto bytes_of = [](const domain::entity_ptr& state) {
+    domain::state_bytes out;
+    write(out, *state);
+    return out.bytes();
+  };
+  for (const auto& [seq, body] : at.commits()) {
+    told.fold(body, seq);
+    alone.fold_alone(body, seq);
+    ASSERT_EQ(alone.to_bytes(), told.to_bytes()) << "record " << seq;
+    if (seq % 20 == 0)
+      alone.for_each([&](const uuid&, const domain::entity_ptr& state) {
+        held.push_back(state);
+        bytes.push_back(bytes_of(state));
+      });
+  }
+  for (std::size_t i = 0; i < held.size(); ++i)
+    ASSERT_EQ(bytes_of(held[i]), bytes[i]);
+}
+
 // Words of a replaced connection
 // ------------------------------------------------------------------------------------------------
 

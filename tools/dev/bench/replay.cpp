@@ -55,7 +55,7 @@ read_log fold(log::segment_log& log) {
         continue;
       const auto body = domain::parse_commit(said.body);
       ORRERY_CHECK(body != nullptr);
-      (void)state.fold(*body, said.after.next - 1);
+      state.fold_alone(*body, said.after.next - 1);
       events += events_in(*body);
     }
     next = read.back().at + 1;
