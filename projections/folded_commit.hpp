@@ -22,14 +22,11 @@ struct folded_commit {
   std::vector<domain::touched> touched;       ///< as `partition_state::fold` gives it
 };
 
-/// What a commit touched, by entity. Refers to the commit, which must live longer.
+/// What a commit touched, by entity. Refers to the commit, which must live longer. One thread: made
+/// with the first question, since most commits lead to none.
 class touched_index {
 public:
-  explicit touched_index(const folded_commit& commit) {
-    x_index.reserve(commit.touched.size());
-    for (const auto& one : commit.touched)
-      x_index.emplace(one.entity, &one);
-  }
+  explicit touched_index(const folded_commit& commit) : x_commit(commit) {}
 
   /// The state before or after the commit, or null when it was of another noun or not touched.
   template <class State> [[nodiscard]] const State* before(const uuid& entity) const {
@@ -44,11 +41,15 @@ public:
 
 private:
   [[nodiscard]] const domain::touched* find(const uuid& entity) const {
+    if (x_index.empty())
+      for (const auto& one : x_commit.touched)
+        x_index.emplace(one.entity, &one);
     const auto at = x_index.find(entity);
     return at == x_index.end() ? nullptr : at->second;
   }
 
-  std::unordered_map<uuid, const domain::touched*> x_index;
+  const folded_commit& x_commit;
+  mutable std::unordered_map<uuid, const domain::touched*> x_index;
 };
 
 /// Up to which record something is right: its number and the hash of the log after it. Number 0:

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <set>
 #include <type_traits>
 #include <unordered_map>
 
@@ -99,23 +98,67 @@ std::string row_of(const uuid& id, const domain::entity_state& state) {
   return {};
 }
 
-/// The keys under which a state is found beside its own row.
-std::set<std::string> index_keys(const uuid& id, const domain::entity_state* state) {
-  std::set<std::string> keys;
-  const auto noun = state == nullptr ? std::nullopt : row_noun(*state);
-  if (!noun)
-    return keys;
-  keys.insert(name_key(prefix::by_name, *noun, domain::name_of(*state), id));
-  if (const auto* vm = std::get_if<domain::vm_state>(state)) {
-    for (auto key :
-         {index_prefix(prefix::by_cluster, vm->cluster), index_prefix(prefix::by_node, vm->node),
-          observed_prefix(vm->observed.state)}) {
-      add_uuid(key, id);
-      keys.insert(std::move(key));
+/// Changes the keys under which an entity is found beside its own row. Most changes change none of
+/// them, so none is made before it is known to differ.
+class index_change {
+public:
+  index_change(const domain::touched& one, writer& rows) : x_one(one), x_rows(rows) {}
+
+  void write() {
+    const auto before = named(x_one.before.get());
+    const auto after = named(x_one.after.get());
+    if (before != after) {
+      if (before)
+        x_rows.erase(name_key(prefix::by_name, before->first, before->second, x_one.entity));
+      if (after)
+        x_rows.put(name_key(prefix::by_name, after->first, after->second, x_one.entity), {});
     }
+    replace(&domain::vm_state::cluster,
+            [](const uuid& cluster) { return index_prefix(prefix::by_cluster, cluster); });
+    replace(&domain::vm_state::node,
+            [](const uuid& node) { return index_prefix(prefix::by_node, node); });
+    replace(&domain::vm_state::observed, [](const domain::vm_observation& observed) {
+      return observed_prefix(observed.state);
+    });
   }
-  return keys;
-}
+
+private:
+  using name = std::pair<inventory_noun, std::string_view>;
+
+  static std::optional<name> named(const domain::entity_state* state) {
+    const auto noun = state == nullptr ? std::nullopt : row_noun(*state);
+    return noun ? std::optional<name>({*noun, domain::name_of(*state)}) : std::nullopt;
+  }
+
+  static const domain::vm_state* vm(const domain::entity_ptr& state) {
+    return state == nullptr ? nullptr : std::get_if<domain::vm_state>(state.get());
+  }
+
+  template <class Field, class Prefix> void replace(Field domain::vm_state::*field, Prefix of) {
+    const auto* before = vm(x_one.before);
+    const auto* after = vm(x_one.after);
+    if (before != nullptr && after != nullptr && is_same(before->*field, after->*field))
+      return;
+    if (before != nullptr)
+      x_rows.erase(with_id(of(before->*field)));
+    if (after != nullptr)
+      x_rows.put(with_id(of(after->*field)), {});
+  }
+
+  static bool is_same(const uuid& one, const uuid& other) { return one == other; }
+
+  static bool is_same(const domain::vm_observation& one, const domain::vm_observation& other) {
+    return one.state == other.state;
+  }
+
+  [[nodiscard]] std::string with_id(std::string key) const {
+    add_uuid(key, x_one.entity);
+    return key;
+  }
+
+  const domain::touched& x_one;
+  writer& x_rows;
+};
 
 struct ending {
   utc_time at;
@@ -459,14 +502,7 @@ void inventory::apply(const folded_commit& commit, writer& rows) const {
       commit.touched, [](const domain::touched& one) { return one.after == nullptr; });
   const auto ended = any_ended ? endings_of(*commit.body) : endings{};
   for (const auto& one : commit.touched) {
-    const auto before = index_keys(one.entity, one.before.get());
-    const auto after = index_keys(one.entity, one.after.get());
-    for (const auto& key : before)
-      if (!after.contains(key))
-        rows.erase(key);
-    for (const auto& key : after)
-      if (!before.contains(key))
-        rows.put(key, {});
+    index_change(one, rows).write();
     if (one.after == nullptr) {
       const auto end = ended.find(one.entity);
       bury(one, end == ended.end() ? ending{} : end->second, rows);

@@ -86,8 +86,10 @@ public:
   job_fold(const folded_commit& commit, writer& rows)
       : x_commit(commit), x_touched(commit), x_rows(rows) {
     for (const auto& one : commit.touched)
-      if (const auto* vm = x_touched.before<domain::vm_state>(one.entity); vm != nullptr && vm->job)
-        x_current[one.entity] = vm->job->job;
+      if (one.before != nullptr)
+        if (const auto* vm = std::get_if<domain::vm_state>(one.before.get());
+            vm != nullptr && vm->job)
+          x_current[one.entity] = vm->job->job;
   }
 
   void fold(const v1::Decision& decision, const v1::Step& step, utc_time decided_at) {

@@ -59,6 +59,7 @@ uuid uuid_at(std::string_view bytes, std::size_t at) {
 
 std::string to_row(const google::protobuf::MessageLite& message) {
   std::string bytes;
+  bytes.reserve(message.ByteSizeLong());
   {
     google::protobuf::io::StringOutputStream sink(&bytes);
     google::protobuf::io::CodedOutputStream out(&sink);

@@ -13,8 +13,8 @@ namespace {
 /// Keys of the column family "timeline". A place is seq (8) and the entry's index in its record
 /// (4).
 enum class prefix : std::uint8_t {
-  entry = 1,    ///< resource place   -> v1::TimelineEntry
-  by_place = 2, ///< place            -> resource (16)
+  entry = 1,       ///< place            -> v1::TimelineEntry, in the order of the log
+  by_resource = 4, ///< resource place   -> nothing
 };
 
 /// Longest line about an event, in bytes: more than any of ours, and a bound for what came from
@@ -26,10 +26,17 @@ struct place {
   std::uint32_t index = 0;
 };
 
-std::string entry_prefix(const uuid& resource) {
-  auto key = key_of(prefix::entry);
+constexpr std::size_t place_size = 12;
+
+std::string resource_prefix(const uuid& resource) {
+  auto key = key_of(prefix::by_resource);
   add_uuid(key, resource);
   return key;
+}
+
+void add_place(std::string& key, const place& at) {
+  add_u64(key, at.seq);
+  add_u32(key, at.index);
 }
 
 std::string place_text(partition_number where, const place& at) {
@@ -61,7 +68,7 @@ private:
     if (decision.reply().code() == 0)
       return; // allowed, and changed nothing
     const auto entity = domain::from_proto(command.entity());
-    auto entry = begin(decision, noun_of(command), entity, at);
+    auto& entry = begin(decision, noun_of(command), entity, at);
     entry.set_type(std::string(refused_type));
     set_time(entry.mutable_effective_at(), at);
     entry.set_detail(
@@ -89,7 +96,7 @@ private:
                  utc_time at) {
     const auto entity = domain::from_proto(step.entity());
     for (const auto& event : step.events()) {
-      auto entry = begin(decision, domain::noun_of(event), entity, at);
+      auto& entry = begin(decision, domain::noun_of(event), entity, at);
       entry.set_type(domain::type_of(event));
       set_time(entry.mutable_effective_at(),
                event.effective_at() == 0 ? at : from_micros(event.effective_at()));
@@ -99,9 +106,11 @@ private:
     }
   }
 
-  v1::TimelineEntry begin(const v1::Decision& decision, std::string_view noun, const uuid& entity,
-                          utc_time at) const {
-    v1::TimelineEntry entry;
+  /// The entry in the making: one for all, so that the memory of its texts is used again.
+  v1::TimelineEntry& begin(const v1::Decision& decision, std::string_view noun, const uuid& entity,
+                           utc_time at) {
+    auto& entry = x_entry;
+    entry.Clear();
     entry.set_position(place_text(x_commit.where, {x_commit.seq, x_next}));
     set_time(entry.mutable_time(), at);
     entry.set_resource(resource_text(noun, entity));
@@ -111,23 +120,20 @@ private:
   }
 
   void write(const uuid& entity, const v1::TimelineEntry& entry) {
-    auto key = entry_prefix(entity);
-    add_u64(key, x_commit.seq);
-    add_u32(key, x_next);
+    const place here{x_commit.seq, x_next++};
+    auto key = key_of(prefix::entry);
+    add_place(key, here);
     x_rows.put(std::move(key), to_row(entry));
-    auto place_key = key_of(prefix::by_place);
-    add_u64(place_key, x_commit.seq);
-    add_u32(place_key, x_next);
-    std::string resource;
-    add_uuid(resource, entity);
-    x_rows.put(std::move(place_key), std::move(resource));
-    ++x_next;
+    auto index_key = resource_prefix(entity);
+    add_place(index_key, here);
+    x_rows.put(std::move(index_key), {});
   }
 
   const folded_commit& x_commit;
   touched_index x_touched;
   writer& x_rows;
   std::uint32_t x_next = 0;
+  v1::TimelineEntry x_entry;
 };
 
 } // namespace
@@ -146,14 +152,14 @@ result<listing<v1::TimelineEntry>> list_events(const reader& rows, const event_t
   if (!start)
     return start.error();
   key_range range;
-  range.prefix = terms.resource ? entry_prefix(*terms.resource) : key_of(prefix::by_place);
+  range.prefix = terms.resource ? resource_prefix(*terms.resource) : key_of(prefix::entry);
   range.order = terms.order;
   listing<v1::TimelineEntry> found;
   const auto take = [&](std::string_view key, std::string_view value) {
     std::optional<std::string> row;
-    if (!terms.resource) {
-      auto entry_key = entry_prefix(uuid_at(value, 0));
-      entry_key += key.substr(1);
+    if (terms.resource) {
+      auto entry_key = key_of(prefix::entry);
+      entry_key += key.substr(key.size() - std::min(key.size(), place_size));
       row = rows.find(entry_key);
       if (!row)
         return row_fate::passed_over;
@@ -173,7 +179,7 @@ result<listing<v1::TimelineEntry>> list_events(const reader& rows, const event_t
 bool has_events(const reader& rows, const uuid& resource) {
   bool any = false;
   key_range range;
-  range.prefix = entry_prefix(resource);
+  range.prefix = resource_prefix(resource);
   rows.scan(range, [&any](std::string_view, std::string_view) {
     any = true;
     return false;
