@@ -69,19 +69,31 @@ std::shared_ptr<const v1::CommitBody> parse_commit(std::string_view bytes) {
 }
 
 std::vector<touched> partition_state::fold(const v1::CommitBody& body, std::uint64_t seq) {
+  // All are found before the first is changed, as in `fold_alone`.
   std::vector<touched> changed;
+  std::vector<std::size_t> index_of_step;
   std::unordered_map<uuid, std::size_t> index_of;
-  index_of.reserve(static_cast<std::size_t>(body.decisions_size()));
-  for_each_step(body, [&](const v1::Decision&, const v1::Step& step, int, utc_time decided_at) {
+  const auto usual = static_cast<std::size_t>(body.decisions_size()) * steps_usual;
+  changed.reserve(usual);
+  index_of_step.reserve(usual);
+  index_of.reserve(usual);
+  for_each_step(body, [&](const v1::Decision&, const v1::Step& step, int, utc_time) {
     if (step.events_size() == 0)
       return;
     const auto entity = from_proto(step.entity());
     const auto [at, first] = index_of.emplace(entity, changed.size());
     if (first) {
       const auto state = find(entity);
+      __builtin_prefetch(state.get());
       changed.push_back({entity, state, state});
     }
-    auto& after = changed[at->second].after;
+    index_of_step.push_back(at->second);
+  });
+  auto next = index_of_step.begin();
+  for_each_step(body, [&](const v1::Decision&, const v1::Step& step, int, utc_time decided_at) {
+    if (step.events_size() == 0)
+      return;
+    auto& after = changed[*next++].after;
     after = evolve(std::move(after), step.events(), decided_at);
   });
   for (const auto& one : changed) {
