@@ -73,7 +73,11 @@ class Daemon:
     def start(self, *arguments, environment=None):
         """Starts it and waits until the API answers."""
         self.launch(*arguments, environment=environment)
-        line = self.expect_line("ready: ")
+        try:
+            line = self.expect_line("ready: ")
+        except BaseException:
+            self.kill()  # nobody knows of it but us
+            raise
         self.port = int(line.rsplit(":", 1)[1])
         return self
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 from harness import ROOT, Daemon, wait_until
@@ -54,10 +55,27 @@ class VirtualNode:
         self.socket = self.directory / "run/libvirt/libvirt-sock"
         self.hold = pathlib.Path(folder) / f"{name}.hold"
         self.held = pathlib.Path(folder) / f"{name}.held"
+        self.is_watched = False
+        self.was_killed = False
+        self.guard = None
+        self.deaths = 0
 
     def up(self):
         """Starts what does not run. Guests are not touched."""
         run(LIB / "node-up", self.name, "--dir", self.folder)
+        self.was_killed = False
+
+    def watch(self):
+        """Does what systemd does for libvirtd on a real host: starts it again when it died by itself
+        (Restart=on-failure). Seen once in some hundred kills of its clients, and told."""
+        while self.is_watched:
+            time.sleep(0.3)
+            if self.is_watched and not self.was_killed and not is_alive(self.pid_of("libvirtd")):
+                self.deaths += 1
+                log = (self.directory / "log/libvirtd.log").read_text(errors="replace")
+                print(f"libvirtd of node {self.name} died by itself; its last words:\n"
+                      f"{log[-1000:]}", flush=True)
+                self.up()
 
     def prepare(self):
         """Starts it with the hook, which libvirtd looks for only when it begins."""
@@ -68,8 +86,14 @@ class VirtualNode:
         (hooks / "qemu").chmod(0o755)
         self.kill_libvirtd()
         self.up()
+        self.is_watched = True
+        self.guard = threading.Thread(target=self.watch, daemon=True)
+        self.guard.start()
 
     def down(self):
+        self.is_watched = False
+        if self.guard:
+            self.guard.join()
         self.resume()
         run(LIB / "node-down", self.name, "--dir", self.folder)
 
@@ -79,6 +103,7 @@ class VirtualNode:
 
     def kill_libvirtd(self):
         pid = self.pid_of("libvirtd")
+        self.was_killed = True
         os.kill(pid, signal.SIGKILL)
         wait_until("libvirtd is dead", lambda: not is_alive(pid))
 
