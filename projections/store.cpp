@@ -31,7 +31,10 @@ constexpr std::size_t block_cache_bytes = std::size_t{32} * 1024 * 1024;
 /// Rows of one projection gathered in memory before they become a file. A row that changes often is
 /// written out once for many changes, and files are merged more rarely: with 16 MiB a quarter of the
 /// processor time of a busy partition went into merging.
-constexpr std::size_t write_buffer_bytes = std::size_t{64} * 1024 * 1024;
+constexpr std::size_t write_buffer_bytes = std::size_t{32} * 1024 * 1024;
+
+/// One that fills while others are written out, so that folding need not wait for the disk.
+constexpr int write_buffers_max = 3;
 
 /// Files of the first two levels live for a moment only, so compressing them is wasted.
 constexpr std::size_t levels_uncompressed = 2;
@@ -73,6 +76,7 @@ rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache
   rocksdb::ColumnFamilyOptions options;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   options.write_buffer_size = write_buffer_bytes;
+  options.max_write_buffer_number = write_buffers_max;
   options.compression_per_level.assign(levels, rocksdb::kLZ4Compression);
   std::fill_n(options.compression_per_level.begin(), levels_uncompressed, rocksdb::kNoCompression);
   // A batch comes in the order of its keys, so each row's place is beside that of the last one with

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <condition_variable>
 #include <filesystem>
 #include <mutex>
@@ -114,7 +115,7 @@ double into_file(const std::filesystem::path& path, const shape& of, std::size_t
     check(log::write_all(calls, file, path.string(), zeros, at));
   if (::fsync(file.descriptor()) != 0)
     give_up("fsync failed: " + path.string());
-  const auto group = std::max<std::size_t>(1, static_cast<std::size_t>(per_sync + 0.5));
+  const auto group = std::max<std::size_t>(1, static_cast<std::size_t>(std::lround(per_sync)));
   const std::string bytes(group * of.record_size, 'r');
   const stopwatch watch;
   for (std::size_t done = 0; done < count; done += group) {

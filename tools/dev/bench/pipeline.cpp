@@ -5,6 +5,7 @@
 #include "tools/dev/bench/workload.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <condition_variable>
 #include <filesystem>
 #include <mutex>
@@ -107,7 +108,7 @@ flown fly(actors::bench_partition& partition, std::vector<v1::Command> commands)
 
 /// The same commands in records of the same size.
 double plod(plain_loop& loop, const std::vector<v1::Command>& commands, double per_record) {
-  const auto size = std::max<std::size_t>(1, static_cast<std::size_t>(per_record + 0.5));
+  const auto size = std::max<std::size_t>(1, static_cast<std::size_t>(std::lround(per_record)));
   std::vector<std::vector<v1::Command>> records;
   for (std::size_t from = 0; from < commands.size(); from += size) {
     const auto first = commands.begin() + static_cast<std::ptrdiff_t>(from);
