@@ -568,6 +568,7 @@ void memory::fold(const log::reading& read, std::uint64_t seq) {
   folded->where = x_birth.where;
   folded->seq = seq;
   folded->head = read.after.hash;
+  folded->bytes = read.body.size();
   folded->touched = x_state.fold(*body, seq);
   folded->body = std::move(body);
   if (x_is_replayed && x_birth.tell.folded)

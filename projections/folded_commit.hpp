@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -19,8 +20,12 @@ struct folded_commit {
   std::uint64_t seq = 0;                      ///< of the record; rises, but claims take numbers too
   std::array<std::uint8_t, 32> head{};        ///< hash of the log after the record
   std::shared_ptr<const v1::CommitBody> body; ///< never null
+  std::size_t bytes = 0;                      ///< of the body in its record
   std::vector<domain::touched> touched;       ///< as `partition_state::fold` gives it
 };
+
+/// Commits in the order of the log.
+using commit_span = std::span<const std::shared_ptr<const folded_commit>>;
 
 /// What a commit touched, by entity. Refers to the commit, which must live longer. One thread: made
 /// with the first question, since most commits lead to none.

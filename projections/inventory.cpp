@@ -185,20 +185,56 @@ endings endings_of(const v1::CommitBody& body) {
   return found;
 }
 
+/// What several commits made of the entities that they touched: each entity once, in the order of
+/// first touch, so that its rows are made once.
+class net_changes {
+public:
+  struct change {
+    domain::touched net;
+    domain::entity_ptr last; ///< the last state of an entity that has ended; null: never between two
+    ending end;              ///< of an entity that has ended
+  };
+
+  void add(const folded_commit& commit) {
+    const bool any_ended = std::ranges::any_of(
+        commit.touched, [](const domain::touched& one) { return one.after == nullptr; });
+    const auto ended = any_ended ? endings_of(*commit.body) : endings{};
+    for (const auto& one : commit.touched) {
+      const auto [at, first] = x_index.emplace(one.entity, x_all.size());
+      if (first)
+        x_all.push_back({one, nullptr, {}});
+      auto& known = x_all[at->second];
+      known.net.after = one.after;
+      if (one.after != nullptr)
+        continue;
+      known.last = one.before;
+      const auto end = ended.find(one.entity);
+      known.end = end == ended.end() ? ending{} : end->second;
+    }
+  }
+
+  [[nodiscard]] const std::vector<change>& all() const { return x_all; }
+
+private:
+  std::vector<change> x_all;
+  std::unordered_map<uuid, std::size_t> x_index;
+};
+
 /// Leaves a small trace of an entity that has ended, so that who asks for it learns that.
-void bury(const domain::touched& one, ending end, writer& rows) {
-  if (one.before != nullptr)
-    end.name = std::string(domain::name_of(*one.before));
+void bury(const net_changes::change& ended, writer& rows) {
+  const auto& entity = ended.net.entity;
+  const auto name = ended.last == nullptr ? std::string_view(ended.end.name)
+                                          : std::string_view(domain::name_of(*ended.last));
   const auto noun =
-      one.before == nullptr ? std::optional(inventory_noun::vm) : row_noun(*one.before);
+      ended.last == nullptr ? std::optional(inventory_noun::vm) : row_noun(*ended.last);
   if (!noun)
     return;
-  rows.erase(key_with(prefix::row, *noun, one.entity));
+  rows.erase(key_with(prefix::row, *noun, entity));
   std::string trace;
-  add_u64(trace, to_micros(end.at));
-  trace += end.name;
-  rows.put(key_with(prefix::gone, *noun, one.entity), std::move(trace));
-  rows.put(name_key(prefix::gone_by_name, *noun, end.name, one.entity), {});
+  add_u64(trace, to_micros(ended.end.at));
+  trace += name;
+  rows.put(key_with(prefix::gone, *noun, entity), std::move(trace));
+  rows.put(name_key(prefix::gone_by_name, *noun, name, entity), {});
 }
 
 // Reading
@@ -497,18 +533,17 @@ std::string_view name_of(inventory_noun noun) {
   return "unknown";
 }
 
-void inventory::apply(const folded_commit& commit, writer& rows) const {
-  const bool any_ended = std::ranges::any_of(
-      commit.touched, [](const domain::touched& one) { return one.after == nullptr; });
-  const auto ended = any_ended ? endings_of(*commit.body) : endings{};
-  for (const auto& one : commit.touched) {
-    index_change(one, rows).write();
-    if (one.after == nullptr) {
-      const auto end = ended.find(one.entity);
-      bury(one, end == ended.end() ? ending{} : end->second, rows);
-    } else if (const auto noun = row_noun(*one.after)) {
-      rows.put(key_with(prefix::row, *noun, one.entity), row_of(one.entity, *one.after));
-    }
+void inventory::apply(commit_span commits, writer& rows) const {
+  net_changes changes;
+  for (const auto& commit : commits)
+    changes.add(*commit);
+  for (const auto& change : changes.all()) {
+    index_change(change.net, rows).write();
+    if (change.net.after == nullptr)
+      bury(change, rows);
+    else if (const auto noun = row_noun(*change.net.after))
+      rows.put(key_with(prefix::row, *noun, change.net.entity),
+               row_of(change.net.entity, *change.net.after));
   }
 }
 

@@ -24,7 +24,7 @@ public:
 
   [[nodiscard]] std::uint32_t version() const override { return 1; }
 
-  void apply(const folded_commit& commit, writer& rows) const override;
+  void apply(commit_span commits, writer& rows) const override;
 };
 
 /// Which VMs. Empty or unspecified: any. Cluster and node by id or name.

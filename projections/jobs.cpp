@@ -278,12 +278,14 @@ bool read_job(const reader& rows, const uuid& id, v1::Job& job) {
 
 } // namespace
 
-void jobs::apply(const folded_commit& commit, writer& rows) const {
-  job_fold fold(commit, rows);
-  domain::for_each_step(*commit.body,
-                        [&fold](const v1::Decision& decision, const v1::Step& step, int,
-                                utc_time decided_at) { fold.fold(decision, step, decided_at); });
-  fold.write();
+void jobs::apply(commit_span commits, writer& rows) const {
+  for (const auto& commit : commits) {
+    job_fold fold(*commit, rows);
+    domain::for_each_step(*commit->body,
+                          [&fold](const v1::Decision& decision, const v1::Step& step, int,
+                                  utc_time decided_at) { fold.fold(decision, step, decided_at); });
+    fold.write();
+  }
 }
 
 result<listing<v1::Job>> list_jobs(const reader& rows, const job_terms& terms, const page& wanted) {

@@ -19,7 +19,7 @@ public:
 
   [[nodiscard]] std::uint32_t version() const override { return 1; }
 
-  void apply(const folded_commit& commit, writer& rows) const override;
+  void apply(commit_span commits, writer& rows) const override;
 };
 
 /// Which jobs, in terms of ids. Nothing, or unspecified: any.

@@ -199,17 +199,12 @@ public:
   }
 
   void put(std::string key, std::string value) override {
-    x_bytes += key.size() + value.size();
     x_changed.insert_or_assign(std::move(key), std::move(value));
   }
 
   void erase(std::string key) override {
-    x_bytes += key.size();
     x_changed.insert_or_assign(std::move(key), std::nullopt);
   }
-
-  /// Bytes put so far, rows that were put twice counted twice.
-  [[nodiscard]] std::size_t bytes() const { return x_bytes; }
 
   [[nodiscard]] const rocksdb::Status& failure() const { return x_failure; }
 
@@ -226,7 +221,6 @@ private:
   rocksdb::DB& x_db;
   rocksdb::ColumnFamilyHandle* x_family;
   std::map<std::string, std::optional<std::string>, std::less<>> x_changed;
-  std::size_t x_bytes = 0;
   rocksdb::Status x_failure;
 };
 
@@ -269,8 +263,7 @@ struct store::implementation {
   [[nodiscard]] rocksdb::Status prepare(fold_line& line);
   [[nodiscard]] rocksdb::Status drop_unknown();
   [[nodiscard]] std::vector<log_position> positions() const;
-  [[nodiscard]] result<std::size_t>
-  apply_batch(std::span<const std::shared_ptr<const folded_commit>> commits);
+  [[nodiscard]] result<std::size_t> apply_batch(commit_span commits);
   [[nodiscard]] result<void> write(const std::vector<std::unique_ptr<pending_rows>>& pending,
                                    const std::vector<log_position>& reached);
 
@@ -450,34 +443,35 @@ result<void> store::implementation::write(const std::vector<std::unique_ptr<pend
 
 /// Folds as many of the commits as one batch takes, and writes them; says how many that were.
 result<std::size_t>
-store::implementation::apply_batch(std::span<const std::shared_ptr<const folded_commit>> commits) {
+store::implementation::apply_batch(commit_span commits) {
   std::vector<std::unique_ptr<pending_rows>> pending;
   for (const auto& line : lines)
     pending.push_back(std::make_unique<pending_rows>(*db, line.family));
   auto reached = positions();
   std::size_t folded = 0;
-  std::size_t bytes = 0;
-  while (folded < std::min(commits.size(), batch_commits_max) && bytes < batch_bytes_max) {
-    const auto& commit = *commits[folded++];
-    ORRERY_CHECK(commit.body != nullptr);
-    for (std::size_t i = 0; i < lines.size(); ++i) {
-      if (commit.seq == reached[i].seq && commit.head != reached[i].head)
-        return cut_at(path, lines[i].fold->name(), commit.seq, reached[i].head, commit.head);
-      if (commit.seq <= reached[i].seq)
-        continue;
-      lines[i].fold->apply(commit, *pending[i]);
-      reached[i] = {commit.seq, commit.head};
-    }
-    bytes = 0;
-    for (const auto& rows : pending)
-      bytes += rows->bytes();
+  for (std::size_t bytes = 0;
+       folded < std::min(commits.size(), batch_commits_max) && bytes < batch_bytes_max; ++folded) {
+    ORRERY_CHECK(commits[folded]->body != nullptr);
+    bytes += commits[folded]->bytes;
+  }
+  commits = commits.first(folded);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    auto& at = reached[i];
+    std::size_t passed = 0;
+    for (; passed < commits.size() && commits[passed]->seq <= at.seq; ++passed)
+      if (const auto& one = *commits[passed]; one.seq == at.seq && one.head != at.head)
+        return cut_at(path, lines[i].fold->name(), one.seq, at.head, one.head);
+    if (passed == commits.size())
+      continue;
+    lines[i].fold->apply(commits.subspan(passed), *pending[i]);
+    at = {commits.back()->seq, commits.back()->head};
   }
   if (const auto written = write(pending, reached); !written)
     return written.error();
   return folded;
 }
 
-result<void> store::apply(std::span<const std::shared_ptr<const folded_commit>> commits) {
+result<void> store::apply(commit_span commits) {
   const std::lock_guard lock(x_implementation->applying);
   while (!commits.empty()) {
     const auto folded = x_implementation->apply_batch(commits);

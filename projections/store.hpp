@@ -19,7 +19,8 @@ namespace orrery::projections {
 /// Commits folded into one write, at most: rows that several of them touch are written once.
 inline constexpr std::size_t batch_commits_max = 100;
 
-/// Bytes of changed rows held before they are written, at most (but for the last commit's).
+/// Bytes of the records folded into one write, at most (but for the last one's): rows are about as
+/// large.
 inline constexpr std::size_t batch_bytes_max = std::size_t{4} * 1024 * 1024;
 
 /// Where a projection stands.
@@ -71,7 +72,7 @@ public:
   /// Blocks. Errors: `log_cut` (a commit with the number of a projection's position but another
   /// hash), `storage_full` (retryable), `damaged`, `io_failed`; then nothing of the failed batch is
   /// kept.
-  [[nodiscard]] result<void> apply(std::span<const std::shared_ptr<const folded_commit>> commits);
+  [[nodiscard]] result<void> apply(commit_span commits);
 
   /// To be called with each accepted record (claims too) while the log is folded. Errors: `log_cut`
   /// (a projection was built from another record with that number).

@@ -138,8 +138,9 @@ private:
 
 } // namespace
 
-void timeline::apply(const folded_commit& commit, writer& rows) const {
-  entry_fold(commit, rows).fold();
+void timeline::apply(commit_span commits, writer& rows) const {
+  for (const auto& commit : commits)
+    entry_fold(*commit, rows).fold();
 }
 
 result<listing<v1::TimelineEntry>> list_events(const reader& rows, const event_terms& terms,

@@ -174,7 +174,13 @@ bool spreads(const v1::Command& command) {
   return true;
 }
 
-void clean_texts(v1::Command& command) { clean(command); }
+void clean_texts(v1::Command& command) {
+  // Nearly every command is an observation, which has these two texts.
+  if (command.vm().has_observe() && is_utf8(command.vm().observe().reason()) &&
+      is_utf8(command.principal().name()))
+    return;
+  clean(command);
+}
 
 wanted_effect effects(const entity_state& state) {
   const auto* vm = std::get_if<vm_state>(&state);

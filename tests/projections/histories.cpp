@@ -24,6 +24,7 @@ history history_of(const support::commit_list& commits) {
     head = log::sha256_of(log::bytes_of(head), std::to_string(seq));
     commit->head = head;
     commit->body = std::make_shared<const v1::CommitBody>(body);
+    commit->bytes = body.ByteSizeLong();
     commit->touched = state.fold(body, seq);
     made.push_back(std::move(commit));
   }

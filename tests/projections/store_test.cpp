@@ -19,8 +19,8 @@ public:
 
   [[nodiscard]] std::uint32_t version() const override { return inventory().version() + 1; }
 
-  void apply(const folded_commit& commit, writer& rows) const override {
-    inventory().apply(commit, rows);
+  void apply(commit_span commits, writer& rows) const override {
+    inventory().apply(commits, rows);
   }
 };
 

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+
 namespace orrery::support {
 namespace {
 
@@ -157,6 +159,39 @@ TEST(clean_texts, leaves_nothing_that_could_not_be_read_back) {
   EXPECT_EQ(command.principal().name(), "?");
   v1::Command parsed;
   EXPECT_TRUE(parsed.ParseFromString(command.SerializeAsString()));
+}
+
+/// Calls `with(set)` for each text below `message`; `set(text)` gives it a value. Messages of a oneof
+/// only where they are set already.
+void for_each_text(google::protobuf::Message& message,
+                   const std::function<void(const std::function<void(const std::string&)>&)>& with) {
+  const auto* fields = message.GetReflection();
+  const auto* type = message.GetDescriptor();
+  for (int i = 0; i < type->field_count(); ++i) {
+    const auto* field = type->field(i);
+    if (field->is_repeated() ||
+        (field->containing_oneof() != nullptr && !fields->HasField(message, field)))
+      continue;
+    if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE)
+      for_each_text(*fields->MutableMessage(&message, field), with);
+    else if (field->type() == google::protobuf::FieldDescriptor::TYPE_STRING)
+      with([&](const std::string& text) { fields->SetString(&message, field, text); });
+  }
+}
+
+TEST(clean_texts, knows_every_text_of_an_observation) {
+  auto command = observe(1, {});
+  int texts = 0;
+  for_each_text(command, [&](const auto& set) {
+    ++texts;
+    set("\xff");
+    auto cleaned = command;
+    domain::clean_texts(cleaned);
+    v1::Command parsed;
+    EXPECT_TRUE(parsed.ParseFromString(cleaned.SerializeAsString())) << "text " << texts;
+    set("");
+  });
+  EXPECT_EQ(texts, 2) << "a new text: name it in clean_texts";
 }
 
 TEST(clean_texts, changes_nothing_that_is_well_formed) {
