@@ -117,9 +117,8 @@ public:
             [](const uuid& cluster) { return index_prefix(prefix::by_cluster, cluster); });
     replace(&domain::vm_state::node,
             [](const uuid& node) { return index_prefix(prefix::by_node, node); });
-    replace(&domain::vm_state::observed, [](const domain::vm_observation& observed) {
-      return observed_prefix(observed.state);
-    });
+    replace(&domain::vm_state::observed,
+            [](const domain::vm_observation& observed) { return observed_prefix(observed.state); });
   }
 
 private:
@@ -191,8 +190,9 @@ class net_changes {
 public:
   struct change {
     domain::touched net;
-    domain::entity_ptr last; ///< the last state of an entity that has ended; null: never between two
-    ending end;              ///< of an entity that has ended
+    domain::entity_ptr
+        last;   ///< the last state of an entity that has ended; null: never between two
+    ending end; ///< of an entity that has ended
   };
 
   void add(const folded_commit& commit) {

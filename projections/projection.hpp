@@ -93,9 +93,9 @@ public:
   /// folded again.
   [[nodiscard]] virtual std::uint32_t version() const = 0;
 
-  /// Folds commits into the rows: a function of both, with no clock, no random number and no outside
-  /// call. Total: an event that makes no sense changes nothing. The store gives each commit once, in
-  /// order, as many at a time as wait; the rows are the same however they are cut.
+  /// Folds commits into the rows: a function of both, with no clock, no random number and no
+  /// outside call. Total: an event that makes no sense changes nothing. The store gives each commit
+  /// once, in order, as many at a time as wait; the rows are the same however they are cut.
   virtual void apply(commit_span commits, writer& rows) const = 0;
 };
 

@@ -29,8 +29,8 @@ namespace {
 constexpr std::size_t block_cache_bytes = std::size_t{32} * 1024 * 1024;
 
 /// Rows of one projection gathered in memory before they become a file. A row that changes often is
-/// written out once for many changes, and files are merged more rarely: with 16 MiB a quarter of the
-/// processor time of a busy partition went into merging.
+/// written out once for many changes, and files are merged more rarely: with 16 MiB a quarter of
+/// the processor time of a busy partition went into merging.
 constexpr std::size_t write_buffer_bytes = std::size_t{32} * 1024 * 1024;
 
 /// One that fills while others are written out, so that folding need not wait for the disk.
@@ -202,9 +202,7 @@ public:
     x_changed.insert_or_assign(std::move(key), std::move(value));
   }
 
-  void erase(std::string key) override {
-    x_changed.insert_or_assign(std::move(key), std::nullopt);
-  }
+  void erase(std::string key) override { x_changed.insert_or_assign(std::move(key), std::nullopt); }
 
   [[nodiscard]] const rocksdb::Status& failure() const { return x_failure; }
 
@@ -442,8 +440,7 @@ result<void> store::implementation::write(const std::vector<std::unique_ptr<pend
 }
 
 /// Folds as many of the commits as one batch takes, and writes them; says how many that were.
-result<std::size_t>
-store::implementation::apply_batch(commit_span commits) {
+result<std::size_t> store::implementation::apply_batch(commit_span commits) {
   std::vector<std::unique_ptr<pending_rows>> pending;
   for (const auto& line : lines)
     pending.push_back(std::make_unique<pending_rows>(*db, line.family));

@@ -12,8 +12,8 @@
 #include <cstdio>
 #include <map>
 #include <set>
-#include <utility>
 #include <unordered_map>
+#include <utility>
 
 namespace orrery::actors {
 
@@ -137,11 +137,10 @@ private:
   void lose(const uuid& node, const std::string& reason);
   void stay_in_touch(const uuid& node, node_entry& entry);
 
-  /// A stray is a guest of ours on a node that has no VM: what a dead predecessor had asked for, and
-  /// the hypervisor did only after the guest was seen gone. One that never ran is removed.
+  /// A stray is a guest of ours on a node that has no VM: what a dead predecessor had asked for,
+  /// and the hypervisor did only after the guest was seen gone. One that never ran is removed.
   void look_for_strays(const uuid& node);
-  void on_guests_listed(const uuid& node,
-                        const result<std::vector<drivers::guest_seen>>& listed);
+  void on_guests_listed(const uuid& node, const result<std::vector<drivers::guest_seen>>& listed);
   void remove_stray(const uuid& node, vm_id vm);
 
   void ask_guest(const uuid& vm, bool is_fenced);
@@ -406,13 +405,13 @@ void memory::on_guests_listed(const uuid& node,
 void memory::remove_stray(const uuid& node, vm_id vm) {
   auto& entry = x_nodes.at(node);
   const drivers::fencing_token token{x_birth.incarnation, x_log_epoch};
-  entry.bench->bench.add(vm.value, [vm, token, name = entry.node().name,
-                                    bench = entry.bench.get()] {
-    const auto done = bench->link.hypervisor->undefine(vm, token);
-    std::fprintf(stderr, "%s: node %s: guest %s without a VM %s\n", done ? "info" : "warn",
-                 name.c_str(), to_text(vm).c_str(),
-                 done ? "was removed; it never ran" : ("stays: " + done.error().text).c_str());
-  });
+  entry.bench->bench.add(
+      vm.value, [vm, token, name = entry.node().name, bench = entry.bench.get()] {
+        const auto done = bench->link.hypervisor->undefine(vm, token);
+        std::fprintf(stderr, "%s: node %s: guest %s without a VM %s\n", done ? "info" : "warn",
+                     name.c_str(), to_text(vm).c_str(),
+                     done ? "was removed; it never ran" : ("stays: " + done.error().text).c_str());
+      });
 }
 
 // Guests ------------------------------------------------------------------------------------------

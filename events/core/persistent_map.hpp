@@ -10,10 +10,10 @@
 namespace orrery {
 
 /// An ordered map whose copy is one pointer: copies share what they have in common, and a change
-/// copies only the path to it, and of that only what a copy holds as well. So an entity with 100,000
-/// names in it can be copied for every tentative decision. A treap: the priorities come from the
-/// hash of the key, so equal content has equal shape. Thread-safe as a value (a node that two maps
-/// hold never changes). Depth is logarithmic, so recursion is shallow.
+/// copies only the path to it, and of that only what a copy holds as well. So an entity with
+/// 100,000 names in it can be copied for every tentative decision. A treap: the priorities come
+/// from the hash of the key, so equal content has equal shape. Thread-safe as a value (a node that
+/// two maps hold never changes). Depth is logarithmic, so recursion is shallow.
 template <class Key, class Value> class persistent_map {
 public:
   [[nodiscard]] std::size_t size() const { return x_size; }
@@ -44,7 +44,8 @@ public:
     x_root = with(std::move(x_root), make(key, std::move(value)));
   }
 
-  /// The value of `key` to change, or null. The pointer is good until this map is copied or changes.
+  /// The value of `key` to change, or null. The pointer is good until this map is copied or
+  /// changes.
   [[nodiscard]] Value* edit(const Key& key) {
     if (!contains(key))
       return nullptr;

@@ -107,8 +107,8 @@ std::vector<touched> partition_state::fold(const v1::CommitBody& body, std::uint
 }
 
 void partition_state::fold_alone(const v1::CommitBody& body, std::uint64_t seq) {
-  // All are found before the first is changed, so that the processor waits for many of them at once:
-  // in a large map each is in nobody's cache.
+  // All are found before the first is changed, so that the processor waits for many of them at
+  // once: in a large map each is in nobody's cache.
   std::vector<std::pair<const uuid, entity_ptr>*> found;
   found.reserve(static_cast<std::size_t>(body.decisions_size()) * steps_usual);
   for_each_step(body, [&](const v1::Decision&, const v1::Step& step, int, utc_time) {

@@ -19,9 +19,7 @@ public:
 
   [[nodiscard]] std::uint32_t version() const override { return inventory().version() + 1; }
 
-  void apply(commit_span commits, writer& rows) const override {
-    inventory().apply(commits, rows);
-  }
+  void apply(commit_span commits, writer& rows) const override { inventory().apply(commits, rows); }
 };
 
 projection_list with_next_inventory() {

@@ -197,7 +197,7 @@ def moments(duration, random_numbers):
 
 
 def libvirtd_dies_by_itself(site):
-    """The lab's own guard: without it a rare death of libvirtd would fail whatever test runs then."""
+    """The lab's own guard: without it a rare death of libvirtd would fail some other test."""
     node = site.node
     vm = site.create()
     before = node.deaths

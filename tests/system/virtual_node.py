@@ -66,8 +66,8 @@ class VirtualNode:
         self.was_killed = False
 
     def watch(self):
-        """Does what systemd does for libvirtd on a real host: starts it again when it died by itself
-        (Restart=on-failure). Seen once in some hundred kills of its clients, and told."""
+        """Does what systemd does for libvirtd on a real host (Restart=on-failure): starts it again
+        when it died by itself. Seen once in some hundred kills of its clients, and told."""
         while self.is_watched:
             time.sleep(0.3)
             if self.is_watched and not self.was_killed and not is_alive(self.pid_of("libvirtd")):

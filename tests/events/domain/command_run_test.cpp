@@ -161,10 +161,11 @@ TEST(clean_texts, leaves_nothing_that_could_not_be_read_back) {
   EXPECT_TRUE(parsed.ParseFromString(command.SerializeAsString()));
 }
 
-/// Calls `with(set)` for each text below `message`; `set(text)` gives it a value. Messages of a oneof
-/// only where they are set already.
-void for_each_text(google::protobuf::Message& message,
-                   const std::function<void(const std::function<void(const std::string&)>&)>& with) {
+/// Calls `with(set)` for each text below `message`; `set(text)` gives it a value. Messages of a
+/// oneof only where they are set already.
+void for_each_text(
+    google::protobuf::Message& message,
+    const std::function<void(const std::function<void(const std::string&)>&)>& with) {
   const auto* fields = message.GetReflection();
   const auto* type = message.GetDescriptor();
   for (int i = 0; i < type->field_count(); ++i) {
