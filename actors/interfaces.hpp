@@ -65,6 +65,8 @@ using partition_actor = caf::typed_actor<
 using projector_actor = caf::typed_actor<
     // commits, in order
     caf::reacts_to<project>,
+    // fold what waits (from itself)
+    caf::reacts_to<tick_atom>,
     // end
     caf::reacts_to<stop_atom>>;
 

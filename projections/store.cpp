@@ -111,6 +111,7 @@ rocksdb::DBOptions db_options() {
   options.create_missing_column_families = true;
   options.max_open_files = open_files_max;
   options.max_background_jobs = 2;
+  options.allow_fallocate = false; // else each log of writes reserves a whole write buffer's room
   options.allow_concurrent_memtable_write = false; // one thread writes; needed for the hints
   options.info_log = std::make_shared<no_log>();
   options.listeners.push_back(std::make_shared<no_recovery_thread>());
@@ -248,6 +249,7 @@ struct store::implementation {
   bool write_failed = false; ///< RocksDB takes no more writes until it is told to; as above
   mutable std::mutex mutex;
   mutable std::condition_variable moved;
+  std::optional<error> stalled; ///< guarded by `mutex`
 
   ~implementation() {
     for (auto* handle : handles)
@@ -262,6 +264,7 @@ struct store::implementation {
   [[nodiscard]] rocksdb::Status drop_unknown();
   [[nodiscard]] std::vector<log_position> positions() const;
   [[nodiscard]] result<std::size_t> apply_batch(commit_span commits);
+  void note(const result<std::size_t>& folded);
   [[nodiscard]] result<void> write(const std::vector<std::unique_ptr<pending_rows>>& pending,
                                    const std::vector<log_position>& reached);
 
@@ -439,6 +442,15 @@ result<void> store::implementation::write(const std::vector<std::unique_ptr<pend
   return {};
 }
 
+/// What `store::stalled` says from now on.
+void store::implementation::note(const result<std::size_t>& folded) {
+  const std::lock_guard lock(mutex);
+  stalled.reset();
+  if (!folded && folded.error().retryable)
+    stalled = folded.error();
+  moved.notify_all();
+}
+
 /// Folds as many of the commits as one batch takes, and writes them; says how many that were.
 result<std::size_t> store::implementation::apply_batch(commit_span commits) {
   std::vector<std::unique_ptr<pending_rows>> pending;
@@ -472,11 +484,17 @@ result<void> store::apply(commit_span commits) {
   const std::lock_guard lock(x_implementation->applying);
   while (!commits.empty()) {
     const auto folded = x_implementation->apply_batch(commits);
+    x_implementation->note(folded);
     if (!folded)
       return folded.error();
     commits = commits.subspan(*folded);
   }
   return {};
+}
+
+std::optional<error> store::stalled() const {
+  const std::lock_guard lock(x_implementation->mutex);
+  return x_implementation->stalled;
 }
 
 result<void> store::check(std::uint64_t seq, const std::array<std::uint8_t, 32>& head) const {
@@ -529,10 +547,13 @@ log_position store::lowest_position() const {
 
 bool store::wait_for(std::uint64_t seq, std::chrono::milliseconds timeout) const {
   std::unique_lock lock(x_implementation->mutex);
-  return x_implementation->moved.wait_for(lock, timeout, [this, seq] {
+  const auto is_reached = [this, seq] {
     return std::ranges::all_of(x_implementation->lines,
                                [seq](const auto& line) { return line.at.seq >= seq; });
-  });
+  };
+  static_cast<void>(x_implementation->moved.wait_for(
+      lock, timeout, [&] { return is_reached() || x_implementation->stalled; }));
+  return is_reached();
 }
 
 result<std::string> store::digest() const {

@@ -74,6 +74,10 @@ public:
   /// kept.
   [[nodiscard]] result<void> apply(commit_span commits);
 
+  /// Why the last `apply` failed, if it may succeed when it is repeated (a full disk): until then the
+  /// rows fall behind. Nothing when it succeeded. Any thread.
+  [[nodiscard]] std::optional<error> stalled() const;
+
   /// To be called with each accepted record (claims too) while the log is folded. Errors: `log_cut`
   /// (a projection was built from another record with that number).
   [[nodiscard]] result<void> check(std::uint64_t seq,
@@ -92,7 +96,7 @@ public:
   [[nodiscard]] log_position lowest_position() const;
 
   /// Waits until every projection has folded the commit with number `seq`, so that a reader finds
-  /// what it wrote. False when `timeout` passed before.
+  /// what it wrote. False when `timeout` passed before, or when folding is stalled.
   [[nodiscard]] bool wait_for(std::uint64_t seq, std::chrono::milliseconds timeout) const;
 
   /// SHA-256 over (column family, key, value) of every row, in order, in hexadecimal: equal for

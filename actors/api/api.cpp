@@ -511,6 +511,9 @@ void api::send_command(call& made, v1::Command command, std::string kind, std::s
   if (x_services.is_read_only)
     return made.fail({error_code::read_only,
                       "this process only reads: send changes to the one that owns the log", false});
+  // Nobody could see what a change did: it is refused while that is so.
+  if (auto stalled = x_services.store->stalled())
+    return made.fail(std::move(*stalled));
   if (x_services.queued->load() >= 10'000)
     return made.fail({error_code::too_many_requests,
                       "10,000 commands are waiting already: try again in a second", true});

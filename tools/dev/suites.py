@@ -179,7 +179,9 @@ def docs(run):
 
 
 def deploy(run):
-    return run.program("lab_test", ["bash", "tests/deploy/lab_test.sh"])
+    found = run.program("lab_test", ["bash", "tests/deploy/lab_test.sh"])
+    found.add(run.program("quickstart_test", ["bash", "tests/deploy/quickstart_test.sh"]))
+    return found
 
 
 def sanitize(run):
@@ -260,7 +262,8 @@ SUITES = (
     suite("contract", "one suite for every log and every driver", ctest_suite(JOBS), "build"),
     suite("actors", "actors on virtual time, and whole processes without a hypervisor",
           ctest_suite(JOBS), "build"),
-    suite("deploy", "the lab: packages, namespaces, its own libvirtd", deploy, "install root"),
+    suite("deploy", "the lab: packages, namespaces, its own libvirtd; README's first command",
+          deploy, "build root"),
     suite("system", "the daemon and the command line, kernel networks, the real hypervisor",
           ctest_suite(1), "build root"),
     suite("sanitize", "address, undefined behaviour and thread sanitisers", sanitize, "install"),
