@@ -184,8 +184,8 @@ endings endings_of(const v1::CommitBody& body) {
   return found;
 }
 
-/// What several commits made of the entities that they touched: each entity once, in the order of
-/// first touch, so that its rows are made once.
+/// What several commits made of the entities that they touched: each life of an entity once, in the
+/// order of first touch, so that its rows are made once.
 class net_changes {
 public:
   struct change {
@@ -200,10 +200,12 @@ public:
         commit.touched, [](const domain::touched& one) { return one.after == nullptr; });
     const auto ended = any_ended ? endings_of(*commit.body) : endings{};
     for (const auto& one : commit.touched) {
-      const auto [at, first] = x_index.emplace(one.entity, x_all.size());
-      if (first)
+      auto& at = x_index.emplace(one.entity, x_all.size()).first->second;
+      if (at < x_all.size() && x_all[at].net.after == nullptr)
+        at = x_all.size(); // it had ended: what comes now is another life
+      if (at == x_all.size())
         x_all.push_back({one, nullptr, {}});
-      auto& known = x_all[at->second];
+      auto& known = x_all[at];
       known.net.after = one.after;
       if (one.after != nullptr)
         continue;

@@ -74,8 +74,8 @@ public:
   /// kept.
   [[nodiscard]] result<void> apply(commit_span commits);
 
-  /// Why the last `apply` failed, if it may succeed when it is repeated (a full disk): until then the
-  /// rows fall behind. Nothing when it succeeded. Any thread.
+  /// Why the last `apply` failed, if it may succeed when it is repeated (a full disk): until then
+  /// the rows fall behind. Nothing when it succeeded. Any thread.
   [[nodiscard]] std::optional<error> stalled() const;
 
   /// To be called with each accepted record (claims too) while the log is folded. Errors: `log_cut`
