@@ -295,9 +295,11 @@ void memory::on_prepared(const uuid& node, std::uint64_t nonce,
     return; // lost meanwhile
   if (!report)
     return lose(node, "its network cannot be prepared: " + report.error().text);
+  // Nothing of ours can have drifted on a node that we see for the first time.
+  const bool is_new = entry.node().epoch <= 1;
   for (const auto& line : report->drift)
-    std::fprintf(stderr, "warn: node %s: drift repaired: %s\n", entry.node().name.c_str(),
-                 line.c_str());
+    std::fprintf(stderr, "%s: node %s: %s: %s\n", is_new ? "info" : "warn",
+                 entry.node().name.c_str(), is_new ? "set up" : "drift repaired", line.c_str());
   entry.phase = node_phase::serving;
   entry.last_sweep = steady_clock::now();
   for (auto& [vm, guest] : x_guests)
