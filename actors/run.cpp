@@ -418,7 +418,11 @@ void process::stop() {
 
 } // namespace
 
+result<void> check(const config& settings) { return http::check_listen(settings.listen); }
+
 result<void> run(const config& settings, const run_events& tell) {
+  if (auto checked = check(settings); !checked)
+    return checked; // before anything is made or claimed
   process running(settings, tell);
   auto done = running.start();
   if (done)

@@ -5,6 +5,9 @@
 
 namespace orrery::actors {
 
+/// What can be said of a configuration without starting anything. Errors: `config_invalid`.
+[[nodiscard]] result<void> check(const config& settings);
+
 /// Runs one orreryd until SIGTERM or SIGINT, which (with SIGUSR2, if it is asked for) the caller
 /// must have blocked before any thread
 /// began. Blocks. Starts, in this order: log, projections, partition (replays, then claims),

@@ -116,6 +116,8 @@ std::string detail(const v1::NodeEvent& event) {
            ", " + count(static_cast<std::uint64_t>(connected.images_size()), "image") +
            ", connection " + std::to_string(connected.epoch());
   }
+  case v1::NodeEvent::kUnreached:
+    return event.unreached().reason();
   case v1::NodeEvent::kLost:
     return event.lost().reason();
   case v1::NodeEvent::kSeenUntil:

@@ -1,6 +1,7 @@
 #include "actors/api/api.hpp"
 
 #include "actors/api/body.hpp"
+#include "actors/api/http/problem.hpp"
 #include "drivers/capabilities.hpp"
 #include "events/core/net.hpp"
 #include "events/core/text.hpp"
@@ -274,14 +275,14 @@ void api::run_gate() {
 void api::handle(http::request request, http::responder respond) {
   const auto began = std::chrono::steady_clock::now();
   const route* found = nullptr;
-  bool is_known_path = false;
+  std::string allowed; // methods of this path
   call made;
   for (const auto& one : routes()) {
     std::string name;
     std::string verb;
     if (!matches(one.pattern, request.path, name, verb))
       continue;
-    is_known_path = true;
+    allowed += (allowed.empty() ? "" : ", ") + std::string(one.method);
     if (one.method != request.method)
       continue;
     found = &one;
@@ -298,18 +299,27 @@ void api::handle(http::request request, http::responder respond) {
   };
   made.request = std::move(request);
   if (found == nullptr) {
-    if (!is_known_path)
+    if (allowed.empty())
       return made.fail({error_code::not_found, "there is no such path in this API", false});
-    auto reply = http::problem_response(
-        invalid("this path does not know the method " + printable(made.request.method, 20)),
-        made.request.path);
-    reply.status = 405;
+    constexpr int method_not_allowed = 405;
+    const auto why = invalid("this path does not know the method " +
+                             printable(made.request.method, 20) + ", only " + allowed);
+    auto reply = http::problem_response(why, made.request.path);
+    reply.status = method_not_allowed;
+    reply.body = http::problem_body(why, reply.status, made.request.path);
+    reply.headers.push_back({"Allow", allowed});
     return made.send(std::move(reply));
   }
-  constexpr std::string_view scheme = "Bearer ";
+  constexpr std::string_view scheme = "bearer "; // RFC 9110: in any case
   const auto* given = made.request.header("authorization");
-  if (!found->is_open && (given == nullptr || !given->starts_with(scheme) ||
-                          !is_same_secret(given->substr(scheme.size()), x_services.token)))
+  const auto is_bearer = [&] {
+    return given != nullptr && given->size() > scheme.size() &&
+           std::ranges::equal(scheme, given->substr(0, scheme.size()), {}, {}, [](char one) {
+             return one >= 'A' && one <= 'Z' ? static_cast<char>(one - 'A' + 'a') : one;
+           });
+  };
+  if (!found->is_open &&
+      (!is_bearer() || !is_same_secret(given->substr(scheme.size()), x_services.token)))
     return made.fail({error_code::unauthenticated,
                       "no token, or a wrong one: send 'Authorization: Bearer <token>'; the token "
                       "is in the file that orreryd's configuration names as token_file",

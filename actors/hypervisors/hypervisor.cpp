@@ -43,6 +43,9 @@ constexpr std::chrono::milliseconds shutdown_repeat{5'000};
 /// An effect that was done but whose fact does not show is looked at again.
 constexpr std::chrono::milliseconds pursue_repeat{5'000};
 
+/// A guest that runs and does not answer, and for which no job waits, is asked again.
+constexpr std::chrono::milliseconds silent_repeat{30'000};
+
 /// Every guest is asked how it stands at least this often, in case an event was lost.
 constexpr std::chrono::seconds sweep_interval{60};
 
@@ -314,7 +317,7 @@ void memory::lose(const uuid& node, const std::string& reason) {
   entry.not_before = std::max(entry.not_before, steady_clock::now() + pause_min);
   if (entry.bench != nullptr)
     entry.bench->link.hypervisor->listen({});
-  if (!entry.node().connected)
+  if (!entry.node().connected && entry.node().ever_connected)
     return;
   v1::Command lost;
   auto* body = lost.mutable_node()->mutable_lose();
@@ -322,6 +325,8 @@ void memory::lose(const uuid& node, const std::string& reason) {
   body->set_nonce(entry.node().nonce);
   body->set_reason(reason);
   send_command(std::move(lost), node);
+  if (!entry.node().ever_connected)
+    return; // no guest was ever there
   for (auto& [vm, guest] : x_guests) {
     if (guest.vm().node != node)
       continue;
@@ -514,7 +519,8 @@ void memory::on_pursued(const uuid& vm, const domain::wanted_effect& wanted,
     report_failure(guest, vm, *report.failure);
     retry_later(guest);
   } else if (wanted.verb == domain::wanted_verb::reach) {
-    guest.not_before = steady_clock::now() + x_birth.traits.arp_patience;
+    guest.not_before = steady_clock::now();
+    guest.not_before += guest.vm().job ? x_birth.traits.arp_patience : silent_repeat;
   } else if (wanted.verb == domain::wanted_verb::shut_down) {
     guest.not_before = steady_clock::now() + shutdown_repeat;
   } else {
@@ -588,7 +594,7 @@ void memory::on_tick() {
     stay_in_touch(node, entry);
   // Only those that want something: asleep VMs cost a comparison.
   for (auto& [vm, guest] : x_guests)
-    if (guest.vm().job || guest.vm().desired == domain::desired_state::deleted)
+    if (domain::effects(guest.vm()).verb != domain::wanted_verb::nothing)
       pursue_guest(vm);
 }
 

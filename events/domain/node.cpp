@@ -89,10 +89,15 @@ outcome hello(const node_state& state, const uuid& self, const v1::NodeCommand::
 outcome lose(const node_state& state, const uuid& self, const v1::NodeCommand::Lose& command,
              const context& with) {
   decision made;
+  const auto reason = printable(command.reason(), hypervisor_text_size_max);
+  if (!state.ever_connected) {
+    if (state.lost_reason != reason)
+      add_event(made)->mutable_unreached()->set_reason(reason);
+    return made;
+  }
   if (!state.connected || state.nonce != command.nonce())
     return made; // the word of a connection that was replaced meanwhile
-  add_event(made)->mutable_lost()->set_reason(
-      printable(command.reason(), hypervisor_text_size_max));
+  add_event(made)->mutable_lost()->set_reason(reason);
   made.events.back().set_effective_at(to_micros(with.now));
   note_to_cluster(made, state, self, false, state.vcpus, state.memory, state.images);
   return made;
@@ -160,6 +165,9 @@ void evolve(node_state& state, const v1::NodeEvent& event, utc_time effective_at
     state.seen_until = effective_at;
     break;
   }
+  case v1::NodeEvent::kUnreached:
+    state.lost_reason = event.unreached().reason();
+    break;
   case v1::NodeEvent::kLost:
     state.connected = false;
     state.lost_reason = event.lost().reason();

@@ -521,8 +521,12 @@ wanted_effect effects(const vm_state& state) {
     return {};
   if (state.desired == desired_state::deleted)
     return {wanted_verb::remove, state.generation};
-  if (!state.job)
-    return {};
+  if (!state.job) {
+    // After the node was out of sight, or a job gave up: whether it answers is asked again.
+    const bool is_silent =
+        state.desired == desired_state::running && state.observed.state == v1::VmObserved::RUNNING;
+    return is_silent ? wanted_effect{wanted_verb::reach, state.generation} : wanted_effect{};
+  }
   switch (state.job->kind) {
   case v1::VM_CREATE:
   case v1::VM_START: {

@@ -341,8 +341,7 @@ def libvirtd_is_killed(site):
     assert site.daemon.vm("web-1")["desired"] == "RUNNING"
     node.up()
     site.await_node()
-    wait_until("the guest is seen again",
-               lambda: site.observed()["state"] in ("RUNNING", "REACHABLE"))
+    site.await_observed("REACHABLE")
     assert node.guest_pid(vm) == pid and is_alive(pid)
     assert node.answers(vm["address"])
     new = types_of_events(site)[known:]

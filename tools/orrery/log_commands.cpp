@@ -55,8 +55,8 @@ void verify(const std::string& directory) {
   for (const auto& [where, partition] : seen->partitions)
     show_partition(where, partition);
   if (seen->torn)
-    std::printf("torn end: %s, byte %llu, %llu bytes that were never acknowledged; the next start "
-                "cuts them off\n",
+    std::printf("torn end: %s, byte %llu, %llu bytes that no record behind them proves to have "
+                "been synced; the next start cuts them off\n",
                 seen->torn->file.c_str(), number(seen->torn->position), number(seen->torn->bytes));
   if (seen->found_damage)
     std::printf("DAMAGED: %s, byte %llu: %s; restore the log from a backup\n",

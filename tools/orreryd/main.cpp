@@ -144,6 +144,8 @@ int main(int count, char** values) {
   if (!settings)
     return fail(settings.error());
   if (given.is_check) {
+    if (auto checked = orrery::actors::check(*settings); !checked)
+      return fail(checked.error());
     std::printf("%s is right\n", given.config.c_str());
     return 0;
   }

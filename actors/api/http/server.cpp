@@ -689,6 +689,13 @@ result<std::unique_ptr<server>> server::start(const options& wanted, handler han
   return std::unique_ptr<server>(new server(std::move(made)));
 }
 
+result<void> check_listen(const std::string& listen) {
+  const auto where = parse_listen(listen);
+  if (!where)
+    return where.error();
+  return {};
+}
+
 std::uint16_t server::port() const { return x_impl->port(); }
 
 void server::stop() { x_impl->stop(); }

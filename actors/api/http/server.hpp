@@ -90,6 +90,10 @@ struct limits {
   std::chrono::milliseconds stop_grace = stop_grace_max;
 };
 
+/// Errors: `config_invalid` when `listen` of the options below is not an address, or not one of
+/// this machine alone.
+[[nodiscard]] result<void> check_listen(const std::string& listen);
+
 struct options {
   std::string listen = "127.0.0.1:0"; ///< "127.0.0.1:7480", "[::1]:0", "localhost:0"; 0 = any port
   unsigned threads = 2;               ///< 1 to 16

@@ -66,13 +66,19 @@ TEST(installation_refuses, a_kind_that_there_is_not) {
                    error_code::invalid_argument, {"kind of hypervisor"}));
 }
 
+TEST(installation_refuses, a_kind_without_a_driver) {
+  auto at = founded_world();
+  EXPECT_TRUE(is_refused(at.tell(add_cluster({.number = 2, .name = "c2", .kind = v1::XEN})),
+                         error_code::unsupported, {"no driver", "xen", "/v1/hypervisors"}));
+}
+
 TEST(installation_refuses, a_kind_that_its_edition_does_not_cover) {
   world at;
   at.must(found(v1::HOSTING));
   for (const auto kind : {v1::VMWARE, v1::HYPERV})
     EXPECT_TRUE(is_refused(at.tell(add_cluster({.kind = kind})), error_code::unsupported,
                            {"hosting", "single_cluster", "multi_cluster"}));
-  for (const auto kind : {v1::SIMULATED, v1::KVM, v1::XEN, v1::CONTAINER}) {
+  for (const auto kind : {v1::SIMULATED, v1::KVM, v1::CONTAINER}) {
     const auto number = static_cast<std::uint32_t>(kind);
     at.must(add_cluster({.number = number, .name = "c" + std::to_string(number), .kind = kind}));
   }

@@ -610,7 +610,7 @@ TEST(vm_deadline, of_a_create_says_where_it_stopped_and_keeps_the_address) {
   const auto told = at.pass_the_deadline(1);
   for (const auto* words : {"120 s", "started", "10.99.0.2", "orrery vm console web"})
     expect_end(told, v1::Job::FAILED, error_code::timed_out, words);
-  EXPECT_EQ(at.wanted().verb, wanted_verb::nothing);
+  EXPECT_EQ(at.wanted().verb, wanted_verb::reach) << "it may answer later";
   EXPECT_NE(at.find_network()->address_of_nic.find(nic()), nullptr);
   EXPECT_TRUE(keeps_invariants(at));
 }
@@ -673,7 +673,7 @@ constexpr auto erase = wanted_verb::remove;
 
 /// With the guest's generation as new as the job's.
 constexpr std::array effect_table{
-    effect_row{v1::JOB_KIND_UNSPECIFIED, {none, none, none, none, none}}, // no job
+    effect_row{v1::JOB_KIND_UNSPECIFIED, {none, none, reach, none, none}}, // no job
     effect_row{v1::VM_CREATE, {run, run, reach, reach, run}},
     effect_row{v1::VM_START, {run, run, reach, reach, run}},
     effect_row{v1::VM_SHUTDOWN, {shut_down, shut_down, shut_down, shut_down, shut_down}},
@@ -694,10 +694,28 @@ domain::vm_state state_of(v1::JobKind job, v1::VmObserved::State observed) {
   return state;
 }
 
+TEST(vm_effects, leave_a_guest_alone_that_shall_be_off_and_runs_without_a_job) {
+  auto state = state_of(v1::JOB_KIND_UNSPECIFIED, running);
+  state.desired = desired_state::stopped;
+  EXPECT_EQ(domain::effects(state), domain::wanted_effect{});
+}
+
+TEST(vm_effects, ask_again_a_guest_that_was_out_of_sight) {
+  auto at = world_with_running_vm();
+  at.see(1, unknown);
+  EXPECT_EQ(at.wanted(), domain::wanted_effect{});
+  at.see(1, running);
+  EXPECT_EQ(at.wanted().verb, wanted_verb::reach);
+  EXPECT_THAT(types_of(at.see(1, reachable)), ElementsAre("vm.reachable"));
+  EXPECT_EQ(at.wanted(), domain::wanted_effect{});
+}
+
 TEST(vm_effects, follow_from_job_and_observation_whatever_is_desired) {
   for (const auto& row : effect_table)
     for (std::size_t i = 0; i < observed_states.size(); ++i)
       for (const auto desired : {desired_state::running, desired_state::stopped}) {
+        if (row.job == v1::JOB_KIND_UNSPECIFIED && desired == desired_state::stopped)
+          continue; // a test of its own
         auto state = state_of(row.job, observed_states[i]);
         state.desired = desired;
         const auto generation = row.verbs[i] == none ? 0U : 7U;

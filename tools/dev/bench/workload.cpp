@@ -191,7 +191,7 @@ std::vector<v1::Command> observations::make(std::size_t count, load_kind kind,
     x_is_off[which] = !is_off;
     auto seen =
         observation_of(make_uuid(now, the_partition, x_random()), x_stage.vms[which], x_stage.node,
-                       is_off ? v1::VmObserved::RUNNING : v1::VmObserved::STOPPED);
+                       is_off ? v1::VmObserved::REACHABLE : v1::VmObserved::STOPPED);
     auto* body = seen.mutable_vm()->mutable_observe();
     if (!is_off)
       body->set_cause(v1::VmObserved::GUEST);
