@@ -127,9 +127,13 @@ std::string only_one(api& from, const view& what, const std::string& cluster) {
   }
   if (count == 1)
     return last;
+  if (count == 0 && !cluster.empty())
+    static_cast<void>(from.get("/v1/clusters/" + url_encode(cluster))); // or it says: no such one
   const std::string noun(what.noun);
+  const auto where = cluster.empty() ? std::string() : " in cluster '" + cluster + "'";
   throw failure(exit_code::usage, "usage",
-                count == 0 ? "there is no " + noun + " yet: orrery " + noun + " create --help"
+                count == 0 ? "there is no " + noun + where + " yet: orrery " + noun +
+                                 " create --help"
                            : "name a " + noun + " by --" + noun + ", there are several: " + names);
 }
 
