@@ -11,9 +11,11 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <cstdio>
 #include <deque>
 #include <map>
 #include <unordered_map>
+#include <utility>
 
 namespace orrery::actors {
 
@@ -142,6 +144,7 @@ private:
   // Committing
   void commit();
   void on_not_written(const error& why);
+  void raise_alarm(const std::string& why);
   void finish_commit();
   void give_back(std::vector<std::shared_ptr<submission>> commands);
 
@@ -188,7 +191,8 @@ private:
   std::uint64_t x_last_commit_seq = 0; ///< of the last accepted commit
   bool x_is_replayed = false;
   bool x_is_stopped = false;
-  std::string x_alarm;
+  std::string x_alarm;      ///< why nothing is decided now
+  std::string x_alarm_told; ///< the last that the process's log was told
   steady_time x_last_sleep_check;
   steady_time x_last_report;
 };
@@ -357,7 +361,7 @@ void memory::pump() {
     x_clock.trust(wall, steady, head);
   const auto now = x_clock.next(wall, steady, head);
   if (!now) {
-    x_alarm = now.error().text;
+    raise_alarm(now.error().text);
     std::deque<std::shared_ptr<submission>> kept;
     for (auto& who : x_queue) {
       if (has_asker(*who))
@@ -450,7 +454,7 @@ void memory::on_appended(const appended& what) {
     if (was_owning)
       on_not_written(what.outcome.failure);
     else
-      x_alarm = "the log cannot be claimed: " + what.outcome.failure.text;
+      raise_alarm("the log cannot be claimed: " + what.outcome.failure.text);
     break;
   case log::append_fate::unknown:
     if (was_owning)
@@ -463,7 +467,7 @@ void memory::on_appended(const appended& what) {
 
 void memory::on_not_written(const error& why) {
   x_not_before = x_birth.steady_clock() + full_retry;
-  x_alarm = why.text;
+  raise_alarm(why.text);
   std::vector<std::shared_ptr<submission>> kept;
   for (auto& one : x_in_flight->recorded) {
     if (has_asker(*one.who))
@@ -475,11 +479,21 @@ void memory::on_not_written(const error& why) {
   give_back(std::move(kept));
 }
 
+/// For the status, and once for the log of the process.
+void memory::raise_alarm(const std::string& why) {
+  x_alarm = why;
+  if (x_alarm_told != why)
+    std::fprintf(stderr, "warn: no change is taken: %s\n", why.c_str());
+  x_alarm_told = why;
+}
+
 void memory::finish_commit() {
   ORRERY_CHECK(x_in_flight && x_in_flight->folded);
   auto flight = std::move(*x_in_flight);
   x_in_flight.reset();
   x_owner->release();
+  if (!std::exchange(x_alarm_told, {}).empty())
+    std::fprintf(stderr, "info: changes are taken again\n");
   accept(*flight.folded);
   crash_point("partition.reply.before");
   for (const auto& one : flight.recorded) {
