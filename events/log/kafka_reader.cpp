@@ -158,21 +158,24 @@ result<void> kafka_reader::ask_ends_once(kafka_handle& handle, milliseconds limi
   return {};
 }
 
-/// Asks the leader where a partition ends now.
+/// Asks the leader where a partition ends now. (The library's own question for the two ends of one
+/// partition waits for ever for a leader that is down.)
 result<offset> kafka_reader::ask_end(partition_number where) {
   const auto handle = lane(0);
   if (!handle)
     return handle.error();
-  std::int64_t begin = 0;
-  std::int64_t end = 0;
-  const auto asked = rd_kafka_query_watermark_offsets(
-      (*handle)->get(), x_target.topic.c_str(), static_cast<std::int32_t>(where), &begin, &end,
-      static_cast<int>(x_fetch_limit.count()));
-  if (asked != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return kafka_failure(asked, "the end of " + name_of_partition(x_target, where) +
-                                    (*handle)->last_trouble());
-  x_ends.raise(where, static_cast<offset>(end));
-  return static_cast<offset>(end);
+  partition_list one;
+  one.add(x_target.topic, static_cast<std::size_t>(where), at_end);
+  auto code = rd_kafka_offsets_for_times((*handle)->get(), one.get(),
+                                         static_cast<int>(x_fetch_limit.count()));
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+    code = one.get()->elems[0].err;
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return kafka_failure(code, "the end of " + name_of_partition(x_target, where) +
+                                   (*handle)->last_trouble());
+  const auto end = static_cast<offset>(std::max<std::int64_t>(0, one.get()->elems[0].offset));
+  x_ends.raise(where, end);
+  return end;
 }
 
 void kafka_reader::refresh_end(partition_number where) {

@@ -7,7 +7,8 @@ with `ok` or `error TEXT` (a tool's own output comes before, each line after `| 
 
     kill N        SIGKILL to broker N (from 1) and wait until it is gone
     stop N        the orderly way: SIGTERM, and wait
-    start N       start it again on its old data, and wait until it listens
+    launch N      start it again on its old data
+    start N       the same, unless that was done, and wait until it listens
     pause N       SIGSTOP
     resume N      SIGCONT
     cut N TOPIC PARTITION BYTES
@@ -205,11 +206,14 @@ class cluster:
     def stop(self, number):
         self._end(self.nodes[int(number)], signal.SIGTERM)
 
-    def start(self, number):
+    def launch(self, number):
         one = self.nodes[int(number)]
         if not one.is_running():
             self._launch(one)
-        self._await_listening(one)
+
+    def start(self, number):
+        self.launch(number)
+        self._await_listening(self.nodes[int(number)])
 
     def pause(self, number):
         self.nodes[int(number)].process.send_signal(signal.SIGSTOP)
@@ -237,7 +241,7 @@ class cluster:
 
 def serve(brokers):
     commands = {name: getattr(brokers, name)
-                for name in ("kill", "stop", "start", "pause", "resume", "cut", "tool")}
+                for name in ("kill", "stop", "launch", "start", "pause", "resume", "cut", "tool")}
     for line in sys.stdin:
         words = line.split()
         try:
