@@ -101,6 +101,31 @@ std::string_view way_out(error_code code) {
 
 } // namespace
 
+result<std::vector<kafka_setting>> parse_kafka_settings(std::string_view text) {
+  constexpr std::string_view blank = " \t\r";
+  const auto trimmed = [&](std::string_view word) {
+    const auto begin = word.find_first_not_of(blank);
+    if (begin == std::string_view::npos)
+      return std::string_view();
+    return word.substr(begin, word.find_last_not_of(blank) - begin + 1);
+  };
+  std::vector<kafka_setting> all;
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const auto end = std::min(text.find('\n'), text.size());
+    const auto line = trimmed(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.empty() || line.front() == '#')
+      continue;
+    const auto equals = line.find('=');
+    const auto name = trimmed(line.substr(0, std::min(equals, line.size())));
+    if (equals == std::string_view::npos || name.empty())
+      return error{error_code::config_invalid,
+                   "line " + std::to_string(number) + " is no setting: write name=value", false};
+    all.push_back({std::string(name), std::string(trimmed(line.substr(equals + 1)))});
+  }
+  return all;
+}
+
 result<rd_kafka_conf_s*> kafka_handle::configuration(role wanted, const kafka_target& target,
                                                      const std::vector<kafka_setting>& fixed) {
   for (const auto& one : target.settings)

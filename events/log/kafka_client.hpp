@@ -27,6 +27,10 @@ struct kafka_setting {
   std::string value;
 };
 
+/// Settings from lines `name=value`; `#` begins a comment line. Errors: `config_invalid` with the
+/// number of the line, never its text.
+[[nodiscard]] result<std::vector<kafka_setting>> parse_kafka_settings(std::string_view text);
+
 /// Where an event log is.
 struct kafka_target {
   std::string servers;                 ///< `HOST:PORT,…`, any live one is enough
