@@ -237,6 +237,55 @@ TEST(kafka_broker, a_writer_alone_notices_that_its_topic_was_made_anew) {
   EXPECT_EQ(read.error().code, error_code::log_cut);
 }
 
+TEST(kafka_broker, another_last_record_after_a_kill_is_a_cut_log) {
+  const auto options = fresh_log(the_cluster());
+  const auto log = opened(options);
+  for (int count = 0; count < 10; ++count)
+    append_and_wait(*log, zero, "record " + std::to_string(count));
+  EXPECT_EQ(read_all(*log, zero).size(), 10u);
+  {
+    broker_down down;
+    the_cluster().ask("cut 1 " + options.target.topic + " 0 10");
+  }
+  const auto other = opened(options); // knows nothing of what was there
+  for (int count = 0; count < 10; ++count)
+    append_and_wait(*other, zero, "another record");
+  error seen;
+  EXPECT_TRUE(wait_until(generous, [&] {
+    const auto next = log->read(zero, 10, 1000, std::chrono::milliseconds(200));
+    EXPECT_FALSE(next && !next->empty()) << "read on, on another log";
+    if (!next)
+      seen = next.error();
+    return !next || !next->empty();
+  }));
+  EXPECT_EQ(seen.code, error_code::log_cut) << seen.text;
+}
+
+TEST(kafka_broker, a_gap_between_offsets_is_a_cut_log) {
+  const auto options = fresh_log(the_cluster());
+  rd_kafka_conf_t* settings = rd_kafka_conf_new();
+  rd_kafka_conf_set(settings, "bootstrap.servers", the_cluster().servers().c_str(), nullptr, 0);
+  std::string text = "in a transaction";
+  rd_kafka_conf_set(settings, "transactional.id", "somebody-else", nullptr, 0);
+  rd_kafka_t* client = rd_kafka_new(RD_KAFKA_PRODUCER, settings, nullptr, 0);
+  EXPECT_EQ(rd_kafka_init_transactions(client, 30'000), nullptr);
+  EXPECT_EQ(rd_kafka_begin_transaction(client), nullptr);
+  rd_kafka_topic_t* topic = rd_kafka_topic_new(client, options.target.topic.c_str(), nullptr);
+  EXPECT_EQ(rd_kafka_produce(topic, 0, RD_KAFKA_MSG_F_COPY, text.data(), text.size(), nullptr, 0,
+                             nullptr),
+            0);
+  EXPECT_EQ(rd_kafka_commit_transaction(client, 30'000), nullptr); // its mark takes offset 1
+  rd_kafka_topic_destroy(topic);
+  rd_kafka_destroy(client);
+  const auto log = opened(options);
+  EXPECT_EQ(append_and_wait(*log, zero, "behind the gap").at, 2u);
+  EXPECT_EQ(log->read(zero, 0, 1, at_once).value().size(), 1u);
+  const auto next = log->read(zero, 1, 1000, at_once);
+  ASSERT_FALSE(next);
+  EXPECT_EQ(next.error().code, error_code::log_cut);
+  EXPECT_THAT(next.error().text, HasSubstr("has no record 1"));
+}
+
 TEST(kafka_broker, a_topic_without_its_begin_is_refused) {
   const auto options = fresh_log(the_cluster());
   {

@@ -153,7 +153,7 @@ def ctest(run, labels, folder="build/release", jobs=1, names=".", env=None):
 def kafka(run):
     """The log on a real Kafka, whose jars are brought first: a test's limit is not for that."""
     jars = run.step("bring Kafka's jars", [sys.executable, "tests/kafka/cluster.py", "--fetch"])
-    return jars if jars.failed else ctest(run, LABELS["kafka"])
+    return jars if jars.failed else ctest(run, LABELS["kafka"], jobs=JOBS)
 
 
 def shell(run):
