@@ -125,10 +125,10 @@ kafka_cluster& the_cluster() {
   return only;
 }
 
-kafka_options fresh_log(kafka_cluster& at) {
+kafka_options fresh_log(kafka_cluster& at, std::uint16_t partitions) {
   kafka_options options;
   options.target = at.fresh_target();
-  options.wanted = {8, ORRERY_KAFKA_BROKERS};
+  options.wanted = {partitions, ORRERY_KAFKA_BROKERS};
   options.open_limit = generous;
   options.fetch_limit = generous;
   const auto made = make_topic(options.target, options.wanted, generous);

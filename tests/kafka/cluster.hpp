@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,9 +46,8 @@ private:
 /// The cluster of this test program (`ORRERY_KAFKA_BROKERS` brokers), started when first used.
 [[nodiscard]] kafka_cluster& the_cluster();
 
-/// A topic of its own with 8 partitions and as many copies as there are brokers, and how to open
-/// it.
-[[nodiscard]] kafka_options fresh_log(kafka_cluster& at);
+/// A topic of its own with as many copies as there are brokers, and how to open it.
+[[nodiscard]] kafka_options fresh_log(kafka_cluster& at, std::uint16_t partitions = 8);
 
 /// Opens a log; fails the test when that does not work.
 [[nodiscard]] std::unique_ptr<kafka_log> opened(const kafka_options& options);

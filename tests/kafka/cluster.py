@@ -13,6 +13,9 @@ with `ok` or `error TEXT` (a tool's own output comes before, each line after `| 
     resume N      SIGCONT
     cut N TOPIC PARTITION BYTES
                   while broker N is down: take the last bytes off that partition, as a power cut may
+    rewrite N TOPIC BYTES COUNT
+                  stop the caller (SIGSTOP); kill broker N, cut partition 0, start it, have Kafka's
+                  own producer write COUNT other records; let the caller go on, who saw nothing
     tool CLASS ARGUMENTS…
                   run one of Kafka's own command-line tools
 
@@ -228,6 +231,23 @@ class cluster:
         segment = max((one.data / f"{topic}-{partition}").glob("*.log"))
         os.truncate(segment, max(0, segment.stat().st_size - int(size)))
 
+    def rewrite(self, number, topic, size, count):
+        caller = os.getppid()
+        os.kill(caller, signal.SIGSTOP)
+        try:
+            self.kill(number)
+            self.cut(number, topic, 0, size)
+            self.start(number)
+            done = subprocess.run(
+                java(self.libs, "-Xmx128m", "org.apache.kafka.tools.ConsoleProducer",
+                     "--bootstrap-server", self.servers(), "--topic", topic),
+                input="another record\n" * int(count), stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, timeout=TOOL_LIMIT_S, check=False)
+        finally:
+            os.kill(caller, signal.SIGCONT)
+        if done.returncode != 0:
+            raise cluster_error(f"ConsoleProducer: {done.stdout[-1000:]}")
+
     def tool(self, name, *arguments):
         done = subprocess.run(java(self.libs, "-Xmx128m", name, *arguments),
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -241,7 +261,8 @@ class cluster:
 
 def serve(brokers):
     commands = {name: getattr(brokers, name)
-                for name in ("kill", "stop", "launch", "start", "pause", "resume", "cut", "tool")}
+                for name in ("kill", "stop", "launch", "start", "pause", "resume", "cut", "rewrite",
+                             "tool")}
     for line in sys.stdin:
         words = line.split()
         try:
