@@ -121,6 +121,7 @@ LABELS = {
     "unit": ["unit"],
     "contract": ["contract"],
     "actors": ["actors"],
+    "kafka": ["kafka"],
     "system": ["system", "real"],
     "first_boot": ["first_boot"],
     "sanitize": ["unit", "contract"],
@@ -147,6 +148,12 @@ def ctest(run, labels, folder="build/release", jobs=1, names=".", env=None):
     if done.status != 0 and not found.failed:
         found.add(tally(0, 1, [f"ctest: exit status {done.status}, though every test passed"]))
     return found
+
+
+def kafka(run):
+    """The log on a real Kafka, whose jars are brought first: a test's limit is not for that."""
+    jars = run.step("bring Kafka's jars", [sys.executable, "tests/kafka/cluster.py", "--fetch"])
+    return jars if jars.failed else ctest(run, LABELS["kafka"], jobs=JOBS)
 
 
 def shell(run):
@@ -262,6 +269,8 @@ SUITES = (
     suite("contract", "one suite for every log and every driver", ctest_suite(JOBS), "build"),
     suite("actors", "actors on virtual time, and whole processes without a hypervisor",
           ctest_suite(JOBS), "build"),
+    suite("kafka", "the log on a real Apache Kafka, of one broker and of three", kafka,
+          "install build"),
     suite("deploy", "the lab: packages, namespaces, its own libvirtd; README's first command",
           deploy, "build root"),
     suite("system", "the daemon and the command line, kernel networks, the real hypervisor",

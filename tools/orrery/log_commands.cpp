@@ -4,6 +4,7 @@
 #include "events/log/inspect.hpp"
 #include "events/schema/json.hpp"
 #include "events/schema/record.pb.h"
+#include "tools/orrery/kafka_commands.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -106,9 +107,10 @@ void dump(const std::string& directory) {
 } // namespace
 
 void add_log_commands(CLI::App& root) {
-  auto* log = root.add_subcommand("log", "Look into the directory of an embedded log");
+  auto* log = root.add_subcommand("log", "Look into a log, or make one on Kafka");
   log->require_subcommand(1);
-  log->footer("These need no running orreryd, and none may run on the directory.\n\n"
+  log->footer("These need no running orreryd, and for verify and dump none may run on the "
+              "directory.\n\n"
               "Examples:\n"
               "  orrery log verify /var/lib/orrery/log\n"
               "  orrery log dump /var/lib/orrery/log | tail -1 | jq .");
@@ -124,6 +126,7 @@ void add_log_commands(CLI::App& root) {
                "  orrery log dump /var/lib/orrery/log | jq 'select(.kind == \"commit\")'");
   show->add_option("directory", *directory, "the folder with log.meta")->required();
   show->callback([directory] { dump(*directory); });
+  add_kafka_commands(*log);
 }
 
 } // namespace orrery::cli

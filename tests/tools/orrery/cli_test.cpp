@@ -82,8 +82,8 @@ TEST(cli_all, the_table_of_this_test_names_every_command) {
     for (const auto& verb : verbs)
       wanted.insert(noun + " " + verb);
   }
-  wanted.erase("log verify"); // these read a directory, and have tests of their own
-  wanted.erase("log dump");
+  for (const auto* verb : {"verify", "dump", "init", "check"}) // ask no API; have their own tests
+    wanted.erase(std::string("log ") + verb);
   std::set<std::string> named;
   for (const auto& command : all_commands())
     named.insert(command.size() == 1 ? command[0] : command[0] + " " + command[1]);

@@ -1,0 +1,247 @@
+#include "events/log/kafka_client.hpp"
+
+#include <librdkafka/rdkafka.h>
+
+#include <algorithm>
+#include <array>
+
+namespace orrery::log {
+
+namespace {
+
+/// What a caller may set: the connection, never how records are written or read.
+constexpr std::array<std::string_view, 5> settable{"security.", "ssl.", "sasl.", "client.",
+                                                   "socket."};
+
+/// For every handle. A broker that came back is found within the back-off's limit; no log of its
+/// own; a topic is made by `orrery log init` alone, never by asking for it.
+const std::vector<kafka_setting>& common_settings() {
+  static const std::vector<kafka_setting> all{
+      {"client.id", "orrery"},
+      {"socket.nagle.disable", "true"},
+      {"socket.timeout.ms", "10000"},
+      {"reconnect.backoff.ms", "50"},
+      {"reconnect.backoff.max.ms", "250"},
+      {"topic.metadata.refresh.interval.ms", "30000"},
+      {"topic.metadata.refresh.fast.interval.ms", "100"},
+      {"allow.auto.create.topics", "false"},
+      {"log.connection.close", "false"},
+  };
+  return all;
+}
+
+bool may_be_set(std::string_view name) {
+  return std::any_of(settable.begin(), settable.end(), [&](std::string_view prefix) {
+    return name.substr(0, prefix.size()) == prefix;
+  });
+}
+
+/// Sets one value. The library's own text would repeat the value, which may be secret.
+result<void> set(rd_kafka_conf_t* configuration, const kafka_setting& one) {
+  std::array<char, 512> ignored{};
+  switch (rd_kafka_conf_set(configuration, one.name.c_str(), one.value.c_str(), ignored.data(),
+                            ignored.size())) {
+  case RD_KAFKA_CONF_OK:
+    return {};
+  case RD_KAFKA_CONF_UNKNOWN:
+    return error{error_code::config_invalid,
+                 "the Kafka setting " + one.name +
+                     " is unknown to librdkafka: see its CONFIGURATION.md for the names",
+                 false};
+  case RD_KAFKA_CONF_INVALID:
+    break;
+  }
+  return error{error_code::config_invalid,
+               "the value of the Kafka setting " + one.name +
+                   " is refused by librdkafka: see its CONFIGURATION.md for what it takes",
+               false};
+}
+
+error_code code_of(rd_kafka_resp_err_t code) {
+  // Only what deserves a code of its own; librdkafka has some 200 numbers.
+  if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+      code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
+    return error_code::not_found;
+  if (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+    return error_code::already_exists;
+  if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+      code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ||
+      code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED ||
+      code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL)
+    return error_code::unauthenticated;
+  if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+    return error_code::too_large;
+  if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+    return error_code::too_many_requests;
+  if (code == RD_KAFKA_RESP_ERR__BAD_MSG || code == RD_KAFKA_RESP_ERR_INVALID_MSG ||
+      code == RD_KAFKA_RESP_ERR__BAD_COMPRESSION)
+    return error_code::damaged;
+  if (code == RD_KAFKA_RESP_ERR_INVALID_PARTITIONS ||
+      code == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR ||
+      code == RD_KAFKA_RESP_ERR_INVALID_CONFIG || code == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION)
+    return error_code::invalid_argument;
+  return error_code::unavailable;
+}
+
+std::string_view way_out(error_code code) {
+  if (code == error_code::not_found)
+    return "; `orrery log init` makes the topic";
+  if (code == error_code::already_exists)
+    return "; `orrery log check` says whether it is right";
+  if (code == error_code::unauthenticated)
+    return "; look at the Kafka settings for TLS and login, and at the topic's ACLs";
+  if (code == error_code::too_large)
+    return "; `orrery log check` compares max.message.bytes with what a log needs";
+  if (code == error_code::damaged)
+    return "; check the brokers' disks, and restore the log";
+  if (code == error_code::unavailable)
+    return "; are the brokers up, and does this machine reach them?";
+  return "";
+}
+
+} // namespace
+
+result<std::vector<kafka_setting>> parse_kafka_settings(std::string_view text) {
+  constexpr std::string_view blank = " \t\r";
+  const auto trimmed = [&](std::string_view word) {
+    const auto begin = word.find_first_not_of(blank);
+    if (begin == std::string_view::npos)
+      return std::string_view();
+    return word.substr(begin, word.find_last_not_of(blank) - begin + 1);
+  };
+  std::vector<kafka_setting> all;
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const auto end = std::min(text.find('\n'), text.size());
+    const auto line = trimmed(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.empty() || line.front() == '#')
+      continue;
+    const auto equals = line.find('=');
+    const auto name = trimmed(line.substr(0, std::min(equals, line.size())));
+    if (equals == std::string_view::npos || name.empty())
+      return error{error_code::config_invalid,
+                   "line " + std::to_string(number) + " is no setting: write name=value", false};
+    all.push_back({std::string(name), std::string(trimmed(line.substr(equals + 1)))});
+  }
+  return all;
+}
+
+result<rd_kafka_conf_s*> kafka_handle::configuration(role wanted, const kafka_target& target,
+                                                     const std::vector<kafka_setting>& fixed) {
+  for (const auto& one : target.settings)
+    if (!may_be_set(one.name))
+      return error{error_code::config_invalid,
+                   "the Kafka setting " + one.name +
+                       " cannot be changed: only settings of the connection can (security., ssl., "
+                       "sasl., client., socket.)",
+                   false};
+  auto* made = rd_kafka_conf_new();
+  std::vector<kafka_setting> all = common_settings();
+  all.insert(all.end(), target.settings.begin(), target.settings.end());
+  all.push_back({"bootstrap.servers", target.servers});
+  all.insert(all.end(), fixed.begin(), fixed.end());
+  for (const auto& one : all)
+    if (auto done = set(made, one); !done) {
+      rd_kafka_conf_destroy(made);
+      return done.error();
+    }
+  rd_kafka_conf_set_opaque(made, this);
+  rd_kafka_conf_set_log_cb(made, nullptr);
+  rd_kafka_conf_set_error_cb(made, on_error);
+  if (wanted == role::producer)
+    rd_kafka_conf_set_dr_msg_cb(made, [](rd_kafka_t* handle, const rd_kafka_message_t* message,
+                                         void* opaque) { on_delivery(handle, message, opaque); });
+  return made;
+}
+
+result<std::unique_ptr<kafka_handle>> kafka_handle::make(role wanted, const kafka_target& target,
+                                                         const std::vector<kafka_setting>& fixed,
+                                                         void (*on_report)(const void*, void*),
+                                                         void* context) {
+  std::unique_ptr<kafka_handle> made(new kafka_handle);
+  made->x_on_report = on_report;
+  made->x_report_context = context;
+  auto configured = made->configuration(wanted, target, fixed);
+  if (!configured)
+    return configured.error();
+  std::array<char, 512> why{};
+  const auto type = wanted == role::consumer ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER;
+  made->x_handle = rd_kafka_new(type, *configured, why.data(), why.size());
+  if (made->x_handle == nullptr) {
+    rd_kafka_conf_destroy(*configured);
+    return error{error_code::config_invalid,
+                 "the Kafka client for " + target.servers + " cannot be made: " + why.data(),
+                 false};
+  }
+  made->x_topic = rd_kafka_topic_new(made->x_handle, target.topic.c_str(), nullptr);
+  if (made->x_topic == nullptr)
+    return error{error_code::config_invalid,
+                 "\"" + target.topic +
+                     "\" cannot be the name of a topic: " + rd_kafka_err2str(rd_kafka_last_error()),
+                 false};
+  return made;
+}
+
+kafka_handle::~kafka_handle() {
+  if (x_topic != nullptr)
+    rd_kafka_topic_destroy(x_topic);
+  if (x_handle != nullptr)
+    rd_kafka_destroy_flags(x_handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+void kafka_handle::poll(std::chrono::milliseconds patience) {
+  rd_kafka_poll(x_handle, static_cast<int>(patience.count()));
+}
+
+std::string kafka_handle::last_trouble() const {
+  const std::lock_guard hold(x_lock);
+  return x_trouble.empty() ? "" : ": " + x_trouble;
+}
+
+void kafka_handle::on_error(rd_kafka_s* handle, int code, const char* text, void* opaque) {
+  auto& self = *static_cast<kafka_handle*>(opaque);
+  std::string trouble = text;
+  if (code == RD_KAFKA_RESP_ERR__FATAL) {
+    std::array<char, 512> why{};
+    const auto cause = rd_kafka_fatal_error(handle, why.data(), why.size());
+    trouble = std::string(rd_kafka_err2name(cause)) + ", " + why.data();
+    self.x_dead = true;
+  }
+  ++self.x_breaks;
+  const std::lock_guard hold(self.x_lock);
+  self.x_trouble = std::move(trouble);
+}
+
+void kafka_handle::on_delivery(rd_kafka_s*, const void* message, void* opaque) {
+  const auto& self = *static_cast<kafka_handle*>(opaque);
+  self.x_on_report(message, self.x_report_context);
+}
+
+error kafka_failure(int code, const std::string& what) {
+  const auto theirs = static_cast<rd_kafka_resp_err_t>(code);
+  const auto ours = code_of(theirs);
+  const bool may_pass = ours == error_code::unavailable || ours == error_code::too_many_requests;
+  return {ours, what + ": " + rd_kafka_err2str(theirs) + std::string(way_out(ours)), may_pass};
+}
+
+std::string name_of_partition(const kafka_target& target, partition_number where) {
+  return "partition " + std::to_string(static_cast<unsigned>(where)) + " of topic " + target.topic;
+}
+
+void kafka_ends::raise(partition_number where, offset end) {
+  auto& known = at(where).end;
+  auto seen = known.load();
+  while (seen < end && !known.compare_exchange_weak(seen, end)) {
+  }
+}
+
+error kafka_cut(const kafka_target& target, partition_number where) {
+  return {error_code::log_cut,
+          name_of_partition(target, where) +
+              " lost records that were there before (a power cut, an unclean election, or the "
+              "topic was made anew): stop every orreryd, and restore the topic or delete what was "
+              "built from the lost part",
+          false};
+}
+
+} // namespace orrery::log

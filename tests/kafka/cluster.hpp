@@ -1,0 +1,55 @@
+#pragma once
+
+#include "events/log/kafka_log.hpp"
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace orrery::log {
+
+/// A real Kafka on the loopback (`cluster.py`), ended with this object, or with this process when
+/// that dies.
+class kafka_cluster {
+public:
+  /// Starts 1 or 3 brokers and waits until all of them take part. A failure ends the test program:
+  /// nothing can be tested then.
+  explicit kafka_cluster(int brokers);
+  ~kafka_cluster();
+
+  kafka_cluster(const kafka_cluster&) = delete;
+  kafka_cluster& operator=(const kafka_cluster&) = delete;
+
+  [[nodiscard]] const std::string& servers() const { return x_servers; }
+
+  /// One command of `cluster.py`, as "kill 1", and what a tool printed. Blocks until it is done; a
+  /// refusal fails the test.
+  std::string ask(const std::string& command);
+
+  /// The way to a topic of its own, which is not made yet.
+  [[nodiscard]] kafka_target fresh_target() const;
+
+private:
+  [[nodiscard]] std::string line();
+
+  int x_brokers = 0;
+  pid_t x_child = -1;
+  int x_to_child = -1;
+  int x_from_child = -1;
+  std::string x_unread;
+  std::string x_servers;
+};
+
+/// The cluster of this test program (`ORRERY_KAFKA_BROKERS` brokers), started when first used.
+[[nodiscard]] kafka_cluster& the_cluster();
+
+/// A topic of its own with as many copies as there are brokers, and how to open it.
+[[nodiscard]] kafka_options fresh_log(kafka_cluster& at, std::uint16_t partitions = 8);
+
+/// Opens a log; fails the test when that does not work.
+[[nodiscard]] std::unique_ptr<kafka_log> opened(const kafka_options& options);
+
+} // namespace orrery::log

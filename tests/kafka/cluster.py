@@ -1,0 +1,299 @@
+"""A real Apache Kafka on the loopback, for as long as its caller lives.
+
+    python3 cluster.py --brokers 3
+
+Prints `ready HOST:PORT,…` and then does what the lines on its standard input say, answering each
+with `ok` or `error TEXT` (a tool's own output comes before, each line after `| `):
+
+    kill N        SIGKILL to broker N (from 1) and wait until it is gone
+    stop N        the orderly way: SIGTERM, and wait
+    launch N      start it again on its old data
+    start N       the same, unless that was done, and wait until it listens
+    pause N       SIGSTOP
+    resume N      SIGCONT
+    cut N TOPIC PARTITION BYTES
+                  while broker N is down: take the last bytes off that partition, as a power cut may
+    rewrite N TOPIC BYTES COUNT
+                  stop the caller (SIGSTOP); kill broker N, cut partition 0, start it, have Kafka's
+                  own producer write COUNT other records; let the caller go on, who saw nothing
+    tool CLASS ARGUMENTS…
+                  run one of Kafka's own command-line tools
+
+At the end of the input all brokers are ended and their data is deleted. A broker dies with this
+process, however it dies (PR_SET_PDEATHSIG). The jars come from Maven once, into build/cache/kafka.
+"""
+
+import argparse
+import base64
+import ctypes
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CACHE = HERE.parents[1] / "build" / "cache" / "kafka"
+POM = HERE / "pom.xml"
+HEAP = "-Xmx384m"
+# Quick to start rather than quick in the long run.
+JAVA_OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
+                f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}")
+LISTEN_LIMIT_S = 120  # a start takes 5 s on a quiet machine, 30 s were seen on a busy one
+END_LIMIT_S = 30  # an orderly end; then SIGKILL
+TOOL_LIMIT_S = 120
+FETCH_LIMIT_S = 600  # 2 minutes with an empty local repository
+PR_SET_PDEATHSIG = 1
+
+
+class cluster_error(Exception):
+    """What went wrong, for whoever runs the test."""
+
+
+def fetch():
+    """The folder with the jars of pom.xml; has Maven bring them the first time."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    wanted = POM.read_text(encoding="utf-8")
+    libs, mark = CACHE / "libs", CACHE / "pom.xml"
+    with open(CACHE / "lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if mark.exists() and mark.read_text(encoding="utf-8") == wanted:
+            return libs
+        shutil.rmtree(libs, ignore_errors=True)
+        done = subprocess.run(
+            ["mvn", "-B", "-q", "-f", POM, "dependency:copy-dependencies",
+             f"-DoutputDirectory={libs}", "-DincludeScope=runtime"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=FETCH_LIMIT_S,
+            check=False)
+        if done.returncode != 0:
+            raise cluster_error(f"Maven could not bring Kafka's jars: {done.stdout[-2000:]}")
+        mark.write_text(wanted, encoding="utf-8")
+    return libs
+
+
+def java(libs, heap, *words):
+    return ["java", heap, *JAVA_OPTIONS, "-cp", f"{libs}/*", *words]
+
+
+def free_ports(count):
+    """Ports that nobody uses now. Held together, so that they differ."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
+def random_id():
+    """16 random bytes as Kafka writes them, not beginning with a dash."""
+    while True:
+        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not text.startswith("-"):
+            return text
+
+
+def _die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class node:
+    """One broker: its folder, its ports, its process when it runs."""
+
+    def __init__(self, number, folder, port):
+        self.number = number
+        self.folder = folder
+        self.data = folder / "data"
+        self.properties = folder / "server.properties"
+        self.output = folder / "output"
+        self.port = port
+        self.process = None
+
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def last_words(self):
+        return self.output.read_text(encoding="utf-8", errors="replace")[-3000:]
+
+
+class cluster:
+    """Brokers 1 to `count` under one folder, which is deleted in the end."""
+
+    def __init__(self, count):
+        self.libs = fetch()
+        parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        self.folder = Path(tempfile.mkdtemp(prefix="orrery-kafka-", dir=parent))
+        self.nodes = {}
+        try:
+            self._lay_out(count)
+            for one in self.nodes.values():
+                self._launch(one)
+            for one in self.nodes.values():
+                self._await_listening(one)
+        except BaseException:
+            self.end()
+            raise
+
+    def servers(self):
+        return ",".join(f"127.0.0.1:{one.port}" for one in self.nodes.values())
+
+    def _lay_out(self, count):
+        ports = free_ports(2 * count)
+        voters = ",".join(f"{n + 1}@127.0.0.1:{ports[count + n]}" for n in range(count))
+        form = (HERE / "broker.properties").read_text(encoding="utf-8")
+        cluster_id = random_id()
+        formatting = []
+        for n in range(count):
+            folder = self.folder / str(n + 1)
+            folder.mkdir()
+            one = node(n + 1, folder, ports[n])
+            one.properties.write_text(form.format(
+                node=one.number, voters=voters, port=one.port, voter_port=ports[count + n],
+                data=one.data, replication=count), encoding="utf-8")
+            self.nodes[one.number] = one
+            formatting.append((one, subprocess.Popen(
+                java(self.libs, "-Xmx128m", "kafka.tools.StorageTool", "format", "-t", cluster_id,
+                     "-c", str(one.properties)),
+                stdin=subprocess.DEVNULL, stdout=open(one.output, "wb"),
+                stderr=subprocess.STDOUT, preexec_fn=_die_with_parent)))
+        for one, process in formatting:
+            if process.wait(LISTEN_LIMIT_S) != 0:
+                raise cluster_error(f"formatting broker {one.number}: {one.last_words()}")
+
+    def _launch(self, one):
+        one.process = subprocess.Popen(
+            java(self.libs, HEAP, "kafka.Kafka", str(one.properties)),
+            stdin=subprocess.DEVNULL, stdout=open(one.output, "ab"), stderr=subprocess.STDOUT,
+            preexec_fn=_die_with_parent)
+
+    def _await_listening(self, one):
+        deadline = time.monotonic() + LISTEN_LIMIT_S
+        while True:
+            if not one.is_running():
+                raise cluster_error(f"broker {one.number} ended: {one.last_words()}")
+            try:
+                socket.create_connection(("127.0.0.1", one.port), timeout=1).close()
+                return
+            except OSError:
+                pass
+            if time.monotonic() > deadline:
+                raise cluster_error(f"broker {one.number} does not listen: {one.last_words()}")
+            time.sleep(0.05)
+
+    def _end(self, one, how):
+        if one.is_running():
+            one.process.send_signal(signal.SIGCONT)  # a paused one hears nothing
+            one.process.send_signal(how)
+            try:
+                one.process.wait(END_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                one.process.kill()
+                one.process.wait()
+
+    def end(self):
+        """Ends every broker and deletes everything. May be called again."""
+        for one in self.nodes.values():
+            self._end(one, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # --- what a line of the input can ask for ---
+
+    def kill(self, number):
+        self._end(self.nodes[int(number)], signal.SIGKILL)
+
+    def stop(self, number):
+        self._end(self.nodes[int(number)], signal.SIGTERM)
+
+    def launch(self, number):
+        one = self.nodes[int(number)]
+        if not one.is_running():
+            self._launch(one)
+
+    def start(self, number):
+        self.launch(number)
+        self._await_listening(self.nodes[int(number)])
+
+    def pause(self, number):
+        self.nodes[int(number)].process.send_signal(signal.SIGSTOP)
+
+    def resume(self, number):
+        self.nodes[int(number)].process.send_signal(signal.SIGCONT)
+
+    def cut(self, number, topic, partition, size):
+        one = self.nodes[int(number)]
+        if one.is_running():
+            raise cluster_error(f"broker {number} runs")
+        segment = max((one.data / f"{topic}-{partition}").glob("*.log"))
+        os.truncate(segment, max(0, segment.stat().st_size - int(size)))
+
+    def rewrite(self, number, topic, size, count):
+        caller = os.getppid()
+        os.kill(caller, signal.SIGSTOP)
+        try:
+            self.kill(number)
+            self.cut(number, topic, 0, size)
+            self.start(number)
+            done = subprocess.run(
+                java(self.libs, "-Xmx128m", "org.apache.kafka.tools.ConsoleProducer",
+                     "--bootstrap-server", self.servers(), "--topic", topic),
+                input="another record\n" * int(count), stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, timeout=TOOL_LIMIT_S, check=False)
+        finally:
+            os.kill(caller, signal.SIGCONT)
+        if done.returncode != 0:
+            raise cluster_error(f"ConsoleProducer: {done.stdout[-1000:]}")
+
+    def tool(self, name, *arguments):
+        done = subprocess.run(java(self.libs, "-Xmx128m", name, *arguments),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=TOOL_LIMIT_S,
+                              check=False)
+        for line in done.stdout.splitlines():
+            print(f"| {line}", flush=True)
+        if done.returncode != 0:
+            raise cluster_error(f"{name} ended with {done.returncode}")
+
+
+def serve(brokers):
+    commands = {name: getattr(brokers, name)
+                for name in ("kill", "stop", "launch", "start", "pause", "resume", "cut", "rewrite",
+                             "tool")}
+    for line in sys.stdin:
+        words = line.split()
+        try:
+            commands[words[0]](*words[1:])
+            print("ok", flush=True)
+        except Exception as why:  # whatever it is, the test must hear it
+            print("error", repr(why).replace("\n", " "), flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--brokers", type=int, default=1, help="1 or 3")
+    parser.add_argument("--fetch", action="store_true", help="bring the jars and stop")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("cluster.py: told to end"))
+    signal.signal(signal.SIGINT, lambda *_: sys.exit("cluster.py: told to end"))
+    try:
+        if options.fetch:
+            fetch()
+            return 0
+        brokers = cluster(options.brokers)
+    except (cluster_error, OSError, subprocess.TimeoutExpired) as why:
+        print("error", str(why).replace("\n", " "), flush=True)
+        return 1
+    try:
+        print("ready", brokers.servers(), flush=True)
+        serve(brokers)
+    finally:
+        brokers.end()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
