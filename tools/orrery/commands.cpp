@@ -132,9 +132,9 @@ std::string only_one(api& from, const view& what, const std::string& cluster) {
   const std::string noun(what.noun);
   const auto where = cluster.empty() ? std::string() : " in cluster '" + cluster + "'";
   throw failure(exit_code::usage, "usage",
-                count == 0 ? "there is no " + noun + where + " yet: orrery " + noun +
-                                 " create --help"
-                           : "name a " + noun + " by --" + noun + ", there are several: " + names);
+                count == 0
+                    ? "there is no " + noun + where + " yet: orrery " + noun + " create --help"
+                    : "name a " + noun + " by --" + noun + ", there are several: " + names);
 }
 
 void make_change(const settings& how, const std::function<change(api&)>& planned) {
