@@ -32,15 +32,15 @@ outcome add_cluster(const installation_state& state,
   if (kind == 0 || kind >= with.policies->size())
     return refuse(error_code::invalid_argument, "a cluster needs a kind of hypervisor");
   const std::string kind_name((*with.policies)[kind].name);
-  if (!(*with.policies)[kind].driver_present)
-    return refuse(error_code::unsupported,
-                  "there is no driver for " + kind_name +
-                      " in this version (GET /v1/hypervisors shows which there are)");
   const std::string edition_name(name_of(state.edition));
   if (!covers(state.edition, command.kind()))
     return refuse(error_code::unsupported,
                   "edition '" + edition_name + "' does not cover " + kind_name +
                       " clusters: it needs 'single_cluster' or 'multi_cluster'");
+  if (!(*with.policies)[kind].driver_present)
+    return refuse(error_code::unsupported,
+                  "there is no driver for " + kind_name +
+                      " in this version (GET /v1/hypervisors shows which there are)");
   if (state.edition == v1::SINGLE_CLUSTER && !state.cluster_names.empty())
     return refuse(error_code::unsupported,
                   "edition 'single_cluster' covers one cluster and there is one already");
