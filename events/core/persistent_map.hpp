@@ -1,6 +1,7 @@
 #pragma once
 
-#include <atomic>
+#include "events/core/own.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -74,6 +75,7 @@ public:
   template <class Visitor> void for_each(Visitor visit) const { walk(x_root.get(), visit); }
 
 private:
+  // Copying a node (`own`) makes its children shared, so whoever goes on down copies those too.
   struct node;
   using link = std::shared_ptr<const node>;
 
@@ -95,18 +97,7 @@ private:
   }
 
   static link make(const Key& key, Value value) {
-    return std::make_shared<const node>(
-        node{key, std::move(value), priority_of(key), nullptr, nullptr});
-  }
-
-  /// A node to change: the very one when nothing else holds it, else a copy. Copying it makes its
-  /// children shared, so whoever goes on down copies those as well.
-  static node& own(link& at) {
-    if (at.use_count() > 1)
-      at = std::make_shared<const node>(*at);
-    else // whoever let go of it last has read it before
-      std::atomic_thread_fence(std::memory_order_acquire);
-    return const_cast<node&>(*at);
+    return std::make_shared<node>(node{key, std::move(value), priority_of(key), nullptr, nullptr});
   }
 
   static link with(link at, link added) {
@@ -115,29 +106,23 @@ private:
     auto& here = own(at);
     if (added->key < here.key) {
       here.left = with(std::move(here.left), std::move(added));
-      return here.left->priority > here.priority ? left_raised(std::move(at)) : at;
+      return here.left->priority > here.priority ? raised<&node::left, &node::right>(std::move(at))
+                                                 : at;
     }
     if (here.key < added->key) {
       here.right = with(std::move(here.right), std::move(added));
-      return here.right->priority > here.priority ? right_raised(std::move(at)) : at;
+      return here.right->priority > here.priority ? raised<&node::right, &node::left>(std::move(at))
+                                                  : at;
     }
     here.value = std::move(own(added).value);
     return at;
   }
 
-  static link left_raised(link at) {
-    auto& here = own(at);
-    auto top = std::move(here.left);
-    here.left = std::move(own(top).right);
-    own(top).right = std::move(at);
-    return top;
-  }
-
-  static link right_raised(link at) {
-    auto& here = own(at);
-    auto top = std::move(here.right);
-    here.right = std::move(own(top).left);
-    own(top).left = std::move(at);
+  /// Turns the tree at `at` so that its child on that side stands above it.
+  template <link node::*Side, link node::*Other> static link raised(link at) {
+    auto top = std::move(own(at).*Side);
+    own(at).*Side = std::move(own(top).*Other);
+    own(top).*Other = std::move(at);
     return top;
   }
 

@@ -1,10 +1,9 @@
 #include "events/domain/entity.hpp"
 
+#include "events/core/own.hpp"
 #include "events/core/text.hpp"
 
 #include <google/protobuf/descriptor.h>
-
-#include <atomic>
 
 namespace orrery::domain {
 
@@ -130,26 +129,13 @@ outcome decide(const entity_state* state, const uuid& self, const v1::Command& c
   return refuse(error_code::invalid_argument, "a command without a body");
 }
 
-namespace {
-
-/// A state to change: the same one when the caller held it alone, else a copy.
-std::shared_ptr<entity_state> writable(entity_ptr state) {
-  if (state == nullptr)
-    return nullptr;
-  if (state.use_count() > 1)
-    return std::make_shared<entity_state>(*state);
-  // Whoever let go of it last has read it before.
-  std::atomic_thread_fence(std::memory_order_acquire);
-  return std::const_pointer_cast<entity_state>(std::move(state)); // made by this file, not const
-}
-
-} // namespace
-
 entity_ptr evolve(entity_ptr state, const google::protobuf::RepeatedPtrField<v1::Event>& events,
                   utc_time decided_at) {
   if (events.empty())
     return state;
-  auto next = writable(std::move(state));
+  if (state != nullptr)
+    static_cast<void>(own(state));
+  auto next = std::const_pointer_cast<entity_state>(std::move(state)); // held by us alone
   for (const auto& event : events)
     evolve_one(next, event, decided_at);
   if (next != nullptr)

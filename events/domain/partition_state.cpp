@@ -16,6 +16,14 @@ constexpr std::size_t arena_block_max = std::size_t{1024} * 1024;
 /// Most commands are an observation: of one VM, nothing else.
 constexpr std::size_t steps_usual = 1;
 
+/// Calls `visit(step, decided_at)` for each step with events.
+template <class Visitor> void for_each_change(const v1::CommitBody& body, Visitor visit) {
+  for_each_step(body, [&](const v1::Decision&, const v1::Step& step, int, utc_time decided_at) {
+    if (step.events_size() > 0)
+      visit(step, decided_at);
+  });
+}
+
 } // namespace
 
 bool origin_window::contains(std::uint64_t number) const {
@@ -77,9 +85,7 @@ std::vector<touched> partition_state::fold(const v1::CommitBody& body, std::uint
   changed.reserve(usual);
   index_of_step.reserve(usual);
   index_of.reserve(usual);
-  for_each_step(body, [&](const v1::Decision&, const v1::Step& step, int, utc_time) {
-    if (step.events_size() == 0)
-      return;
+  for_each_change(body, [&](const v1::Step& step, utc_time) {
     const auto entity = from_proto(step.entity());
     const auto [at, first] = index_of.emplace(entity, changed.size());
     if (first) {
@@ -90,9 +96,7 @@ std::vector<touched> partition_state::fold(const v1::CommitBody& body, std::uint
     index_of_step.push_back(at->second);
   });
   auto next = index_of_step.begin();
-  for_each_step(body, [&](const v1::Decision&, const v1::Step& step, int, utc_time decided_at) {
-    if (step.events_size() == 0)
-      return;
+  for_each_change(body, [&](const v1::Step& step, utc_time decided_at) {
     auto& after = changed[*next++].after;
     after = evolve(std::move(after), step.events(), decided_at);
   });
@@ -111,17 +115,13 @@ void partition_state::fold_alone(const v1::CommitBody& body, std::uint64_t seq) 
   // once: in a large map each is in nobody's cache.
   std::vector<std::pair<const uuid, entity_ptr>*> found;
   found.reserve(static_cast<std::size_t>(body.decisions_size()) * steps_usual);
-  for_each_step(body, [&](const v1::Decision&, const v1::Step& step, int, utc_time) {
-    if (step.events_size() == 0)
-      return;
+  for_each_change(body, [&](const v1::Step& step, utc_time) {
     auto& one = *x_entities.try_emplace(from_proto(step.entity())).first;
     __builtin_prefetch(one.second.get());
     found.push_back(&one);
   });
   auto next = found.begin();
-  for_each_step(body, [&](const v1::Decision&, const v1::Step& step, int, utc_time decided_at) {
-    if (step.events_size() == 0)
-      return;
+  for_each_change(body, [&](const v1::Step& step, utc_time decided_at) {
     auto& state = (*next++)->second;
     state = evolve(std::move(state), step.events(), decided_at);
   });
