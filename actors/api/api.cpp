@@ -1,7 +1,6 @@
 #include "actors/api/api.hpp"
 
 #include "actors/api/body.hpp"
-#include "actors/api/http/problem.hpp"
 #include "drivers/capabilities.hpp"
 #include "events/core/net.hpp"
 #include "events/core/text.hpp"
@@ -73,6 +72,19 @@ result<std::uint64_t> parse_position(std::string_view text) {
 
 nlohmann::ordered_json to_object(const google::protobuf::Message& message) {
   return nlohmann::ordered_json::parse(to_json(message));
+}
+
+/// The token of the Authorization header; empty when there is none.
+std::string_view bearer_of(const http::request& request) {
+  constexpr std::string_view scheme = "bearer "; // RFC 9110: in any case
+  const auto lower = [](char one) {
+    return one >= 'A' && one <= 'Z' ? static_cast<char>(one - 'A' + 'a') : one;
+  };
+  const auto* given = request.header("authorization");
+  if (given == nullptr ||
+      !std::ranges::equal(scheme, std::string_view(*given).substr(0, scheme.size()), {}, {}, lower))
+    return {};
+  return std::string_view(*given).substr(scheme.size());
 }
 
 http::response json_response(int status, const nlohmann::ordered_json& body) {
@@ -301,25 +313,10 @@ void api::handle(http::request request, http::responder respond) {
   if (found == nullptr) {
     if (allowed.empty())
       return made.fail({error_code::not_found, "there is no such path in this API", false});
-    constexpr int method_not_allowed = 405;
-    const auto why = invalid("this path does not know the method " +
-                             printable(made.request.method, 20) + ", only " + allowed);
-    auto reply = http::problem_response(why, made.request.path);
-    reply.status = method_not_allowed;
-    reply.body = http::problem_body(why, reply.status, made.request.path);
-    reply.headers.push_back({"Allow", allowed});
-    return made.send(std::move(reply));
+    return made.send(http::method_not_allowed(made.request.method, allowed, made.request.path));
   }
-  constexpr std::string_view scheme = "bearer "; // RFC 9110: in any case
-  const auto* given = made.request.header("authorization");
-  const auto is_bearer = [&] {
-    return given != nullptr && given->size() > scheme.size() &&
-           std::ranges::equal(scheme, given->substr(0, scheme.size()), {}, {}, [](char one) {
-             return one >= 'A' && one <= 'Z' ? static_cast<char>(one - 'A' + 'a') : one;
-           });
-  };
-  if (!found->is_open &&
-      (!is_bearer() || !is_same_secret(given->substr(scheme.size()), x_services.token)))
+  const auto token = bearer_of(made.request);
+  if (!found->is_open && (token.empty() || !is_same_secret(token, x_services.token)))
     return made.fail({error_code::unauthenticated,
                       "no token, or a wrong one: send 'Authorization: Bearer <token>'; the token "
                       "is in the file that orreryd's configuration names as token_file",

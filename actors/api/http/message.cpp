@@ -231,15 +231,37 @@ const std::string* request::parameter(std::string_view name) const {
   return found == query.end() ? nullptr : &found->value;
 }
 
-response problem_response(const error& failure, std::string_view instance) {
+namespace {
+
+response problem(int status, const error& failure, std::string_view instance) {
   response made;
-  made.status = status_of(failure.code);
+  made.status = status;
   made.content_type = problem_type;
   made.body = problem_body(failure, made.status, instance);
   if (made.status == 401)
     made.headers.push_back({"WWW-Authenticate", "Bearer"});
   if (made.status == 429 || made.status == 503)
     made.headers.push_back({"Retry-After", "1"});
+  return made;
+}
+
+} // namespace
+
+response problem_response(const error& failure, std::string_view instance) {
+  return problem(status_of(failure.code), failure, instance);
+}
+
+response method_not_allowed(std::string_view method, std::string_view allowed,
+                            std::string_view instance) {
+  constexpr int status = 405;
+  constexpr std::size_t method_size_shown = 20;
+  auto made = problem(status,
+                      {error_code::invalid_argument,
+                       "this path does not know the method " +
+                           printable(method, method_size_shown) + ", only " + std::string(allowed),
+                       false},
+                      instance);
+  made.headers.push_back({"Allow", std::string(allowed)});
   return made;
 }
 

@@ -51,6 +51,10 @@ struct response {
 /// wants.
 [[nodiscard]] response problem_response(const error& failure, std::string_view instance = {});
 
+/// 405: the path is there, but knows only the methods in `allowed` ("GET, POST").
+[[nodiscard]] response method_not_allowed(std::string_view method, std::string_view allowed,
+                                          std::string_view instance);
+
 /// Sends the reply. Callable once (later calls do nothing), from any thread, also after the server
 /// has stopped. When its last copy is dropped without a call the client gets 500.
 using responder = std::function<void(response)>;
