@@ -23,7 +23,6 @@ struct memory {
   log::offset end = 0;           ///< behind the last of them
   std::size_t messages = 0;      ///< that brought them
   bool is_applying_soon = false; ///< a turn is on its way
-  bool is_stalled = false;
   bool is_broken = false;
 
   /// Takes what came; it is folded in a turn of its own, behind all that waits in the mailbox now,
@@ -42,22 +41,21 @@ struct memory {
     if (waiting.empty())
       return;
     if (!is_broken) {
+      const bool was_stalled = birth.store->stalled().has_value();
       if (auto applied = birth.store->apply(waiting); !applied)
-        return on_failure(applied.error());
-      if (is_stalled)
+        return on_failure(applied.error(), was_stalled);
+      if (was_stalled)
         std::fprintf(stderr, "info: the projections go on\n");
-      is_stalled = false;
       if (birth.applied)
         birth.applied(waiting.back()->seq, end);
     }
     forget();
   }
 
-  void on_failure(const error& why) {
+  void on_failure(const error& why, bool was_stalled) {
     if (why.retryable) {
-      if (!is_stalled)
+      if (!was_stalled)
         std::fprintf(stderr, "warn: %s\n", why.text.c_str());
-      is_stalled = true;
       is_applying_soon = true;
       self->delayed_send(self, retry_interval, tick_atom::value);
       return;

@@ -264,7 +264,7 @@ struct store::implementation {
   [[nodiscard]] rocksdb::Status drop_unknown();
   [[nodiscard]] std::vector<log_position> positions() const;
   [[nodiscard]] result<std::size_t> apply_batch(commit_span commits);
-  void note(const result<std::size_t>& folded);
+  void stall(const error& why);
   [[nodiscard]] result<void> write(const std::vector<std::unique_ptr<pending_rows>>& pending,
                                    const std::vector<log_position>& reached);
 
@@ -436,18 +436,19 @@ result<void> store::implementation::write(const std::vector<std::unique_ptr<pend
     return to_error(status, path);
   crash_point("projection.write.after");
   const std::lock_guard lock(mutex);
+  stalled.reset();
   for (std::size_t i = 0; i < lines.size(); ++i)
     lines[i].at = reached[i];
   moved.notify_all();
   return {};
 }
 
-/// What `store::stalled` says from now on.
-void store::implementation::note(const result<std::size_t>& folded) {
+/// What `store::stalled` says until the next write.
+void store::implementation::stall(const error& why) {
+  if (!why.retryable)
+    return;
   const std::lock_guard lock(mutex);
-  stalled.reset();
-  if (!folded && folded.error().retryable)
-    stalled = folded.error();
+  stalled = why;
   moved.notify_all();
 }
 
@@ -484,9 +485,10 @@ result<void> store::apply(commit_span commits) {
   const std::lock_guard lock(x_implementation->applying);
   while (!commits.empty()) {
     const auto folded = x_implementation->apply_batch(commits);
-    x_implementation->note(folded);
-    if (!folded)
+    if (!folded) {
+      x_implementation->stall(folded.error());
       return folded.error();
+    }
     commits = commits.subspan(*folded);
   }
   return {};
