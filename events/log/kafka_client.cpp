@@ -224,6 +224,11 @@ error kafka_failure(int code, const std::string& what) {
   return {ours, what + ": " + rd_kafka_err2str(theirs) + std::string(way_out(ours)), may_pass};
 }
 
+std::chrono::milliseconds left_until(std::chrono::steady_clock::time_point deadline) {
+  return std::max(std::chrono::milliseconds(0), std::chrono::ceil<std::chrono::milliseconds>(
+                                                    deadline - std::chrono::steady_clock::now()));
+}
+
 std::string name_of_partition(const kafka_target& target, partition_number where) {
   return "partition " + std::to_string(static_cast<unsigned>(where)) + " of topic " + target.topic;
 }

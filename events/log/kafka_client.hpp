@@ -97,6 +97,9 @@ private:
 /// The library's code as an error of ours: "`what`: the library's words; what to do".
 [[nodiscard]] error kafka_failure(int code, const std::string& what);
 
+/// How long it is until then, not below 0: rounded up, so that 0 means that it has come.
+[[nodiscard]] std::chrono::milliseconds left_until(std::chrono::steady_clock::time_point deadline);
+
 /// "partition 7 of topic orrery.events"
 [[nodiscard]] std::string name_of_partition(const kafka_target& target, partition_number where);
 

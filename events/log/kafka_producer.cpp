@@ -128,12 +128,7 @@ void kafka_producer::append(partition_number where, std::string bytes,
     one->outcome = append_outcome{append_fate::not_written, 0, *refused};
   x_waiting[where].push_back(std::move(one));
   if (refused) {
-    x_waiting[where].back()->bytes.clear();
-    auto& line = x_waiting[where];
-    if (line.size() == 1) {
-      x_finished.push_back(std::move(line.front()));
-      x_waiting.erase(where);
-    }
+    finish_first(where);
     wake();
   }
 }
@@ -185,13 +180,16 @@ append_outcome kafka_producer::judge(const pending& one, const void* message) {
   return {append_fate::durable, at, {}};
 }
 
-/// Needs the lock. Gives a record its outcome; what is at the head of its partition's line and has
-/// one can be told.
+/// Needs the lock. Gives a record its outcome.
 void kafka_producer::settle(pending& one, append_outcome outcome) {
   --x_under_way;
   x_pending_bytes -= one.bytes.size();
   one.outcome = std::move(outcome);
-  const auto where = one.where;
+  finish_first(one.where);
+}
+
+/// Needs the lock. What is at the head of a partition's line and has its outcome can be told.
+void kafka_producer::finish_first(partition_number where) {
   auto& line = x_waiting[where];
   while (!line.empty() && line.front()->outcome) {
     x_finished.push_back(std::move(line.front()));

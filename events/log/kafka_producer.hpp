@@ -68,6 +68,7 @@ private:
   static void on_report(const void* message, void* context);
   [[nodiscard]] append_outcome judge(const pending& one, const void* message);
   void settle(pending& one, append_outcome outcome);
+  void finish_first(partition_number where);
   void run();
   void tell_finished();
   void replace();

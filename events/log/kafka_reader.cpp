@@ -49,11 +49,6 @@ std::vector<kafka_setting> consumer_settings(std::size_t partitions) {
   };
 }
 
-milliseconds left_until(std::chrono::steady_clock::time_point deadline) {
-  return std::max(milliseconds(0),
-                  std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now()));
-}
-
 /// A list of partitions of one topic as the library wants it; freed at the end of the scope.
 class partition_list {
 public:

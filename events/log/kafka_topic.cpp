@@ -51,11 +51,6 @@ std::map<std::string, std::string> settings_of(const kafka_topic_wanted& wanted)
   return all;
 }
 
-std::chrono::milliseconds left_until(steady::time_point deadline) {
-  return std::max(std::chrono::milliseconds(0),
-                  std::chrono::duration_cast<std::chrono::milliseconds>(deadline - steady::now()));
-}
-
 int milliseconds(std::chrono::milliseconds span) { return static_cast<int>(span.count()); }
 
 /// What the brokers say about the topic itself.
