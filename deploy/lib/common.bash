@@ -76,3 +76,10 @@ end_process() {
   wait_for 5 process_gone "$1" "$2" ||
     fail "process $1" "does not end, not even by SIGKILL" "See /proc/$1/stack and end it by hand"
 }
+
+# check_node_name NAME: it becomes a host name, a namespace and a cgroup; 40 keeps each of them far
+# from its limit.
+check_node_name() {
+  [[ $1 =~ ^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$ ]] ||
+    usage_error "node name '$1' is not of small letters, digits and '-' (at most 40)"
+}

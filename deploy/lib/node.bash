@@ -30,9 +30,7 @@ parse_node_arguments() {
     shift
   done
   [[ -n $node_name && -n $node_parent ]] || usage_error "give a name and --dir DIR"
-  # It becomes a host name, a namespace and a cgroup; 40 keeps each of them far from its limit.
-  [[ $node_name =~ ^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$ ]] ||
-    usage_error "node name '$node_name' is not of small letters, digits and '-' (at most 40)"
+  check_node_name "$node_name"
   node_parent=$(realpath -m -- "$node_parent")
   node_directory=$node_parent/$node_name
   namespace=orrery-$node_name
