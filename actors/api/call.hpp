@@ -1,0 +1,72 @@
+#pragma once
+
+#include "actors/api/api.hpp"
+
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <string_view>
+
+// What the routes of the API have in common; for the folder's own files.
+
+namespace orrery::actors {
+
+[[nodiscard]] error invalid(std::string text);
+
+/// `Json` is nlohmann's, whose header stays in the .cpp files. Texts from hypervisors were made
+/// printable on their way in; anything else that is not UTF-8 is replaced, never thrown.
+template <class Json> [[nodiscard]] http::response json_response(int status, const Json& body) {
+  http::response made;
+  made.status = status;
+  made.body = body.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return made;
+}
+
+/// As people and clients see a place in the log: "0/118".
+[[nodiscard]] std::string position_text(std::uint64_t seq);
+
+/// Says in a header up to which record the answer is right.
+void set_position(http::response& made, std::uint64_t seq);
+
+[[nodiscard]] http::response list_response(const char* name,
+                                           std::span<const google::protobuf::Message* const> items,
+                                           const std::string& next_token, std::uint64_t seq);
+
+[[nodiscard]] http::response row_response(const google::protobuf::Message& row, std::uint64_t seq);
+
+/// One request on its way through a route.
+struct api::call {
+  http::request request;
+  http::responder respond;
+  std::string name; ///< what stands for {name} in the path
+  std::string verb; ///< what stands behind a colon
+
+  void send(http::response made) const { respond(std::move(made)); }
+
+  void fail(const error& why) const { respond(http::problem_response(why, request.path)); }
+
+  template <class Row>
+  void send(const char* list, const result<projections::listing<Row>>& found) const {
+    if (!found)
+      return fail(found.error());
+    std::vector<const google::protobuf::Message*> items;
+    for (const auto& item : found->items)
+      items.push_back(&item);
+    send(list_response(list, items, found->next_token, found->at.seq));
+  }
+
+  template <class Row> void send(const result<projections::answer<Row>>& found) const {
+    if (found)
+      send(row_response(found->value, found->at.seq));
+    else
+      fail(found.error());
+  }
+
+  [[nodiscard]] std::string parameter(const char* which) const;
+
+  /// The paging parameters; others than `allowed` are refused, never ignored.
+  [[nodiscard]] result<projections::page>
+  page(std::initializer_list<std::string_view> allowed) const;
+};
+
+} // namespace orrery::actors

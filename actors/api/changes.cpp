@@ -1,0 +1,299 @@
+#include "actors/api/body.hpp"
+#include "actors/api/call.hpp"
+#include "drivers/capabilities.hpp"
+#include "events/core/net.hpp"
+#include "events/core/text.hpp"
+#include "events/domain/job.hpp"
+#include "events/domain/subnet.hpp"
+#include "events/log/sha256.hpp"
+#include "events/schema/json.hpp"
+#include "projections/views.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <optional>
+
+namespace orrery::actors {
+
+namespace {
+
+/// Longest Idempotency-Key, in bytes: a UUID is 36.
+constexpr std::size_t key_size_max = 128;
+
+/// Longest path of a socket (sun_path has 108 bytes) and of a namespace's name.
+constexpr std::size_t socket_path_size_max = 107;
+constexpr std::size_t namespace_size_max = 63;
+
+std::uint64_t first_eight_bytes(const log::digest& hash) {
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < 8; ++i)
+    value = (value << 8) | hash[i];
+  return value;
+}
+
+} // namespace
+
+uuid api::new_id() {
+  return make_uuid(x_services.wall_clock(), x_services.where, x_services.random());
+}
+
+v1::Command api::new_command(const uuid& entity) {
+  v1::Command command;
+  domain::set(command.mutable_id(), new_id());
+  command.mutable_principal()->set_kind(v1::Principal::OPERATOR);
+  command.mutable_principal()->set_name("operator");
+  domain::set(command.mutable_entity(), entity);
+  return command;
+}
+
+void api::send_command(call& made, v1::Command command, std::string kind, std::string name) {
+  if (x_services.is_read_only)
+    return made.fail({error_code::read_only,
+                      "this process only reads: send changes to the one that owns the log", false});
+  // Nobody could see what a change did: it is refused while that is so.
+  if (auto stalled = x_services.store->stalled())
+    return made.fail(std::move(*stalled));
+  if (x_services.queued->load() >= 10'000)
+    return made.fail({error_code::too_many_requests,
+                      "10,000 commands are waiting already: try again in a second", true});
+  if (const auto* key = made.request.header("idempotency-key")) {
+    if (key->empty() || key->size() > key_size_max)
+      return made.fail(
+          invalid("an Idempotency-Key has 1 to " + std::to_string(key_size_max) + " bytes"));
+    command.mutable_key()->set_key_hash(first_eight_bytes(log::sha256_of("operator\n", *key)));
+    command.mutable_key()->set_body_hash(first_eight_bytes(
+        log::sha256_of(made.request.method + " " + made.request.path + "\n", made.request.body)));
+  }
+  x_services.stamp(command);
+  auto what = std::make_shared<submission>();
+  what->command = std::move(command);
+  what->done = [this, respond = made.respond, path = made.request.path, kind = std::move(kind),
+                name = std::move(name)](const command_reply& reply) {
+    if (reply.reply.code() != 0)
+      return respond(http::problem_response({static_cast<error_code>(reply.reply.code()),
+                                             reply.reply.text(), reply.reply.retryable()},
+                                            path));
+    when_projected(reply.seq, [this, respond, reply, kind, name] {
+      answer_command(respond, reply, kind, name);
+    });
+  };
+  x_services.submit(std::move(what));
+}
+
+void api::answer_command(const http::responder& respond, const command_reply& reply,
+                         const std::string& kind, const std::string& name) {
+  nlohmann::ordered_json body;
+  const auto job_id = to_text(orrery::job_id{reply.command});
+  if (reply.reply.has_job()) {
+    const auto job = x_services.store->find_job(job_id);
+    if (!job)
+      return respond(http::problem_response(job.error()));
+    body["job"] = nlohmann::ordered_json::parse(to_json(job->value));
+  } else {
+    // Decided and done in one record: there was nothing to wait for.
+    body["job"]["id"] = job_id;
+    body["job"]["kind"] = kind;
+    body["job"]["resource"] = projections::resource_text(kind.substr(0, kind.find('.')),
+                                                         domain::from_proto(reply.reply.entity()));
+    body["job"]["resourceName"] = name;
+    body["job"]["state"] = "DONE";
+  }
+  auto made = json_response(202, body);
+  set_position(made, reply.seq);
+  respond(std::move(made));
+}
+
+void api::post_cluster(call& made) {
+  auto body = body_reader::parse(made.request.body);
+  if (!body)
+    return made.fail(body.error());
+  const auto name = body->text("name", name_size_max);
+  const auto hypervisor = body->text("hypervisor", name_size_max);
+  if (auto read = body->finish(); !read)
+    return made.fail(read.error());
+  const auto kind = drivers::parse_kind(hypervisor);
+  if (!kind)
+    return made.fail(kind.error());
+  auto command = new_command(x_services.installation);
+  auto* add = command.mutable_installation()->mutable_add_cluster();
+  domain::set(add->mutable_cluster(), new_id());
+  add->set_name(name);
+  add->set_kind(static_cast<v1::HypervisorKind>(*kind));
+  send_command(made, std::move(command), "cluster.create", name);
+}
+
+namespace {
+
+bool is_plain_path_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
+         c == '.' || c == '_' || c == '-';
+}
+
+result<void> check_endpoint(const std::string& hypervisor, const v1::NodeEndpoint& endpoint) {
+  if (hypervisor != "kvm") {
+    if (!endpoint.libvirt_socket().empty() || !endpoint.network_namespace().empty())
+      return invalid("a " + hypervisor + " node has no libvirtSocket and no networkNamespace");
+    return {};
+  }
+  if (!endpoint.libvirt_socket().starts_with('/') ||
+      !std::ranges::all_of(endpoint.libvirt_socket(), is_plain_path_character))
+    return invalid("libvirtSocket is not an absolute path of letters, digits and /._-");
+  if (!std::ranges::all_of(endpoint.network_namespace(), is_plain_path_character) ||
+      endpoint.network_namespace().find('/') != std::string::npos ||
+      endpoint.network_namespace().starts_with('.'))
+    return invalid("networkNamespace is not a name as `ip netns list` shows it");
+  return {};
+}
+
+/// The uuid in a view's id text.
+uuid id_in(const std::string& text) {
+  const auto underscore = text.find('_');
+  const auto parsed = parse_uuid(std::string_view(text).substr(underscore + 1));
+  ORRERY_CHECK(parsed.has_value());
+  return *parsed;
+}
+
+} // namespace
+
+void api::post_node(call& made) {
+  auto body = body_reader::parse(made.request.body);
+  if (!body)
+    return made.fail(body.error());
+  constexpr std::uint64_t none = 0;
+  const auto name = body->text("name", name_size_max);
+  const auto cluster_name = body->text("cluster", name_size_max);
+  v1::NodeEndpoint endpoint;
+  endpoint.set_libvirt_socket(body->text("libvirtSocket", socket_path_size_max, ""));
+  endpoint.set_network_namespace(body->text("networkNamespace", namespace_size_max, ""));
+  constexpr std::uint64_t vcpus_max = 65'536;
+  constexpr std::uint64_t memory_mib_max = std::uint64_t{1} << 30;
+  const auto vcpus = body->number("vcpus", vcpus_max, &none);
+  const auto memory_mib = body->number("memoryMib", memory_mib_max, &none);
+  if (auto read = body->finish(); !read)
+    return made.fail(read.error());
+  const auto cluster = x_services.store->find_cluster(cluster_name);
+  if (!cluster)
+    return made.fail(cluster.error());
+  if (auto checked = check_endpoint(cluster->value.hypervisor(), endpoint); !checked)
+    return made.fail(checked.error());
+  auto command = new_command(id_in(cluster->value.id()));
+  auto* add = command.mutable_cluster()->mutable_add_node();
+  domain::set(add->mutable_node(), new_id());
+  add->set_name(name);
+  *add->mutable_endpoint() = endpoint;
+  add->set_vcpus(static_cast<std::uint32_t>(vcpus));
+  add->set_memory_mib(memory_mib);
+  send_command(made, std::move(command), "node.create", name);
+}
+
+void api::post_network(call& made) {
+  auto body = body_reader::parse(made.request.body);
+  if (!body)
+    return made.fail(body.error());
+  constexpr std::size_t address_size_max = 18; // 255.255.255.255/32
+  const auto name = body->text("name", name_size_max);
+  const auto cluster_name = body->text("cluster", name_size_max);
+  const auto prefix_text = body->text("prefix", address_size_max);
+  const auto gateway_text = body->text("gateway", address_size_max, "");
+  if (auto read = body->finish(); !read)
+    return made.fail(read.error());
+  const auto prefix = parse_ipv4_prefix(prefix_text);
+  if (!prefix)
+    return made.fail(prefix.error());
+  auto gateway = result<ipv4>(ipv4{prefix->base.bits + 1});
+  if (!gateway_text.empty())
+    gateway = parse_ipv4(gateway_text);
+  if (!gateway)
+    return made.fail(gateway.error());
+  if (auto checked = domain::check_subnet(*prefix, *gateway); !checked)
+    return made.fail(checked.error());
+  const auto cluster = x_services.store->find_cluster(cluster_name);
+  if (!cluster)
+    return made.fail(cluster.error());
+  auto command = new_command(id_in(cluster->value.id()));
+  auto* add = command.mutable_cluster()->mutable_add_network();
+  domain::set(add->mutable_network(), new_id());
+  domain::set(add->mutable_subnet(), new_id());
+  add->set_name(name);
+  add->set_prefix(prefix->base.bits);
+  add->set_prefix_length(prefix->length);
+  add->set_gateway(gateway->bits);
+  send_command(made, std::move(command), "network.create", name);
+}
+
+void api::post_vm(call& made) {
+  auto body = body_reader::parse(made.request.body);
+  if (!body)
+    return made.fail(body.error());
+  constexpr std::uint64_t vcpus_max = 65'536;
+  constexpr std::uint64_t memory_mib_max = std::uint64_t{1} << 30;
+  const auto name = body->text("name", name_size_max);
+  const auto cluster_name = body->text("cluster", name_size_max);
+  const auto network_name = body->text("network", name_size_max);
+  const auto image = body->text("image", name_size_max);
+  const auto vcpus = body->number("vcpus", vcpus_max);
+  const auto memory_mib = body->number("memoryMib", memory_mib_max);
+  if (auto read = body->finish(); !read)
+    return made.fail(read.error());
+  const auto cluster = x_services.store->find_cluster(cluster_name);
+  if (!cluster)
+    return made.fail(cluster.error());
+  // Names of networks are unique in their cluster only.
+  const auto networks =
+      x_services.store->list_networks({cluster->value.id(), {}}, {projections::page_size_max, {}});
+  if (!networks)
+    return made.fail(networks.error());
+  const auto network = std::ranges::find_if(networks->items, [&](const v1::Network& one) {
+    return one.name() == network_name || one.id() == network_name;
+  });
+  if (network == networks->items.end())
+    return made.fail({error_code::not_found,
+                      "cluster '" + cluster->value.name() + "' has no network '" +
+                          printable(network_name, name_size_max) + "': `orrery network list`",
+                      false});
+  auto command = new_command(id_in(cluster->value.id()));
+  auto* place = command.mutable_cluster()->mutable_place_vm();
+  domain::set(place->mutable_vm(), new_id());
+  domain::set(place->mutable_nic(), new_id());
+  domain::set(place->mutable_network(), id_in(network->id()));
+  place->set_name(name);
+  place->set_image(image);
+  place->set_vcpus(static_cast<std::uint32_t>(vcpus));
+  place->set_memory_mib(memory_mib);
+  send_command(made, std::move(command), "vm.create", name);
+}
+
+void api::delete_vm(call& made) {
+  const auto vm = x_services.store->find_vm(made.name);
+  if (!vm)
+    return made.fail(vm.error());
+  auto command = new_command(id_in(vm->value.id()));
+  command.mutable_vm()->mutable_remove();
+  send_command(made, std::move(command), "vm.delete", vm->value.name());
+}
+
+void api::act_on_vm(call& made) {
+  if (made.verb != "start" && made.verb != "shutdown" && made.verb != "stop")
+    return made.fail(invalid("a VM has no action '" + printable(made.verb, 40) +
+                             "': want start, shutdown or stop"));
+  const auto vm = x_services.store->find_vm(made.name);
+  if (!vm)
+    return made.fail(vm.error());
+  auto command = new_command(id_in(vm->value.id()));
+  if (made.verb == "start")
+    command.mutable_vm()->mutable_start();
+  else if (made.verb == "shutdown")
+    command.mutable_vm()->mutable_shutdown();
+  else
+    command.mutable_vm()->mutable_stop();
+  send_command(made, std::move(command), "vm." + made.verb, vm->value.name());
+}
+
+void api::post_trust_clock(call& made) {
+  auto command = new_command(x_services.installation);
+  command.mutable_installation()->mutable_trust_clock();
+  send_command(made, std::move(command), "installation.trust_clock", "");
+}
+
+} // namespace orrery::actors

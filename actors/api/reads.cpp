@@ -1,0 +1,185 @@
+#include "actors/api/call.hpp"
+#include "drivers/capabilities.hpp"
+#include "events/core/text.hpp"
+#include "projections/views.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <charconv>
+
+namespace orrery::actors {
+
+namespace {
+
+/// The most console lines and bytes in one answer.
+constexpr std::uint64_t console_lines_max = 1'000;
+constexpr std::size_t console_bytes_max = std::size_t{64} * 1024;
+
+} // namespace
+
+void api::get_vms(call& made) {
+  auto page = made.page({"cluster", "node", "name", "observed"});
+  if (!page)
+    return made.fail(page.error());
+  projections::vm_filter filter;
+  filter.cluster = made.parameter("cluster");
+  filter.node = made.parameter("node");
+  filter.name = made.parameter("name");
+  const auto observed = made.parameter("observed");
+  if (!observed.empty() && !v1::VmObserved::State_Parse(observed, &filter.observed))
+    return made.fail(
+        invalid("'" + printable(observed, 40) +
+                "' is not a state: want ABSENT, STOPPED, RUNNING, REACHABLE or UNKNOWN"));
+  made.send("vms", x_services.store->list_vms(filter, *page));
+}
+
+void api::get_vm(call& made) { made.send(x_services.store->find_vm(made.name)); }
+
+void api::get_clusters(call& made) {
+  auto page = made.page({"name"});
+  if (!page)
+    return made.fail(page.error());
+  made.send("clusters", x_services.store->list_clusters({{}, made.parameter("name")}, *page));
+}
+
+void api::get_cluster(call& made) { made.send(x_services.store->find_cluster(made.name)); }
+
+void api::get_nodes(call& made) {
+  auto page = made.page({"cluster", "name"});
+  if (!page)
+    return made.fail(page.error());
+  made.send("nodes", x_services.store->list_nodes(
+                         {made.parameter("cluster"), made.parameter("name")}, *page));
+}
+
+void api::get_node(call& made) { made.send(x_services.store->find_node(made.name)); }
+
+void api::get_networks(call& made) {
+  auto page = made.page({"cluster", "name"});
+  if (!page)
+    return made.fail(page.error());
+  made.send("networks", x_services.store->list_networks(
+                            {made.parameter("cluster"), made.parameter("name")}, *page));
+}
+
+void api::get_network(call& made) { made.send(x_services.store->find_network(made.name)); }
+
+void api::get_jobs(call& made) {
+  auto page = made.page({"resource", "state"});
+  if (!page)
+    return made.fail(page.error());
+  projections::job_filter filter;
+  filter.resource = made.parameter("resource");
+  const auto state = made.parameter("state");
+  if (!state.empty() && !v1::Job::State_Parse(state, &filter.state))
+    return made.fail(invalid("'" + printable(state, 40) +
+                             "' is not a state: want RUNNING, DONE, FAILED or CANCELLED"));
+  made.send("jobs", x_services.store->list_jobs(filter, *page));
+}
+
+void api::get_job(call& made) { made.send(x_services.store->find_job(made.name)); }
+
+void api::get_events(call& made) {
+  auto page = made.page({"resource"});
+  if (!page)
+    return made.fail(page.error());
+  projections::event_filter filter;
+  filter.resource = made.parameter("resource");
+  made.send("events", x_services.store->list_events(filter, *page));
+}
+
+void api::get_hypervisors(call& made) {
+  nlohmann::ordered_json body;
+  body["hypervisors"] = nlohmann::ordered_json::array();
+  for (const auto kind : drivers::all_kinds()) {
+    nlohmann::ordered_json row;
+    row["kind"] = drivers::name_of(kind);
+    for (const auto what : drivers::all_capabilities())
+      row["capabilities"][std::string(drivers::name_of(what))] =
+          drivers::name_of(drivers::supports(kind, what));
+    body["hypervisors"].push_back(std::move(row));
+  }
+  made.send(json_response(200, body));
+}
+
+void api::get_status(call& made) {
+  status_request asked;
+  asked.with_digest = made.parameter("digest") == "true";
+  asked.done = [respond = made.respond, projected = x_services.store->lowest_position().seq,
+                read_only = x_services.is_read_only](const partition_status& status) {
+    nlohmann::ordered_json body;
+    body["standing"] = status.standing;
+    body["readOnly"] = read_only;
+    body["position"] = position_text(status.seq);
+    body["projected"] = position_text(projected);
+    body["epoch"] = status.epoch;
+    body["entities"] = status.entities;
+    body["awake"] = status.awake;
+    body["queued"] = status.queued;
+    body["alarm"] = status.alarm;
+    if (!status.state_digest.empty())
+      body["stateDigest"] = status.state_digest;
+    respond(json_response(200, body));
+  };
+  x_services.status(std::move(asked));
+}
+
+void api::get_console(call& made) {
+  const auto vm = x_services.store->find_vm(made.name);
+  if (!vm)
+    return made.fail(vm.error());
+  std::uint64_t lines = 20;
+  const auto wanted = made.parameter("lines");
+  if (!wanted.empty()) {
+    const auto [end, failed] = std::from_chars(wanted.data(), wanted.data() + wanted.size(), lines);
+    if (failed != std::errc() || end != wanted.data() + wanted.size() || lines == 0 ||
+        lines > console_lines_max)
+      return made.fail(
+          invalid("lines is not a number from 1 to " + std::to_string(console_lines_max)));
+  }
+  const auto id = parse_id<vm_tag>(vm->value.id());
+  ORRERY_CHECK(id.has_value());
+  console_request asked;
+  asked.vm = id->value;
+  asked.bytes_max = console_bytes_max;
+  asked.done = [respond = made.respond, path = made.request.path,
+                lines](const result<std::string>& text) {
+    if (!text)
+      return respond(http::problem_response(text.error(), path));
+    std::deque<std::string> last;
+    std::string_view rest = *text;
+    while (!rest.empty()) {
+      const auto end = std::min(rest.find('\n'), rest.size());
+      auto line = rest.substr(0, end);
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+      if (line.ends_with('\r'))
+        line.remove_suffix(1);
+      last.push_back(printable(line, console_bytes_max));
+      if (last.size() > lines)
+        last.pop_front();
+    }
+    nlohmann::ordered_json body;
+    body["lines"] = nlohmann::ordered_json::array();
+    for (auto& line : last)
+      body["lines"].push_back(std::move(line));
+    respond(json_response(200, body));
+  };
+  x_services.console(std::move(asked));
+}
+
+void api::get_metrics(call& made) {
+  http::response reply;
+  reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  reply.body = x_services.metrics->expose();
+  made.send(std::move(reply));
+}
+
+void api::get_health(call& made) {
+  http::response reply;
+  reply.content_type = "text/plain; charset=utf-8";
+  reply.body = "ok\n";
+  made.send(std::move(reply));
+}
+
+} // namespace orrery::actors
