@@ -28,6 +28,7 @@ import base64
 import ctypes
 import fcntl
 import os
+import random
 import shutil
 import signal
 import socket
@@ -81,13 +82,33 @@ def java(libs, heap, *words):
     return ["java", heap, *JAVA_OPTIONS, "-cp", f"{libs}/*", *words]
 
 
+# Below the range from which the kernel gives ports to connections: while a broker is down, nothing
+# else may come to sit on its port.
+PORTS = range(12000, 20000)
+reserved = []  # files that are locked until this process ends
+
+
+def reserve(port):
+    """True when the port is ours from now on: no other cluster's, though its broker may be down."""
+    lock = open(Path(tempfile.gettempdir(), f"orrery-kafka-port-{port}"), "w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        lock.close()
+        return False
+    reserved.append(lock)
+    return True
+
+
 def free_ports(count):
-    """Ports that nobody uses now. Held together, so that they differ."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
+    """Ports that nobody uses as long as this process lives."""
+    found = []
+    while len(found) < count:
+        port = random.choice(PORTS)
+        if reserve(port):
+            found.append(port)
+    return found
 
 
 def random_id():

@@ -55,6 +55,41 @@ void expect_all_answered(const truth& told) {
       << told.answered() << " of " << told.sent() << " appends were answered";
 }
 
+/// A log whose appends are told within the limit, with one record that was told.
+struct begun {
+  explicit begun(kafka_options wanted) : options(std::move(wanted)), log(opened(options)) {
+    append_some(*log, told, "before", 1);
+    expect_all_answered(told);
+  }
+
+  kafka_options options;
+  std::unique_ptr<kafka_log> log;
+  truth told;
+};
+
+kafka_options with_delivery_limit(std::chrono::milliseconds limit) {
+  auto options = fresh_log(the_cluster());
+  options.delivery_limit = limit;
+  return options;
+}
+
+/// A log with ten records.
+std::unique_ptr<kafka_log> log_of_ten(const kafka_options& options) {
+  auto log = opened(options);
+  for (int count = 0; count < 10; ++count)
+    append_and_wait(*log, zero, "record " + std::to_string(count));
+  return log;
+}
+
+/// A client of librdkafka's own, to do to a topic what a log never does.
+rd_kafka_t* plain_client(const char* transactional_id = nullptr) {
+  rd_kafka_conf_t* settings = rd_kafka_conf_new();
+  rd_kafka_conf_set(settings, "bootstrap.servers", the_cluster().servers().c_str(), nullptr, 0);
+  if (transactional_id != nullptr)
+    rd_kafka_conf_set(settings, "transactional.id", transactional_id, nullptr, 0);
+  return rd_kafka_new(RD_KAFKA_PRODUCER, settings, nullptr, 0);
+}
+
 } // namespace
 
 TEST(kafka_broker, a_record_that_the_topic_refuses_is_not_written) {
@@ -89,8 +124,7 @@ TEST(kafka_broker, a_kill_that_is_waited_out_loses_and_doubles_nothing) {
 }
 
 TEST(kafka_broker, what_is_told_of_a_kill_that_lasts_too_long_is_true) {
-  auto options = fresh_log(the_cluster());
-  options.delivery_limit = std::chrono::milliseconds(1500);
+  const auto options = with_delivery_limit(std::chrono::milliseconds(1500));
   auto log = opened(options);
   truth told;
   append_some(*log, told, "before", 20);
@@ -113,12 +147,8 @@ TEST(kafka_broker, what_is_told_of_a_kill_that_lasts_too_long_is_true) {
 }
 
 TEST(kafka_broker, a_record_sent_to_a_stopped_broker_is_in_doubt_and_may_land_later) {
-  auto options = fresh_log(the_cluster());
-  options.delivery_limit = std::chrono::milliseconds(1500);
-  auto log = opened(options);
-  truth told;
-  append_some(*log, told, "before", 1);
-  expect_all_answered(told);
+  begun one(with_delivery_limit(std::chrono::milliseconds(1500)));
+  auto& [options, log, told] = one;
   the_cluster().ask("pause 1");
   append_some(*log, told, "while stopped", 1);
   expect_all_answered(told);
@@ -134,10 +164,8 @@ TEST(kafka_broker, a_record_sent_to_a_stopped_broker_is_in_doubt_and_may_land_la
 TEST(kafka_broker, closing_while_it_is_down_tells_every_append) {
   auto options = fresh_log(the_cluster());
   options.close_limit = std::chrono::milliseconds(300);
-  auto log = opened(options);
-  truth told;
-  append_some(*log, told, "before", 1);
-  expect_all_answered(told);
+  begun one(options);
+  auto& [with, log, told] = one;
   broker_down down;
   append_some(*log, told, "while down", 10);
   log.reset();
@@ -187,11 +215,8 @@ TEST(kafka_broker, a_reader_that_follows_goes_on_after_a_kill) {
 }
 
 TEST(kafka_broker, a_cut_log_is_told_to_readers_and_writers) {
-  auto options = fresh_log(the_cluster());
-  options.delivery_limit = std::chrono::milliseconds(5000);
-  const auto log = opened(options);
-  for (int count = 0; count < 10; ++count)
-    append_and_wait(*log, zero, "record " + std::to_string(count));
+  const auto options = with_delivery_limit(std::chrono::milliseconds(5000));
+  const auto log = log_of_ten(options);
   EXPECT_EQ(read_all(*log, zero).size(), 10u);
   {
     broker_down down;
@@ -216,11 +241,8 @@ TEST(kafka_broker, a_cut_log_is_told_to_readers_and_writers) {
 }
 
 TEST(kafka_broker, a_writer_alone_notices_that_its_topic_was_made_anew) {
-  auto options = fresh_log(the_cluster());
-  options.delivery_limit = std::chrono::milliseconds(5000);
-  const auto log = opened(options);
-  for (int count = 0; count < 10; ++count)
-    append_and_wait(*log, zero, "record " + std::to_string(count));
+  const auto options = with_delivery_limit(std::chrono::milliseconds(5000));
+  const auto log = log_of_ten(options);
   the_cluster().ask("tool org.apache.kafka.tools.TopicCommand --bootstrap-server " +
                     the_cluster().servers() + " --delete --topic " + options.target.topic);
   EXPECT_TRUE(wait_until(generous, [&] {
@@ -238,10 +260,8 @@ TEST(kafka_broker, a_writer_alone_notices_that_its_topic_was_made_anew) {
 }
 
 TEST(kafka_broker, another_last_record_after_a_pause_is_a_cut_log) {
-  auto options = fresh_log(the_cluster(), 1);
-  const auto log = opened(options);
-  for (int count = 0; count < 10; ++count)
-    append_and_wait(*log, zero, "record " + std::to_string(count));
+  const auto options = fresh_log(the_cluster(), 1);
+  const auto log = log_of_ten(options);
   EXPECT_EQ(read_all(*log, zero).size(), 10u);
   the_cluster().ask("rewrite 1 " + options.target.topic + " 10 20");
   EXPECT_GT(read_all(*opened(options), zero).size(), 20u); // no place of ours is missing
@@ -258,11 +278,8 @@ TEST(kafka_broker, another_last_record_after_a_pause_is_a_cut_log) {
 
 TEST(kafka_broker, a_gap_between_offsets_is_a_cut_log) {
   const auto options = fresh_log(the_cluster());
-  rd_kafka_conf_t* settings = rd_kafka_conf_new();
-  rd_kafka_conf_set(settings, "bootstrap.servers", the_cluster().servers().c_str(), nullptr, 0);
   std::string text = "in a transaction";
-  rd_kafka_conf_set(settings, "transactional.id", "somebody-else", nullptr, 0);
-  rd_kafka_t* client = rd_kafka_new(RD_KAFKA_PRODUCER, settings, nullptr, 0);
+  rd_kafka_t* client = plain_client("somebody-else");
   EXPECT_EQ(rd_kafka_init_transactions(client, 30'000), nullptr);
   EXPECT_EQ(rd_kafka_begin_transaction(client), nullptr);
   rd_kafka_topic_t* topic = rd_kafka_topic_new(client, options.target.topic.c_str(), nullptr);
@@ -285,14 +302,8 @@ TEST(kafka_broker, a_gap_between_offsets_is_a_cut_log) {
 
 TEST(kafka_broker, a_topic_without_its_begin_is_refused) {
   const auto options = fresh_log(the_cluster());
-  {
-    const auto log = opened(options);
-    for (int count = 0; count < 10; ++count)
-      append_and_wait(*log, zero, "record " + std::to_string(count));
-  }
-  rd_kafka_conf_t* settings = rd_kafka_conf_new();
-  rd_kafka_conf_set(settings, "bootstrap.servers", the_cluster().servers().c_str(), nullptr, 0);
-  rd_kafka_t* client = rd_kafka_new(RD_KAFKA_PRODUCER, settings, nullptr, 0);
+  log_of_ten(options).reset();
+  rd_kafka_t* client = plain_client();
   rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(1);
   rd_kafka_topic_partition_list_add(list, options.target.topic.c_str(), 0)->offset = 4;
   rd_kafka_DeleteRecords_t* wanted = rd_kafka_DeleteRecords_new(list);

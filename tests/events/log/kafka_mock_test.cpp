@@ -66,6 +66,12 @@ public:
     return log ? std::move(*log) : nullptr;
   }
 
+  [[nodiscard]] std::unique_ptr<kafka_log> open_with_a_record() const {
+    auto log = open();
+    EXPECT_EQ(append_and_wait(*log, zero, "record").fate, append_fate::durable);
+    return log;
+  }
+
 private:
   rd_kafka_t* x_client = nullptr;
   rd_kafka_mock_cluster_t* x_cluster = nullptr;
@@ -109,8 +115,7 @@ TEST(kafka_mock, a_refusal_that_passes_is_waited_out) {
 
 TEST(kafka_mock, a_producer_that_failed_for_good_is_replaced_and_its_records_are_in_doubt) {
   mock_brokers brokers;
-  const auto log = brokers.open();
-  EXPECT_EQ(append_and_wait(*log, zero, "before").fate, append_fate::durable);
+  const auto log = brokers.open_with_a_record();
   brokers.answer(request::produce, {RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER});
   const auto doubted = append_and_wait(*log, zero, "doubted");
   EXPECT_EQ(doubted.fate, append_fate::unknown);
@@ -127,8 +132,7 @@ TEST(kafka_mock, a_producer_that_failed_for_good_is_replaced_and_its_records_are
 
 TEST(kafka_mock, everything_under_way_is_told_in_order_when_the_producer_fails) {
   mock_brokers brokers;
-  const auto log = brokers.open();
-  EXPECT_EQ(append_and_wait(*log, zero, "before").fate, append_fate::durable);
+  const auto log = brokers.open_with_a_record();
   brokers.answer(request::produce, {RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER});
   constexpr std::size_t count = 200;
   outcomes seen;
@@ -147,16 +151,14 @@ TEST(kafka_mock, everything_under_way_is_told_in_order_when_the_producer_fails) 
 
 TEST(kafka_mock, a_record_whose_place_the_broker_forgot_is_in_doubt) {
   mock_brokers brokers;
-  const auto log = brokers.open();
-  EXPECT_EQ(append_and_wait(*log, zero, "before").fate, append_fate::durable);
+  const auto log = brokers.open_with_a_record();
   brokers.answer(request::produce, {RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER});
   EXPECT_EQ(append_and_wait(*log, zero, "known already").fate, append_fate::unknown);
 }
 
 TEST(kafka_mock, a_lost_place_is_a_cut_log) {
   mock_brokers brokers;
-  const auto log = brokers.open();
-  EXPECT_EQ(append_and_wait(*log, zero, "record").fate, append_fate::durable);
+  const auto log = brokers.open_with_a_record();
   brokers.answer(request::fetch, {RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE});
   const auto read = log->read(zero, 0, 1000, at_once);
   ASSERT_FALSE(read);
@@ -165,8 +167,7 @@ TEST(kafka_mock, a_lost_place_is_a_cut_log) {
 
 TEST(kafka_mock, a_reader_without_permission_is_told_so) {
   mock_brokers brokers;
-  const auto log = brokers.open();
-  EXPECT_EQ(append_and_wait(*log, zero, "record").fate, append_fate::durable);
+  const auto log = brokers.open_with_a_record();
   brokers.answer(request::fetch, {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED});
   const auto read = log->read(zero, 0, 1000, at_once);
   ASSERT_FALSE(read);
