@@ -209,17 +209,17 @@ struct bench_partition::parts {
 
 partition_birth bench_partition::parts::birth() {
   partition_birth made;
-  made.where = the_partition;
+  made.engine.where = the_partition;
   made.log = log;
-  made.identity = log->identity();
-  made.policies = &policies;
-  made.owner_name = "bench";
-  made.end_at_start = log->end(the_partition).value();
-  made.projected_seq = store ? store->lowest_position().seq : 0;
+  made.engine.identity = log->identity();
+  made.engine.policies = &policies;
+  made.engine.owner_name = "bench";
+  made.engine.end_at_start = log->end(the_partition).value();
+  made.engine.projected_seq = store ? store->lowest_position().seq : 0;
   made.projector = projector;
   made.handed = handed;
   made.projected = projected;
-  made.queued = queued;
+  made.engine.queued = queued;
   made.make_hypervisor = [this](v1::HypervisorKind, const uuid& cluster,
                                 const partition_actor& to) -> std::optional<hypervisor_actor> {
     hypervisor_birth of;
@@ -236,20 +236,20 @@ partition_birth bench_partition::parts::birth() {
     of.random = random_number;
     return spawn_hypervisor(*system, std::move(of));
   };
-  made.wall_clock = wall_clock;
-  made.steady_clock = std::chrono::steady_clock::now;
-  made.random = random_number;
-  made.tell.owning = [this](std::uint64_t) {
+  made.engine.wall_clock = wall_clock;
+  made.engine.steady_clock = std::chrono::steady_clock::now;
+  made.engine.random = random_number;
+  made.engine.tell.owning = [this](std::uint64_t) {
     if (!is_owning_told)
       owning.set_value();
     is_owning_told = true;
   };
-  made.tell.fatal = [](const error& why) {
+  made.engine.tell.fatal = [](const error& why) {
     // A bench has nothing to save: it ends, and says why.
     std::fprintf(stderr, "orrery-bench: %s\n", why.text.c_str());
     std::_Exit(EXIT_FAILURE);
   };
-  made.tell.folded = [this](const projections::folded_commit& folded) {
+  made.engine.tell.folded = [this](const projections::folded_commit& folded) {
     totals.apply(folded.touched);
     for (const auto& one : folded.touched)
       if (one.after != nullptr)
@@ -284,7 +284,7 @@ void bench_partition::parts::wait_for_rest(std::size_t guests) {
     std::promise<std::uint64_t> told;
     auto queued_now = told.get_future();
     caf::anon_send(*partition, status_request{false, [&told](const partition_status& status) {
-                                                told.set_value(status.queued);
+                                                told.set_value(status.engine.queued);
                                               }});
     if (queued_now.get() == 0)
       return;

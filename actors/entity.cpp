@@ -47,26 +47,6 @@ template <class Noun> struct entity_state : entity_memory {
   static inline const char* name = Noun::name;
 };
 
-decide_answer decide_all(const entity_birth& birth, const decide_request& asked) {
-  decide_answer answer;
-  answer.batch = asked.batch;
-  answer.entity = birth.self;
-  answer.decided.reserve(asked.commands.size());
-  auto state = asked.has_state ? asked.state : birth.accepted;
-  for (const auto& [index, command] : asked.commands) {
-    auto with = asked.with;
-    with.command = domain::from_proto(command->id());
-    auto said =
-        std::make_shared<domain::outcome>(domain::decide(state.get(), birth.self, *command, with));
-    if (*said && !said->value().events.empty()) {
-      const auto& events = said->value().events;
-      state = domain::evolve(state, {events.begin(), events.end()}, with.now);
-    }
-    answer.decided.push_back({index, std::move(said), state});
-  }
-  return answer;
-}
-
 template <class Noun>
 entity_actor::behavior_type
 entity(typename entity_actor::template stateful_pointer<entity_state<Noun>> self,
@@ -75,7 +55,7 @@ entity(typename entity_actor::template stateful_pointer<entity_state<Noun>> self
   return {
       [self](const decide_request& asked) {
         const auto& mine = self->state.birth;
-        self->send(mine.partition, decide_all(mine, asked));
+        self->send(mine.partition, decide_all(mine.self, mine.accepted, asked));
       },
       [self](const accept_steps& accepted) {
         auto& mine = self->state.birth;

@@ -48,6 +48,12 @@ using partition_actor = caf::typed_actor<
     caf::reacts_to<records_read>,
     // the log cannot be read
     caf::reacts_to<read_failed>,
+    // commands from any process that shares the log
+    caf::reacts_to<carried>,
+    // who should own it
+    caf::reacts_to<wanted>,
+    // decide nothing more: another process takes over
+    caf::reacts_to<retire_atom>,
     // a record's fate
     caf::reacts_to<appended>,
     // an entity decided

@@ -47,7 +47,8 @@ void log_reader::run() {
       next = records->back().at + 1;
     if (!x_projected->wait_for_room() || !x_handed->enter())
       return;
-    caf::anon_send(x_to, records_read{std::move(records), next});
+    const auto end = x_log->end(x_where);
+    caf::anon_send(x_to, records_read{std::move(records), end ? *end : next});
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/engine/engine.hpp"
 #include "events/core/error.hpp"
 #include "events/domain/entity.hpp"
 #include "events/log/log.hpp"
@@ -20,20 +21,6 @@
 
 namespace orrery::actors {
 
-/// What becomes of a command.
-struct command_reply {
-  v1::Reply reply;
-  uuid command; ///< id of the command that was decided (of the first one, when a key was repeated)
-  std::uint64_t seq = 0; ///< of the record that holds it; 0 when none does
-};
-
-/// A command for the partition. `done` is called once, on the partition's thread; empty when nobody
-/// waits.
-struct submission {
-  v1::Command command;
-  std::function<void(const command_reply&)> done;
-};
-
 struct submit {
   std::shared_ptr<submission> what;
 };
@@ -45,6 +32,16 @@ struct records_read {
   log::offset end = 0;
 };
 
+/// Commands that a transport brought, from any process.
+struct carried {
+  std::shared_ptr<std::vector<v1::Command>> commands;
+};
+
+/// Whether this process should own the partition now.
+struct wanted {
+  bool is_wanted = false;
+};
+
 struct read_failed {
   error why;
 };
@@ -53,28 +50,6 @@ struct read_failed {
 struct appended {
   std::uint64_t ticket = 0;
   log::append_outcome outcome;
-};
-
-/// Commands for one entity, to be decided in order.
-struct decide_request {
-  std::uint64_t batch = 0;
-  domain::context with;
-  bool has_state =
-      false; ///< `state` counts instead of the accepted one (null in it: ended, or not made)
-  domain::entity_ptr state;
-  std::vector<std::pair<std::size_t, std::shared_ptr<const v1::Command>>> commands;
-};
-
-struct decided_command {
-  std::size_t index = 0;
-  std::shared_ptr<domain::outcome> said; ///< shared only because CAF copies messages
-  domain::entity_ptr after;
-};
-
-struct decide_answer {
-  std::uint64_t batch = 0;
-  uuid entity;
-  std::vector<decided_command> decided;
 };
 
 /// A record was accepted: the steps of it that are this entity's.
@@ -115,16 +90,11 @@ struct thunk {
   std::function<void()> run;
 };
 
-/// Where the partition stands, for /v1/status and metrics.
+/// Where a partition stands, for /v1/status and metrics.
 struct partition_status {
-  std::string standing;
-  std::uint64_t epoch = 0;
-  std::uint64_t seq = 0;
-  std::uint64_t entities = 0;
+  engine_status engine;
   std::uint64_t awake = 0;
-  std::uint64_t queued = 0;
   std::string state_digest; ///< SHA-256 of the folded state, only when asked for
-  std::string alarm;
 };
 
 struct status_request {
@@ -139,6 +109,8 @@ CAF_BEGIN_TYPE_ID_BLOCK(orrery, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::submit))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::records_read))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::read_failed))
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::carried))
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::wanted))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::appended))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::decide_request))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::decide_answer))
@@ -153,12 +125,15 @@ CAF_BEGIN_TYPE_ID_BLOCK(orrery, caf::first_custom_type_id)
   CAF_ADD_ATOM(orrery, orrery::actors, tick_atom, "tick")
   CAF_ADD_ATOM(orrery, orrery::actors, rest_atom, "rest")
   CAF_ADD_ATOM(orrery, orrery::actors, stop_atom, "stop")
+  CAF_ADD_ATOM(orrery, orrery::actors, retire_atom, "retire")
 
 CAF_END_TYPE_ID_BLOCK(orrery)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::submit)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::records_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::read_failed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::carried)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::wanted)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::appended)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::decide_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::decide_answer)

@@ -209,19 +209,21 @@ void process::fail(const error& why) {
 
 partition_birth process::make_partition_birth() {
   partition_birth birth;
-  birth.where = the_partition;
+  birth.engine.where = the_partition;
   birth.log = x_log;
-  birth.identity = x_log->identity();
-  birth.policies = &x_policies;
-  birth.edition = x_settings.edition;
-  birth.is_read_only = x_settings.is_read_only;
-  birth.owner_name = "orreryd " + std::to_string(::getpid());
-  birth.address = x_settings.listen;
-  birth.projected_seq = x_store->lowest_position().seq;
+  birth.engine.identity = x_log->identity();
+  birth.engine.policies = &x_policies;
+  birth.engine.edition = x_settings.edition;
+  birth.engine.is_read_only = x_settings.is_read_only;
+  birth.engine.owner_name = "orreryd " + std::to_string(::getpid());
+  birth.engine.address = x_settings.listen;
+  const auto end = x_log->end(the_partition);
+  birth.engine.end_at_start = end ? *end : 0; // an error is told by the first read
+  birth.engine.projected_seq = x_store->lowest_position().seq;
   birth.projector = x_projector;
   birth.handed = x_handed;
   birth.projected = x_projected;
-  birth.queued = x_queued;
+  birth.engine.queued = x_queued;
   birth.make_hypervisor =
       [this](v1::HypervisorKind kind, const uuid& cluster,
              const partition_actor& partition) -> std::optional<hypervisor_actor> {
@@ -230,10 +232,10 @@ partition_birth process::make_partition_birth() {
         return spawn_hypervisor(*x_system, make_hypervisor_birth(traits, cluster, partition));
     return std::nullopt;
   };
-  birth.wall_clock = wall_clock;
-  birth.steady_clock = std::chrono::steady_clock::now;
-  birth.random = random_number;
-  auto& tell = birth.tell;
+  birth.engine.wall_clock = wall_clock;
+  birth.engine.steady_clock = std::chrono::steady_clock::now;
+  birth.engine.random = random_number;
+  auto& tell = birth.engine.tell;
   tell.check_projections = [this](std::uint64_t seq, const log::digest& head) {
     return x_store->check(seq, head);
   };

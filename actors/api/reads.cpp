@@ -109,15 +109,15 @@ void api::get_status(call& made) {
   asked.done = [respond = made.respond, projected = x_services.store->lowest_position().seq,
                 read_only = x_services.is_read_only](const partition_status& status) {
     nlohmann::ordered_json body;
-    body["standing"] = status.standing;
+    body["standing"] = status.engine.standing;
     body["readOnly"] = read_only;
-    body["position"] = position_text(status.seq);
+    body["position"] = position_text(status.engine.seq);
     body["projected"] = position_text(projected);
-    body["epoch"] = status.epoch;
-    body["entities"] = status.entities;
+    body["epoch"] = status.engine.epoch;
+    body["entities"] = status.engine.entities;
     body["awake"] = status.awake;
-    body["queued"] = status.queued;
-    body["alarm"] = status.alarm;
+    body["queued"] = status.engine.queued;
+    body["alarm"] = status.engine.alarm;
     if (!status.state_digest.empty())
       body["stateDigest"] = status.state_digest;
     respond(json_response(200, body));

@@ -21,16 +21,16 @@ std::uint64_t nonce_of(std::string_view body) {
 owner::owner(log_identity identity, partition_number where)
     : x_identity(identity), x_history(identity, where) {}
 
-std::string owner::make_claim(std::string owner_name, std::string address, std::uint64_t nonce,
-                              utc_time now) {
+std::string owner::make_claim(claim_terms terms) {
   ORRERY_CHECK(x_standing == standing::following || x_standing == standing::in_doubt);
-  ORRERY_CHECK(nonce != 0);
+  ORRERY_CHECK(terms.nonce != 0);
   v1::ClaimBody body;
-  body.set_owner(std::move(owner_name));
-  body.set_advertised_address(std::move(address));
-  body.set_nonce(nonce);
-  body.set_claimed_at(to_micros(now));
-  x_claim_nonces.insert(nonce);
+  body.set_owner(std::move(terms.owner_name));
+  body.set_advertised_address(std::move(terms.address));
+  body.set_process(terms.process);
+  body.set_nonce(terms.nonce);
+  body.set_claimed_at(to_micros(terms.now));
+  x_claim_nonces.insert(terms.nonce);
   x_in_flight.reset();
   x_standing = standing::claiming;
   claim_header header;

@@ -49,6 +49,15 @@ struct reading {
   std::optional<error> alarm;        ///< halt: what a human must know
 };
 
+/// What a claim says besides what the rule reads.
+struct claim_terms {
+  std::string owner_name;    ///< display only
+  std::string address;       ///< display only
+  std::uint64_t process = 0; ///< as in heartbeats; 0 when nobody shares the log
+  std::uint64_t nonce = 0;   ///< random, new for each claim: it is known by it, never by a name
+  utc_time now;              ///< display only
+};
+
 class owner {
 public:
   owner(log_identity identity, partition_number where);
@@ -68,10 +77,8 @@ public:
     return x_history.void_count(reason);
   }
 
-  /// A claim record to append. `nonce` is random and new for each claim: the claim is known by it,
-  /// never by a name. Allowed while following or in doubt.
-  [[nodiscard]] std::string make_claim(std::string owner_name, std::string address,
-                                       std::uint64_t nonce, utc_time now);
+  /// A claim record to append. Allowed while following or in doubt.
+  [[nodiscard]] std::string make_claim(claim_terms terms);
 
   /// A commit record with this body to append. Only when `is_idle`.
   [[nodiscard]] std::string make_commit(std::string_view body);

@@ -1,4 +1,5 @@
-#include "actors/batch.hpp"
+#include "actors/engine/batch.hpp"
+#include "events/log/log.hpp"
 #include "tests/support/builders.hpp"
 #include "tests/support/random_history.hpp"
 #include "tests/support/world.hpp"

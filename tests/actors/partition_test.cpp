@@ -102,19 +102,19 @@ public:
   void spawn() {
     partition_birth birth;
     birth.log = x_log;
-    birth.identity = x_identity;
-    birth.policies = &support::default_policies();
-    birth.edition = v1::MULTI_CLUSTER;
-    birth.owner_name = "test";
-    birth.end_at_start = x_log->stored.size();
-    birth.queued = std::make_shared<std::atomic<std::size_t>>(0);
-    birth.wall_clock = [this] { return support::start_of_time() + x_elapsed; };
-    birth.steady_clock = [this] {
+    birth.engine.identity = x_identity;
+    birth.engine.policies = &support::default_policies();
+    birth.engine.edition = v1::MULTI_CLUSTER;
+    birth.engine.owner_name = "test";
+    birth.engine.end_at_start = x_log->stored.size();
+    birth.engine.queued = std::make_shared<std::atomic<std::size_t>>(0);
+    birth.engine.wall_clock = [this] { return support::start_of_time() + x_elapsed; };
+    birth.engine.steady_clock = [this] {
       return std::chrono::steady_clock::time_point(
           std::chrono::duration_cast<std::chrono::steady_clock::duration>(x_elapsed));
     };
-    birth.random = [this] { return x_dice.next(); };
-    birth.tell.fatal = [this](const error& why) { x_fatal.push_back(why.text); };
+    birth.engine.random = [this] { return x_dice.next(); };
+    birth.engine.tell.fatal = [this](const error& why) { x_fatal.push_back(why.text); };
     x_partition = spawn_partition(*x_system, std::move(birth), false);
     x_delivered = 0;
     x_told_once = false;
@@ -318,7 +318,7 @@ TEST(partition, an_append_of_unknown_fate_is_claimed_over_and_its_commands_take_
   here.settle();
   ASSERT_EQ(here.replies[number].size(), 1U);
   EXPECT_EQ(here.replies[number][0].reply.code(), 0U);
-  EXPECT_EQ(here.status().standing, "owning");
+  EXPECT_EQ(here.status().engine.standing, "owning");
 }
 
 TEST(partition, a_restarted_one_folds_the_same_state) {
@@ -333,7 +333,7 @@ TEST(partition, a_restarted_one_folds_the_same_state) {
   here.spawn();
   here.settle();
   EXPECT_EQ(here.status(true).state_digest, before);
-  EXPECT_GT(here.status().epoch, 1U) << "it claimed again";
+  EXPECT_GT(here.status().engine.epoch, 1U) << "it claimed again";
 }
 
 // An entity is put to sleep while new messages for it are on their way: the old actor still hears

@@ -25,7 +25,8 @@ MAY_INCLUDE = {
     "projections": ("events",),
     "drivers": ("events",),
     "pvip": ("events",),
-    "actors": ("events", "projections", "drivers", "pvip"),
+    "actors/engine": ("events", "projections"),
+    "actors": ("events", "projections", "drivers", "pvip", "actors/engine"),
     "tools": ("events", "projections", "drivers", "pvip", "actors"),
     "tests": ("events", "projections", "drivers", "pvip", "actors", "tools"),
 }

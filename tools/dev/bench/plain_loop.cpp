@@ -48,7 +48,7 @@ plain_loop::plain_loop(const std::string& directory, const domain::kind_policies
     : x_policies(policies), x_log(open_or_make(directory, first)),
       x_owner(std::make_unique<log::owner>(x_log->identity(), the_partition)), x_first(first) {
   fold_all();
-  const auto claim = x_owner->make_claim("bench", "", 1 + x_owner->head().next, first);
+  const auto claim = x_owner->make_claim({"bench", "", 0, 1 + x_owner->head().next, first});
   append(claim);
   ORRERY_CHECK(x_owner->on_record(claim).ours);
 }

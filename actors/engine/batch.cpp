@@ -1,4 +1,4 @@
-#include "actors/batch.hpp"
+#include "actors/engine/batch.hpp"
 
 #include <map>
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/messages.hpp"
+#include "actors/engine/deciding.hpp"
 #include "events/domain/command_run.hpp"
 #include "events/domain/partition_state.hpp"
 

@@ -1,0 +1,260 @@
+#include "actors/engine/engine.hpp"
+
+#include "events/core/crash_point.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+namespace orrery::actors {
+
+namespace {
+
+/// Pause before a claim is made again after one that did not win, or after another's: so that two
+/// processes that both think they are wanted do not take it from each other all the time.
+constexpr std::chrono::milliseconds claim_retry{1'000};
+
+/// Added to it at random, so that two do not retry at once.
+constexpr std::uint64_t claim_jitter_ms = 500;
+
+constexpr std::chrono::seconds state_report_interval{1};
+
+/// A decision is a pure function: one that takes this long hangs, and only a restart helps.
+constexpr std::chrono::seconds decide_patience{600};
+
+/// A timer whose command was sent is looked at again after this long.
+constexpr std::chrono::seconds timer_repeat{5};
+
+std::string_view name_of(log::standing stands) {
+  switch (stands) {
+  case log::standing::following:
+    return "following";
+  case log::standing::claiming:
+    return "claiming";
+  case log::standing::owning:
+    return "owning";
+  case log::standing::in_doubt:
+    return "in_doubt";
+  case log::standing::halted:
+    return "halted";
+  }
+  return "halted";
+}
+
+} // namespace
+
+v1::Reply reply_of(const error& failure) {
+  v1::Reply reply;
+  reply.set_code(static_cast<std::uint32_t>(failure.code));
+  reply.set_text(failure.text);
+  reply.set_retryable(failure.retryable);
+  return reply;
+}
+
+void answer(const submission& who, v1::Reply reply, const uuid& command, std::uint64_t seq) {
+  if (who.done)
+    who.done(command_reply{std::move(reply), command, seq});
+}
+
+void refuse(const submission& who, const error& failure) {
+  answer(who, reply_of(failure), domain::from_proto(who.command.id()), 0);
+}
+
+engine::engine(engine_birth birth, engine_hands& hands)
+    : x_birth(std::move(birth)), x_hands(hands), x_owner(x_birth.identity, x_birth.where),
+      x_is_wanted(!x_birth.is_shared) {
+  x_last_report = x_not_before = x_current_at = x_birth.steady_clock();
+}
+
+// Owning ------------------------------------------------------------------------------------------
+
+void engine::claim() {
+  const auto stands = x_owner.stands();
+  const bool may = stands == log::standing::following || stands == log::standing::in_doubt;
+  const auto now = x_birth.steady_clock();
+  if (!may || !x_is_replayed || !x_is_wanted || x_is_retired || x_is_stopped ||
+      x_birth.is_read_only || now < x_not_before)
+    return;
+  x_not_before = now + claim_retry;
+  if (x_birth.is_shared)
+    x_not_before += std::chrono::milliseconds(x_birth.random() % claim_jitter_ms);
+  auto nonce = x_birth.random();
+  if (nonce == 0)
+    nonce = 1;
+  auto record = x_owner.make_claim(
+      {x_birth.owner_name, x_birth.address, x_birth.process, nonce, x_birth.wall_clock()});
+  x_hands.append(++x_ticket, std::move(record));
+}
+
+void engine::take_ownership(std::uint64_t epoch) {
+  x_not_before = x_birth.steady_clock();
+  x_state.for_each_unordered([&](const uuid& entity, const domain::entity_ptr& state) {
+    note_timers({entity, nullptr, state});
+  });
+  x_hands.owning(epoch);
+  const bool is_first = x_birth.where == partition_number{0};
+  if (is_first && x_state.find(x_birth.identity.installation.value) == nullptr)
+    found_installation();
+  if (x_birth.tell.owning)
+    x_birth.tell.owning(epoch);
+  pump();
+}
+
+void engine::found_installation() {
+  auto founding = std::make_shared<submission>();
+  domain::set(founding->command.mutable_id(),
+              make_uuid(x_birth.wall_clock(), x_birth.where, x_birth.random()));
+  founding->command.mutable_principal()->set_kind(v1::Principal::SYSTEM);
+  founding->command.mutable_principal()->set_name("orreryd");
+  domain::set(founding->command.mutable_entity(), x_birth.identity.installation.value);
+  founding->command.mutable_installation()->mutable_found()->set_edition(x_birth.edition);
+  x_queue.push_front(std::move(founding));
+}
+
+void engine::lose_ownership() {
+  x_hands.owning_ended();
+  if (x_birth.tell.owning_ended)
+    x_birth.tell.owning_ended();
+  x_timers.clear();
+  std::vector<submission_ptr> undecided;
+  if (x_batch)
+    undecided = x_batch->give_up();
+  x_batch.reset();
+  if (x_in_flight)
+    for (auto& one : x_in_flight->recorded)
+      undecided.push_back(std::move(one.who));
+  x_in_flight.reset();
+  if (x_birth.is_shared)
+    x_queue.clear(); // who asked repeats it, and the next owner's hypervisors look for themselves
+  else
+    give_back(std::move(undecided));
+}
+
+void engine::set_wanted(bool wanted) {
+  x_is_wanted = wanted;
+  claim();
+}
+
+void engine::retire() {
+  x_is_retired = true;
+  x_queue.clear();
+}
+
+// Commands ----------------------------------------------------------------------------------------
+
+void engine::on_submit(submission_ptr what) {
+  if (x_birth.is_read_only)
+    return refuse(*what,
+                  {error_code::read_only,
+                   "this process only reads: send changes to the one that owns the log", false});
+  if (x_is_stopped || x_is_retired)
+    return refuse(*what, {error_code::unavailable,
+                          x_alarm.empty() ? "orreryd is stopping: try again when it is back"
+                                          : "orreryd decides nothing: " + x_alarm,
+                          true});
+  domain::clean_texts(what->command);
+  if (x_birth.is_shared && what->done)
+    return ask(std::move(what));
+  if (x_birth.is_shared && !is_owning())
+    return; // of a hypervisor that is being stopped
+  x_queue.push_back(std::move(what));
+  x_birth.queued->store(x_queue.size());
+  pump();
+}
+
+void engine::on_carried(v1::Command command) {
+  if (!is_owning() || x_is_stopped || x_is_retired || x_queue.size() >= queue_size_max)
+    return;
+  auto what = std::make_shared<submission>();
+  what->command = std::move(command);
+  domain::clean_texts(what->command);
+  x_queue.push_back(std::move(what));
+  pump();
+}
+
+// Time --------------------------------------------------------------------------------------------
+
+void engine::on_tick() {
+  if (x_is_stopped)
+    return;
+  if (x_batch && x_birth.steady_clock() - x_batch_began > decide_patience)
+    return halt({error_code::internal, "a decision takes for ever: restart orreryd", false});
+  claim();
+  if (is_owning()) {
+    fire_timers();
+    report_state();
+  }
+  repeat_asking(false);
+  pump();
+}
+
+void engine::fire_timers() {
+  const auto now = std::max(x_birth.wall_clock(), x_state.head_time());
+  while (!x_timers.empty() && x_timers.begin()->first <= now) {
+    const auto entity = x_timers.begin()->second;
+    x_timers.erase(x_timers.begin());
+    const auto state = x_state.find(entity);
+    if (state == nullptr)
+      continue;
+    auto next = domain::next_timer(*state);
+    if (!next)
+      continue;
+    if (next->due > now)
+      continue; // a newer wish moved it; that one has its own entry
+    auto due = std::make_shared<submission>();
+    due->command = std::move(next->command);
+    domain::set(due->command.mutable_id(),
+                make_uuid(x_birth.wall_clock(), x_birth.where, x_birth.random()));
+    due->command.mutable_principal()->set_kind(v1::Principal::TIMER);
+    domain::set(due->command.mutable_entity(), entity);
+    x_queue.push_back(std::move(due));
+    x_timers.emplace(now + timer_repeat, entity); // looked at again, should the command get lost
+  }
+}
+
+void engine::report_state() {
+  const auto now = x_birth.steady_clock();
+  if (now - x_last_report < state_report_interval)
+    return;
+  x_last_report = now;
+  if (x_birth.tell.still_owning)
+    x_birth.tell.still_owning();
+}
+
+void engine::halt(const error& why) {
+  x_alarm = why.text;
+  x_is_stopped = true;
+  if (x_birth.tell.fatal)
+    x_birth.tell.fatal(why);
+}
+
+void engine::on_read_failed(const error& why) { halt(why); }
+
+void engine::stop() {
+  x_is_stopped = true;
+  const error stopping{error_code::unavailable, "orreryd is stopping: try again when it is back",
+                       true};
+  for (auto& who : x_queue)
+    refuse(*who, stopping);
+  x_queue.clear();
+  for (auto& [command, one] : x_askers)
+    refuse(*one.who, stopping);
+  x_askers.clear();
+}
+
+engine_status engine::status() const {
+  engine_status told;
+  told.standing = x_is_replayed ? name_of(x_owner.stands()) : "replaying";
+  told.epoch = x_owner.head().epoch;
+  told.seq = x_last_seq;
+  told.entities = x_state.size();
+  told.queued = x_queue.size();
+  told.waiting = x_askers.size();
+  told.process = x_owner_process;
+  told.owner_address = x_owner_address;
+  told.alarm = x_alarm;
+  told.is_current = x_is_replayed && x_is_current;
+  return told;
+}
+
+} // namespace orrery::actors

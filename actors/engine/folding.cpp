@@ -1,0 +1,145 @@
+#include "actors/engine/engine.hpp"
+#include "events/core/crash_point.hpp"
+
+#include <algorithm>
+
+// From the log's records to accepted state.
+
+namespace orrery::actors {
+
+void engine::on_records(const std::vector<log::record>& records, log::offset end) {
+  for (const auto& record : records) {
+    if (x_owner.stands() == log::standing::halted || x_is_stopped)
+      break;
+    if (record.at != x_next_offset) {
+      halt({error_code::log_cut,
+            "the log jumps from record " + std::to_string(x_next_offset) + " to " +
+                std::to_string(record.at) + ": records are missing; restore it from a backup",
+            false});
+      break;
+    }
+    ++x_next_offset;
+    read_record(record);
+  }
+  x_is_current = x_next_offset >= end;
+  if (x_is_current)
+    x_current_at = x_birth.steady_clock();
+  if (!x_is_replayed && x_next_offset >= x_birth.end_at_start && !x_is_stopped)
+    after_replay();
+}
+
+void engine::read_record(const log::record& record) {
+  crash_point("partition.read_back.before");
+  const bool was_owning = is_owning();
+  const auto read = x_owner.on_record(record.bytes);
+  switch (read.what) {
+  case log::reading::kind::halt:
+    return halt(*read.alarm);
+  case log::reading::kind::nothing:
+    if (x_birth.tell.record_void)
+      x_birth.tell.record_void(name_of(*read.reason));
+    if (was_owning && !is_owning())
+      lose_ownership();
+    return;
+  case log::reading::kind::claim:
+    if (was_owning)
+      lose_ownership();
+    return on_claim(read);
+  case log::reading::kind::commit:
+    break;
+  }
+  fold(read, read.after.next - 1);
+  crash_point("partition.read_back.after");
+  if (!x_is_stopped && x_owner.is_committed())
+    finish_commit();
+}
+
+void engine::on_claim(const log::reading& read) {
+  x_last_seq = read.after.next - 1;
+  v1::ClaimBody body;
+  const bool is_readable =
+      body.ParseFromArray(read.body.data(), static_cast<int>(read.body.size()));
+  x_owner_process = is_readable ? body.process() : 0;
+  x_owner_address = is_readable ? body.advertised_address() : "";
+  if (!x_is_replayed)
+    return;
+  if (x_birth.tell.claimed)
+    x_birth.tell.claimed(x_owner_process);
+  if (read.ours)
+    take_ownership(read.after.epoch);
+  else
+    x_not_before = x_birth.steady_clock() + foreign_claim_pause;
+  repeat_asking(true); // the new owner may not have heard of what waits
+}
+
+void engine::fold(const log::reading& read, std::uint64_t seq) {
+  auto body = domain::parse_commit(read.body);
+  if (body == nullptr)
+    return halt({error_code::unknown_record,
+                 "record " + std::to_string(seq) +
+                     " is part of the log but its body cannot be read: it was written by another "
+                     "version, or damaged before it was written",
+                 false});
+  x_last_seq = x_last_commit_seq = seq;
+  if (x_birth.tell.check_projections)
+    if (auto checked = x_birth.tell.check_projections(seq, read.after.hash); !checked)
+      return halt(checked.error());
+  const bool is_projected = !x_birth.has_projections || seq <= x_birth.projected_seq;
+  if (!x_is_replayed && is_projected) {
+    x_state.fold_alone(*body, seq);
+    return answer_from(*body, seq);
+  }
+  auto folded = std::make_shared<projections::folded_commit>();
+  folded->where = x_birth.where;
+  folded->seq = seq;
+  folded->head = read.after.hash;
+  folded->bytes = read.body.size();
+  folded->touched = x_state.fold(*body, seq);
+  folded->body = std::move(body);
+  if (x_is_replayed && x_birth.tell.folded)
+    x_birth.tell.folded(*folded);
+  if (!is_projected)
+    x_hands.project(folded, x_next_offset);
+  if (read.ours && x_in_flight)
+    x_in_flight->folded = std::move(folded);
+  else
+    answer_from(*folded->body, seq);
+}
+
+void engine::answer_from(const v1::CommitBody& body, std::uint64_t seq) {
+  answer_askers(body, seq);
+  if (x_queue.empty())
+    return;
+  for (const auto& decision : body.decisions()) {
+    const auto command = domain::from_proto(decision.command().id());
+    const auto waits = std::ranges::find_if(x_queue, [&command](const auto& who) {
+      return domain::from_proto(who->command.id()) == command;
+    });
+    if (waits == x_queue.end())
+      continue;
+    answer(**waits, decision.reply(), command, seq);
+    x_queue.erase(waits);
+  }
+}
+
+void engine::after_replay() {
+  x_is_replayed = true;
+  if (x_birth.tell.present)
+    x_state.for_each_unordered(
+        [this](const uuid&, const domain::entity_ptr& state) { x_birth.tell.present(*state); });
+  if (x_birth.tell.replayed)
+    if (auto checked = x_birth.tell.replayed(x_last_seq, x_last_commit_seq); !checked)
+      return halt(checked.error());
+  if (x_birth.tell.claimed && x_owner_process != 0)
+    x_birth.tell.claimed(x_owner_process);
+  claim();
+}
+
+void engine::note_timers(const domain::touched& one) {
+  if (one.after == nullptr)
+    return;
+  if (const auto next = domain::next_timer(*one.after))
+    x_timers.emplace(next->due, one.entity);
+}
+
+} // namespace orrery::actors
