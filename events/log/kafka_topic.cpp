@@ -277,17 +277,32 @@ std::optional<std::uint64_t> number(const std::string& text) {
   return value;
 }
 
+/// What a wrong number of partitions does.
+const char* partitions_reason(kafka_topic_kind kind) {
+  switch (kind) {
+  case kafka_topic_kind::events:
+    return "an entity's partition is part of its id, so their number is for ever";
+  case kafka_topic_kind::commands:
+    return "each partition of the log has one here, or its commands go nowhere";
+  case kafka_topic_kind::liveness:
+  case kafka_topic_kind::meta:
+    break;
+  }
+  return "only the first one is read";
+}
+
 std::vector<kafka_topic_fault> faults_of_shape(const topic_shape& shape,
                                                const kafka_topic_wanted& wanted) {
   std::vector<kafka_topic_fault> faults;
   if (wanted.partitions != 0 && shape.partitions != wanted.partitions)
     faults.push_back({"partitions", std::to_string(shape.partitions),
-                      std::to_string(wanted.partitions),
-                      "an entity's partition is part of its id, so their number is for ever"});
+                      std::to_string(wanted.partitions), partitions_reason(wanted.kind)});
   if (shape.replication < wanted.replication)
     faults.push_back({"replication", std::to_string(shape.replication),
                       std::to_string(wanted.replication) + " or more",
-                      "with so few copies lost brokers mean lost records"});
+                      passing_of(wanted.kind) == nullptr
+                          ? "with so few copies lost brokers mean lost records"
+                          : "with so few copies lost brokers mean that nobody hears anybody"});
   return faults;
 }
 
@@ -404,10 +419,26 @@ result<kafka_topic_state> check_topic(const kafka_target& target, const kafka_to
   const auto settings = settings_now(**handle, target, deadline);
   if (!settings)
     return settings.error();
-  kafka_topic_state state{shape->partitions, faults_of_shape(*shape, wanted)};
+  kafka_topic_state state{false, shape->partitions, faults_of_shape(*shape, wanted)};
   for (auto& fault : faults_of_settings(*settings, wanted))
     state.faults.push_back(std::move(fault));
   return state;
+}
+
+result<kafka_topic_state> ensure_topic(const kafka_target& target, const kafka_topic_wanted& wanted,
+                                       std::chrono::milliseconds patience) {
+  const auto deadline = steady::now() + patience;
+  const auto made = make_topic(target, wanted, patience);
+  if (!made && made.error().code != error_code::already_exists)
+    return made.error();
+  while (true) {
+    auto state = check_topic(target, wanted, left_until(deadline));
+    if (state)
+      state->was_made = made.has_value();
+    // A topic that another made just now is not known to every broker at once.
+    if (state || state.error().code != error_code::not_found || left_until(deadline).count() == 0)
+      return state;
+  }
 }
 
 result<std::uint16_t> topic_partitions(const kafka_target& target,

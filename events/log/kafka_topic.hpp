@@ -62,6 +62,7 @@ struct kafka_topic_fault {
 
 /// What `check_topic` saw.
 struct kafka_topic_state {
+  bool was_made = false; ///< by `ensure_topic`, just now
   std::uint16_t partitions = 0;
   std::vector<kafka_topic_fault> faults; ///< none: the topic is right
 };
@@ -78,6 +79,13 @@ struct kafka_topic_state {
 [[nodiscard]] result<kafka_topic_state> check_topic(const kafka_target& target,
                                                     const kafka_topic_wanted& wanted,
                                                     std::chrono::milliseconds patience);
+
+/// Makes the topic unless it is there already, then compares it with what is wanted: may be
+/// repeated, by several at once too. One that is there is left as it is. Blocks up to `patience`.
+/// Errors as `make_topic` but for `already_exists`.
+[[nodiscard]] result<kafka_topic_state> ensure_topic(const kafka_target& target,
+                                                     const kafka_topic_wanted& wanted,
+                                                     std::chrono::milliseconds patience);
 
 /// How many partitions it has, and nothing more. Blocks up to `patience`. Errors: `not_found`,
 /// `config_invalid` (the client's settings), `unauthenticated`, `unavailable`.
