@@ -3,6 +3,7 @@
 #include "events/core/check.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace orrery::log {
 
@@ -70,8 +71,7 @@ void liveness::on_heartbeat(const heartbeat& read) {
   auto& known = found->second;
   if (read.number <= known.last.number)
     return; // the board may repeat: an old one says nothing about now
-  known.last = read;
-  known.silence = 0;
+  known = known_process{read};
   if (read.process == x_self)
     count_own();
 }
@@ -92,10 +92,12 @@ bool liveness::make_room() {
 void liveness::count_own() {
   x_own_came_back = std::min(x_own_came_back + 1, suspect_at);
   for (auto at = x_known.begin(); at != x_known.end();) {
-    if (at->first != x_self && ++at->second.silence >= forget_at)
-      at = x_known.erase(at);
-    else
-      ++at;
+    auto& [process, known] = *at;
+    if (known.grace > 0)
+      --known.grace;
+    else if (process != x_self)
+      ++known.silence;
+    at = known.silence >= forget_at ? x_known.erase(at) : std::next(at);
   }
   count_waits();
   for (auto at = x_barred.begin(); at != x_barred.end();) {
@@ -136,6 +138,12 @@ std::optional<std::uint64_t> liveness::told_seq(process_id owner, partition_numb
 void liveness::restart_count() {
   for (auto& [process, known] : x_known)
     known.silence = 0;
+}
+
+void liveness::on_break() {
+  restart_count();
+  for (auto& [process, known] : x_known)
+    known.grace = reconnect_grace;
 }
 
 void liveness::on_claim(partition_number where, std::optional<process_id> by) {

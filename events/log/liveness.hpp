@@ -38,6 +38,11 @@ inline constexpr std::chrono::milliseconds heartbeat_period{50};
 /// So many own heartbeats that came back without one of his make a process suspect.
 inline constexpr std::uint32_t suspect_at = 4;
 
+/// So many more after the connection to the board broke: 2 s. When a broker comes back, processes
+/// find it again at different times (0.4 s apart and more, by the client's back-off), and whoever
+/// is first must not take the others for dead.
+inline constexpr std::uint32_t reconnect_grace = 40;
+
 /// So many make it forgotten: a minute. Longer than any pause after which it is of use to show it.
 inline constexpr std::uint32_t forget_at = 1200;
 
@@ -122,7 +127,8 @@ private:
 /// What is known of a process.
 struct known_process {
   heartbeat last;            ///< the newest of its heartbeats
-  std::uint32_t silence = 0; ///< own heartbeats that came back since
+  std::uint32_t silence = 0; ///< own heartbeats that came back since, beyond any grace
+  std::uint32_t grace = 0;   ///< own heartbeats that will not be counted
 
   [[nodiscard]] bool is_live() const { return silence < suspect_at; }
 };
@@ -137,9 +143,12 @@ public:
   /// older than the newest one of the same process, change nothing.
   void on_heartbeat(const heartbeat& read);
 
-  /// All silences to 0: after the connection to the board broke (before what was read since then is
-  /// told), and after a pause of the own process.
+  /// All silences to 0: after a pause of the own process.
   void restart_count();
+
+  /// The connection to the board broke (`board::breaks` changed), told before what was read since
+  /// then. All silences to 0, and `reconnect_grace` for everybody until his next heartbeat.
+  void on_break();
 
   /// A claim of `where` by `by` was accepted, while following the log (not while old records are
   /// folded). Nobody shall take a partition from its new owner because of silences that were

@@ -87,7 +87,7 @@ public:
   read(std::chrono::milliseconds patience) = 0;
 
   /// How often the connection broke, or a heartbeat could not be posted. Looked at before what
-  /// `read` gave is told to `liveness`: when it changed, `restart_count` comes first.
+  /// `read` gave is told to `liveness`: when it changed, `on_break` comes first.
   [[nodiscard]] virtual std::uint64_t breaks() const = 0;
 };
 

@@ -93,6 +93,74 @@ private:
   int x_number = 0;
 };
 
+/// A process as the product's: posts a heartbeat every period, reads the board, keeps its view.
+class process {
+public:
+  process(std::uint64_t id, std::shared_ptr<kafka_bus> at)
+      : view(process_id{id}), x_id(process_id{id}), x_bus(std::move(at)),
+        x_breaks(x_bus->breaks()) {}
+
+  void beat() {
+    heartbeat said;
+    said.process = x_id;
+    said.number = ++x_number;
+    said.ready = true;
+    EXPECT_TRUE(x_bus->post(encode(said)));
+  }
+
+  void look(std::chrono::milliseconds patience) {
+    const auto some = x_bus->read(patience);
+    ASSERT_TRUE(some) << some.error().text;
+    if (const auto breaks = x_bus->breaks(); breaks != std::exchange(x_breaks, breaks))
+      view.on_break();
+    for (const auto& one : *some)
+      view.on_heartbeat(parse_heartbeat(one).value());
+  }
+
+  liveness view;
+
+private:
+  process_id x_id;
+  std::shared_ptr<kafka_bus> x_bus;
+  std::uint64_t x_breaks = 0;
+  std::uint64_t x_number = 0;
+};
+
+/// Two of them, and what they think of each other.
+class two_processes {
+public:
+  two_processes() {
+    for (int at = 0; at < 1000 && !(both_live() && one.view.is_settled() && two.view.is_settled());
+         ++at)
+      period();
+  }
+
+  [[nodiscard]] bool both_live() const {
+    return one.view.is_live(process_id{2}) && two.view.is_live(process_id{1});
+  }
+
+  /// A period of both, or of the first one only.
+  void period(bool second_too = true) {
+    const auto until = std::chrono::steady_clock::now() + heartbeat_period;
+    one.beat();
+    if (second_too)
+      two.beat();
+    while (std::chrono::steady_clock::now() < until) {
+      constexpr std::chrono::milliseconds turn(5);
+      one.look(turn);
+      if (second_too)
+        two.look(turn);
+    }
+  }
+
+private:
+  kafka_bus_options x_options = fresh_bus(the_cluster());
+
+public:
+  process one{1, opened(x_options)};
+  process two{2, opened(x_options)};
+};
+
 } // namespace
 
 INSTANTIATE_TEST_SUITE_P(engine, bus_contract, testing::Values(kafka), name_of_bed);
@@ -148,6 +216,47 @@ TEST(kafka_bus, a_broker_that_stands_still_brings_no_bunch_of_old_heartbeats) {
     process.step();
   the_cluster().ask("resume 1");
   EXPECT_LT(process.beat_until_something_comes().size(), suspect_at);
+}
+
+TEST(kafka_liveness, a_process_that_ends_is_suspect_soon_and_one_that_beats_is_not) {
+  two_processes at;
+  for (int period = 0; period < 60; ++period) { // 3 s
+    at.period();
+    ASSERT_TRUE(at.both_live()) << period;
+  }
+  int periods = 0;
+  while (at.both_live() && periods < 100) {
+    at.period(false);
+    ++periods;
+  }
+  RecordProperty("periods", periods);
+  EXPECT_GE(periods, 3);  // one more may be counted already: the two do not beat at once
+  EXPECT_LT(periods, 40); // 2 s, for a machine that is busy; 4 or 5 are usual
+}
+
+TEST(kafka_liveness, a_broker_that_is_killed_or_stands_still_makes_nobody_suspect) {
+  for (const auto& [begin, end] :
+       {std::pair{"kill 1", "launch 1"}, std::pair{"pause 1", "resume 1"}}) {
+    SCOPED_TRACE(begin);
+    two_processes at;
+    ASSERT_TRUE(at.both_live());
+    the_cluster().ask(begin);
+    for (int period = 0; period < 60; ++period) { // 3 s
+      at.period();
+      ASSERT_TRUE(at.both_live()) << "away, period " << period;
+    }
+    the_cluster().ask(end);
+    const auto before = at.one.view.find(process_id{1})->last.number;
+    const auto deadline = std::chrono::steady_clock::now() + generous;
+    int after = 0;
+    while (after < 40 && std::chrono::steady_clock::now() < deadline) {
+      at.period();
+      ASSERT_TRUE(at.both_live()) << "back, period " << after;
+      after += at.one.view.find(process_id{1})->last.number > before + 40 ? 1 : 0;
+    }
+    EXPECT_EQ(after, 40);
+  }
+  the_cluster().ask("start 1");
 }
 
 TEST(kafka_bus, commands_come_again_after_an_outage) {

@@ -219,6 +219,27 @@ TEST(liveness, a_restarted_count_begins_with_everybody_alive) {
   EXPECT_FALSE(seen->is_live(other));
 }
 
+TEST(liveness, after_a_break_everybody_has_time_to_come_back) {
+  view seen;
+  seen.round({other, third}, 4);
+  seen->on_break();
+  seen.own(reconnect_grace + suspect_at - 1);
+  EXPECT_TRUE(seen->is_live(other));
+  seen.own();
+  EXPECT_FALSE(seen->is_live(other));
+  EXPECT_TRUE(seen->is_live(self));
+}
+
+TEST(liveness, who_came_back_after_a_break_has_no_grace_any_more) {
+  view seen;
+  seen.round({other, third}, 4);
+  seen->on_break();
+  seen.beat(other);
+  seen.own(suspect_at);
+  EXPECT_FALSE(seen->is_live(other));
+  EXPECT_TRUE(seen->is_live(third));
+}
+
 TEST(liveness, an_accepted_claim_restarts_the_count_of_those_that_are_not_suspect) {
   view seen;
   seen.round({other}, 4);
