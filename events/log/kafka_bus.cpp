@@ -264,7 +264,8 @@ result<void> kafka_bus::commands::listen(partition_number where) {
       return {};
   }
   if (rd_kafka_consume_start_queue(x_consumer->topic(), static_cast<std::int32_t>(where),
-                                   RD_KAFKA_OFFSET_TAIL(carried_before), x_queue) == 0)
+                                   RD_KAFKA_OFFSET_TAIL(std::int64_t{carried_before}),
+                                   x_queue) == 0)
     return {};
   const std::lock_guard hold(x_lock);
   x_listening.erase(where);

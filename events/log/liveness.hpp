@@ -39,7 +39,7 @@ inline constexpr std::chrono::milliseconds heartbeat_period{50};
 inline constexpr std::uint32_t suspect_at = 4;
 
 /// So many more after the connection to the board broke: 2 s. When a broker comes back, processes
-/// find it again at different times (0.4 s apart and more, by the client's back-off), and whoever
+/// find it again at different times (up to 0.4 s apart, by the client's back-off), and whoever
 /// is first must not take the others for dead.
 inline constexpr std::uint32_t reconnect_grace = 40;
 
