@@ -1,6 +1,7 @@
 #include "events/log/kafka_topic.hpp"
 
 #include "events/core/check.hpp"
+#include "events/log/heartbeat.hpp"
 
 #include <librdkafka/rdkafka.h>
 
@@ -9,6 +10,7 @@
 #include <charconv>
 #include <map>
 #include <optional>
+#include <utility>
 
 namespace orrery::log {
 
@@ -32,7 +34,8 @@ struct exact_setting {
   const char* reason;
 };
 
-constexpr std::array<exact_setting, 5> exact_settings{{
+/// What keeps records for ever.
+constexpr std::array<exact_setting, 5> durable_settings{{
     {"cleanup.policy", "delete", "compaction drops every record but the last one of a key"},
     {"retention.ms", "-1", "records older than this are deleted"},
     {"retention.bytes", "-1", "the oldest records are deleted when the topic is larger"},
@@ -42,12 +45,72 @@ constexpr std::array<exact_setting, 5> exact_settings{{
      "the brokers' clock is compared with ours, which then only compares with itself"},
 }};
 
+/// How a topic is that may lose records.
+struct passing_settings {
+  std::uint64_t retention_ms; ///< how it is made
+  std::uint64_t retention_ms_min;
+  std::uint64_t retention_ms_max;
+  const char* retention_reason;
+  std::uint64_t message_bytes_least;
+  const char* segment_bytes; ///< only whole segments expire, so they are small
+  const char* segment_ms;
+};
+
+constexpr std::uint64_t minute_ms = 60'000;
+constexpr std::uint64_t hour_ms = 60 * minute_ms;
+constexpr std::uint64_t day_ms = 24 * hour_ms;
+
+/// A command is repeated until its deadline, so an hour is plenty; a day lets one look afterwards.
+/// Segments of 64 MiB or an hour.
+constexpr passing_settings commands_settings{
+    day_ms,
+    hour_ms,
+    7 * day_ms,
+    "commands that are answered long ago fill the disks, or waiting ones are gone",
+    message_bytes_min,
+    "67108864",
+    "3600000"};
+
+/// Heartbeats are read within seconds. Segments of 1 MiB, the least that Kafka 4 allows, or a
+/// minute.
+constexpr passing_settings liveness_settings{
+    10 * minute_ms,
+    minute_ms,
+    day_ms,
+    "old heartbeats fill the disks, or fresh ones are gone",
+    2 * heartbeat_bytes_max,
+    "1048576",
+    "60000"};
+
+/// Nothing for a topic that keeps its records.
+const passing_settings* passing_of(kafka_topic_kind kind) {
+  switch (kind) {
+  case kafka_topic_kind::commands:
+    return &commands_settings;
+  case kafka_topic_kind::liveness:
+    return &liveness_settings;
+  case kafka_topic_kind::events:
+  case kafka_topic_kind::meta:
+    break;
+  }
+  return nullptr;
+}
+
 std::map<std::string, std::string> settings_of(const kafka_topic_wanted& wanted) {
   std::map<std::string, std::string> all;
-  for (const auto& one : exact_settings)
+  all["max.message.bytes"] = std::to_string(message_bytes_wanted);
+  if (const auto* passing = passing_of(wanted.kind)) {
+    all["cleanup.policy"] = "delete";
+    all["retention.ms"] = std::to_string(passing->retention_ms);
+    all["segment.bytes"] = passing->segment_bytes;
+    all["segment.ms"] = passing->segment_ms;
+    all["message.timestamp.type"] = "LogAppendTime"; // a wrong clock of ours expires nothing
+    all["min.insync.replicas"] = "1";                // as acks=1, which is what they are sent with
+    return all;
+  }
+  for (const auto& one : durable_settings)
     all[one.name] = one.value;
   all["min.insync.replicas"] = std::to_string(min_insync(wanted.replication));
-  all["max.message.bytes"] = std::to_string(message_bytes_wanted);
   return all;
 }
 
@@ -214,32 +277,76 @@ std::optional<std::uint64_t> number(const std::string& text) {
   return value;
 }
 
+/// What a wrong number of partitions does.
+const char* partitions_reason(kafka_topic_kind kind) {
+  switch (kind) {
+  case kafka_topic_kind::events:
+    return "an entity's partition is part of its id, so their number is for ever";
+  case kafka_topic_kind::commands:
+    return "each partition of the log has one here, or its commands go nowhere";
+  case kafka_topic_kind::liveness:
+  case kafka_topic_kind::meta:
+    break;
+  }
+  return "only the first one is read";
+}
+
 std::vector<kafka_topic_fault> faults_of_shape(const topic_shape& shape,
                                                const kafka_topic_wanted& wanted) {
   std::vector<kafka_topic_fault> faults;
   if (wanted.partitions != 0 && shape.partitions != wanted.partitions)
     faults.push_back({"partitions", std::to_string(shape.partitions),
-                      std::to_string(wanted.partitions),
-                      "an entity's partition is part of its id, so their number is for ever"});
+                      std::to_string(wanted.partitions), partitions_reason(wanted.kind)});
   if (shape.replication < wanted.replication)
     faults.push_back({"replication", std::to_string(shape.replication),
                       std::to_string(wanted.replication) + " or more",
-                      "with so few copies lost brokers mean lost records"});
+                      passing_of(wanted.kind) == nullptr
+                          ? "with so few copies lost brokers mean lost records"
+                          : "with so few copies lost brokers mean that nobody hears anybody"});
+  return faults;
+}
+
+/// The value of a setting as Kafka told it.
+std::string value_of(const std::map<std::string, std::string>& settings, const std::string& name) {
+  const auto found = settings.find(name);
+  return found == settings.end() ? "unknown" : found->second;
+}
+
+void add_size_fault(const std::map<std::string, std::string>& settings, std::uint64_t least,
+                    std::vector<kafka_topic_fault>& faults) {
+  const auto largest = value_of(settings, "max.message.bytes");
+  if (number(largest).value_or(0) < least)
+    faults.push_back({"max.message.bytes", largest, std::to_string(least) + " or more",
+                      "the largest records are refused"});
+}
+
+std::vector<kafka_topic_fault> faults_of_passing(const std::map<std::string, std::string>& settings,
+                                                 const passing_settings& wanted) {
+  std::vector<kafka_topic_fault> faults;
+  if (const auto policy = value_of(settings, "cleanup.policy"); policy != "delete")
+    faults.push_back({"cleanup.policy", policy, "delete",
+                      "compaction refuses records without a key, and ours have none"});
+  const auto retention = value_of(settings, "retention.ms");
+  if (const auto kept = number(retention).value_or(0);
+      kept < wanted.retention_ms_min || kept > wanted.retention_ms_max)
+    faults.push_back(
+        {"retention.ms", retention,
+         std::to_string(wanted.retention_ms_min) + " to " + std::to_string(wanted.retention_ms_max),
+         wanted.retention_reason});
+  add_size_fault(settings, wanted.message_bytes_least, faults);
   return faults;
 }
 
 std::vector<kafka_topic_fault>
 faults_of_settings(const std::map<std::string, std::string>& settings,
                    const kafka_topic_wanted& wanted) {
-  const auto value = [&](const std::string& name) {
-    const auto found = settings.find(name);
-    return found == settings.end() ? std::string("unknown") : found->second;
-  };
+  if (const auto* passing = passing_of(wanted.kind))
+    return faults_of_passing(settings, *passing);
   std::vector<kafka_topic_fault> faults;
-  for (const auto& one : exact_settings)
-    if (value(one.name) != one.value)
-      faults.push_back({one.name, value(one.name), one.value, one.reason});
-  const auto insync = value("min.insync.replicas");
+  for (const auto& one : durable_settings)
+    if (const auto found = value_of(settings, one.name); found != one.value)
+      faults.push_back({one.name, found, one.value, one.reason});
+  const auto insync = value_of(settings, "min.insync.replicas");
   if (const auto count = number(insync); count.value_or(0) < min_insync(wanted.replication))
     faults.push_back({"min.insync.replicas", insync,
                       std::to_string(min_insync(wanted.replication)) + " or more",
@@ -247,14 +354,21 @@ faults_of_settings(const std::map<std::string, std::string>& settings,
   else if (*count > wanted.replication)
     faults.push_back({"min.insync.replicas", insync,
                       std::to_string(wanted.replication) + " or less", "nothing can be written"});
-  const auto largest = value("max.message.bytes");
-  if (number(largest).value_or(0) < message_bytes_min)
-    faults.push_back({"max.message.bytes", largest, std::to_string(message_bytes_min) + " or more",
-                      "the largest records of a log are refused"});
+  add_size_fault(settings, message_bytes_min, faults);
   return faults;
 }
 
 } // namespace
+
+kafka_topics topics_of(std::string_view prefix) {
+  const std::string begin(prefix);
+  return {begin + ".events", begin + ".commands", begin + ".liveness", begin + ".meta"};
+}
+
+kafka_target with_topic(kafka_target target, std::string topic) {
+  target.topic = std::move(topic);
+  return target;
+}
 
 result<void> make_topic(const kafka_target& target, const kafka_topic_wanted& wanted,
                         std::chrono::milliseconds patience) {
@@ -305,10 +419,40 @@ result<kafka_topic_state> check_topic(const kafka_target& target, const kafka_to
   const auto settings = settings_now(**handle, target, deadline);
   if (!settings)
     return settings.error();
-  kafka_topic_state state{shape->partitions, faults_of_shape(*shape, wanted)};
+  kafka_topic_state state{false, shape->partitions, faults_of_shape(*shape, wanted)};
   for (auto& fault : faults_of_settings(*settings, wanted))
     state.faults.push_back(std::move(fault));
   return state;
+}
+
+result<kafka_topic_state> ensure_topic(const kafka_target& target, const kafka_topic_wanted& wanted,
+                                       std::chrono::milliseconds patience) {
+  const auto deadline = steady::now() + patience;
+  const auto made = make_topic(target, wanted, patience);
+  if (!made && made.error().code != error_code::already_exists)
+    return made.error();
+  while (true) {
+    auto state = check_topic(target, wanted, left_until(deadline));
+    if (state)
+      state->was_made = made.has_value();
+    // A topic that another made just now is not known to every broker at once.
+    if (state || state.error().code != error_code::not_found || left_until(deadline).count() == 0)
+      return state;
+  }
+}
+
+result<std::uint16_t> topic_partitions(const kafka_target& target,
+                                       std::chrono::milliseconds patience) {
+  auto handle = kafka_handle::make(kafka_handle::role::administrator, target, {});
+  if (!handle)
+    return handle.error();
+  const auto shape = look(**handle, target, steady::now() + patience);
+  if (!shape)
+    return shape.error();
+  if (!shape->is_there)
+    return kafka_failure(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+                         "topic " + target.topic + " at " + target.servers);
+  return shape->partitions;
 }
 
 error topic_refusal(const kafka_target& target, const kafka_topic_state& state) {

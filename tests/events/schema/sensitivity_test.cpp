@@ -1,3 +1,4 @@
+#include "events/schema/liveness.pb.h"
 #include "events/schema/record.pb.h"
 
 #include <gmock/gmock.h>
@@ -42,6 +43,7 @@ std::vector<std::string> unmarked_fields(const FileDescriptor& file) {
 std::vector<const FileDescriptor*> schema_files() {
   // Linked in only because something of it is used.
   EXPECT_NE(v1::CommitBody::descriptor(), nullptr);
+  EXPECT_NE(v1::Heartbeat::descriptor(), nullptr);
   std::vector<const FileDescriptor*> files;
   const std::filesystem::path root(ORRERY_SOURCE_FOLDER);
   for (const auto& entry : std::filesystem::directory_iterator(root / "events" / "schema")) {
