@@ -31,6 +31,15 @@ struct config {
     std::uint32_t verb_microseconds = 5'000;
   };
 
+  /// The log on Kafka, shared by several processes; no servers: the embedded log.
+  struct kafka {
+    std::string servers;           ///< `HOST:PORT,…`
+    std::string prefix = "orrery"; ///< of the topics
+    std::string settings_file;     ///< TLS and login; empty: none
+    std::uint16_t replication = 3; ///< that the topics must have
+  };
+
+  config::kafka kafka;
   config::kvm kvm;
   config::simulated simulated;
 };

@@ -34,6 +34,10 @@ void log_reader::run() {
   while (!x_stopping) {
     auto read = x_log->read(x_where, next, chunk_bytes_max,
                             is_first ? std::chrono::milliseconds(0) : patience);
+    if (!read && read.error().code == error_code::unavailable) {
+      std::this_thread::sleep_for(patience); // the brokers are away: they come back
+      continue;
+    }
     if (!read) {
       caf::anon_send(x_to, read_failed{read.error()});
       return;

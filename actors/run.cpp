@@ -2,12 +2,13 @@
 
 #include "actors/api/api.hpp"
 #include "actors/hypervisors/kinds.hpp"
+#include "actors/log_opening.hpp"
 #include "actors/log_reader.hpp"
+#include "actors/membership.hpp"
 #include "actors/partition.hpp"
 #include "actors/policies.hpp"
 #include "actors/projector.hpp"
 #include "actors/system_config.hpp"
-#include "events/log/segment_log.hpp"
 #include "events/log/sha256.hpp"
 #include "projections/state_totals.hpp"
 
@@ -39,6 +40,9 @@ constexpr std::size_t commits_projected_max = 1'024;
 
 /// How long a start waits for the projections to catch up with the log.
 constexpr std::chrono::hours catch_up_patience{24};
+
+/// How long a process that ends waits for another to own the log: several times what it takes.
+constexpr std::chrono::seconds hand_over_patience{3};
 
 constexpr partition_number the_partition{0};
 
@@ -107,31 +111,6 @@ result<std::string> load_token(const std::string& path) {
   return token;
 }
 
-result<std::shared_ptr<log::segment_log>> open_log(const config& settings) {
-  const auto directory = settings.data_directory + "/log";
-  log::open_options options;
-  options.read_only = settings.is_read_only;
-  if (settings.segment_size > 0)
-    options.segment_size = settings.segment_size;
-  log::open_report report;
-  auto opened = log::segment_log::open(directory, options, report);
-  if (!opened && opened.error().code == error_code::not_found && !settings.is_read_only) {
-    log::log_identity identity;
-    identity.installation.value = make_uuid(wall_clock(), the_partition, random_number());
-    identity.log.value = make_uuid(wall_clock(), the_partition, random_number());
-    opened = log::segment_log::create(directory, identity, options);
-  }
-  if (!opened)
-    return opened.error();
-  if (report.torn)
-    std::fprintf(stderr,
-                 "warn: log: a torn end %s: %s, byte %llu, %llu bytes, none of them acknowledged\n",
-                 settings.is_read_only ? "is there" : "was cut off", report.torn->file.c_str(),
-                 static_cast<unsigned long long>(report.torn->position),
-                 static_cast<unsigned long long>(report.torn->bytes));
-  return std::shared_ptr<log::segment_log>(std::move(*opened));
-}
-
 /// Everything of one process, in the order in which it is made.
 class process {
 public:
@@ -147,6 +126,8 @@ private:
   };
 
   void start_actors();
+  void start_membership();
+  void share(partition_birth& birth);
   partition_birth make_partition_birth();
   hypervisor_birth make_hypervisor_birth(const hypervisor_kind_traits& traits, const uuid& cluster,
                                          const partition_actor& partition);
@@ -158,7 +139,7 @@ private:
   const run_events& x_tell;
   std::string x_token;
   domain::kind_policies x_policies = make_policies();
-  std::shared_ptr<log::segment_log> x_log;
+  opened_log x_log;
   std::shared_ptr<projections::store> x_store;
   std::shared_ptr<projections::metrics> x_metrics = std::make_shared<projections::metrics>();
   std::shared_ptr<flow> x_handed = std::make_shared<flow>(chunks_handed_max);
@@ -182,6 +163,7 @@ private:
   std::optional<projector_actor> x_projector;
   std::optional<partition_actor> x_partition;
   std::unique_ptr<log_reader> x_reader;
+  std::unique_ptr<membership> x_members; ///< of a shared log
   std::unique_ptr<api> x_api;
   std::unique_ptr<http::server> x_server;
 };
@@ -210,14 +192,14 @@ void process::fail(const error& why) {
 partition_birth process::make_partition_birth() {
   partition_birth birth;
   birth.engine.where = the_partition;
-  birth.log = x_log;
-  birth.engine.identity = x_log->identity();
+  birth.log = x_log.log;
+  birth.engine.identity = x_log.identity;
   birth.engine.policies = &x_policies;
   birth.engine.edition = x_settings.edition;
   birth.engine.is_read_only = x_settings.is_read_only;
   birth.engine.owner_name = "orreryd " + std::to_string(::getpid());
   birth.engine.address = x_settings.listen;
-  const auto end = x_log->end(the_partition);
+  const auto end = x_log.log->end(the_partition);
   birth.engine.end_at_start = end ? *end : 0; // an error is told by the first read
   birth.engine.projected_seq = x_store->lowest_position().seq;
   birth.projector = x_projector;
@@ -273,7 +255,49 @@ partition_birth process::make_partition_birth() {
     x_metrics->set_log_end(folded.seq);
   };
   tell.still_owning = [this] { x_metrics->set_state(x_totals.gauges()); };
+  if (x_members)
+    share(birth);
   return birth;
+}
+
+/// What the partition of a shared log does beside: it tells the membership how it stands.
+void process::share(partition_birth& birth) {
+  birth.engine.is_shared = true;
+  birth.engine.process = x_origin_nonce;
+  birth.carry = [this](const v1::Command& command) { x_members->carry(command); };
+  auto& tell = birth.engine.tell;
+  tell.replayed = [this, also = tell.replayed](std::uint64_t last_seq,
+                                               std::uint64_t last_commit_seq) -> result<void> {
+    auto checked = also(last_seq, last_commit_seq);
+    if (checked)
+      x_members->on_replayed();
+    return checked;
+  };
+  tell.owning = [this, also = tell.owning](std::uint64_t epoch) {
+    also(epoch);
+    x_members->on_owning(true);
+  };
+  tell.owning_ended = [this] {
+    std::fprintf(stderr, "info: log: another process owns partition 0 now, or will\n");
+    x_members->on_owning(false);
+  };
+  tell.claimed = [this](std::uint64_t by) { x_members->on_claimed(by); };
+  tell.folded = [this, also = tell.folded](const projections::folded_commit& folded) {
+    also(folded);
+    x_members->on_accepted(folded.seq);
+  };
+}
+
+void process::start_membership() {
+  if (!x_log.commands || x_settings.is_read_only)
+    return;
+  membership_birth birth;
+  birth.commands = x_log.commands;
+  birth.heartbeats = x_log.heartbeats;
+  birth.self = log::process_id{x_origin_nonce};
+  birth.address = x_settings.listen;
+  birth.where = the_partition;
+  x_members = std::make_unique<membership>(std::move(birth));
 }
 
 hypervisor_birth process::make_hypervisor_birth(const hypervisor_kind_traits& traits,
@@ -281,7 +305,7 @@ hypervisor_birth process::make_hypervisor_birth(const hypervisor_kind_traits& tr
                                                 const partition_actor& partition) {
   hypervisor_birth birth;
   birth.traits = traits;
-  birth.installation = x_log->identity().installation.value;
+  birth.installation = x_log.identity.installation.value;
   birth.cluster = cluster;
   birth.partition = partition;
   birth.where = the_partition;
@@ -301,7 +325,7 @@ api_services process::make_api_services() {
   services.metrics = x_metrics;
   services.token = x_token;
   services.is_read_only = x_settings.is_read_only;
-  services.installation = x_log->identity().installation.value;
+  services.installation = x_log.identity.installation.value;
   services.where = the_partition;
   services.queued = x_queued;
   services.submit = [to = *x_partition](std::shared_ptr<submission> what) {
@@ -331,9 +355,12 @@ void process::start_actors() {
       x_metrics->set_projection(one.name, seq);
   };
   x_projector = spawn_projector(*x_system, std::move(projector));
+  start_membership();
   x_partition = spawn_partition(*x_system, make_partition_birth());
+  if (x_members)
+    x_members->serve(*x_partition);
   x_reader =
-      std::make_unique<log_reader>(x_log, the_partition, *x_partition, x_handed, x_projected);
+      std::make_unique<log_reader>(x_log.log, the_partition, *x_partition, x_handed, x_projected);
 }
 
 result<void> process::start() {
@@ -359,7 +386,7 @@ result<void> process::start() {
   x_kinds = {kvm(x_settings), simulated(x_settings)};
   start_actors();
   const auto last_commit = x_replayed.get_future().get();
-  if (!x_settings.is_read_only)
+  if (!x_settings.is_read_only && !x_members)
     x_owning.get_future().get();
   {
     const std::lock_guard lock(x_guard);
@@ -400,9 +427,15 @@ result<void> process::wait() {
 }
 
 void process::stop() {
+  if (x_members && x_partition) {
+    caf::anon_send(*x_partition, retire_atom::value);
+    x_members->leave(hand_over_patience);
+  }
   if (x_server)
     x_server->stop();
   x_reader.reset();
+  if (x_members)
+    x_members->serve(std::nullopt);
   if (x_partition)
     caf::anon_send(*x_partition, stop_atom::value);
   if (x_projector)
@@ -414,7 +447,8 @@ void process::stop() {
   x_system.reset(); // waits for every actor, and for the verbs under way
   x_api.reset();
   x_server.reset();
-  if (!x_settings.is_read_only && x_log)
+  x_members.reset();
+  if (!x_settings.is_read_only && x_log.log)
     ::unlink((x_settings.data_directory + "/orreryd.pid").c_str());
 }
 

@@ -17,6 +17,10 @@ v1::Decision too_large(const v1::Decision& decision) {
   return refused;
 }
 
+bool is_of_a_client(const v1::Command& command) {
+  return command.principal().kind() == v1::Principal::OPERATOR;
+}
+
 } // namespace
 
 batch::batch(std::uint64_t number, std::vector<std::shared_ptr<submission>> commands,
@@ -112,7 +116,8 @@ batch::built batch::build(std::size_t size_max) {
       made.left.push_back(std::move(one.who));
       continue;
     }
-    const bool is_nothing = one.run.changes_nothing();
+    // Whoever asked at another process has only the record to read his answer from.
+    const bool is_nothing = one.run.changes_nothing() && !is_of_a_client(*one.command);
     auto decision = one.run.finish();
     if (is_nothing) {
       made.unrecorded.push_back({std::move(one.who), decision.reply()});

@@ -41,7 +41,7 @@ public:
   struct built {
     v1::CommitBody body;                           ///< without salt
     std::vector<answered> recorded;                ///< in the order of `body.decisions`
-    std::vector<answered> unrecorded;              ///< allowed, but changed nothing
+    std::vector<answered> unrecorded;              ///< of no client; allowed, but changed nothing
     std::vector<std::shared_ptr<submission>> left; ///< no room: for the next record
   };
 

@@ -1,5 +1,6 @@
-// check_log DIRECTORY [--world DIRECTORY]… : what must hold of a stopped orreryd's log, after
-// whatever was done to it.
+// check_log DIRECTORY [--world DIRECTORY]…
+// check_log --kafka SERVERS --prefix PREFIX [--world DIRECTORY]… : what must hold of a stopped
+// orreryd's log, after whatever was done to it.
 //
 // Reads the log as any reader does (acceptance rule, fold), runs every invariant, compares with
 // simulated worlds (one directory a node, named by its id), and prints `state <SHA-256 of the
@@ -7,6 +8,8 @@
 
 #include "drivers/simulated/store.hpp"
 #include "events/log/history.hpp"
+#include "events/log/kafka_identity.hpp"
+#include "events/log/kafka_log.hpp"
 #include "events/log/segment_log.hpp"
 #include "tests/support/invariants.hpp"
 
@@ -26,23 +29,54 @@ struct folded_log {
   std::uint64_t records = 0;
 };
 
-result<folded_log> fold(const std::string& directory) {
+struct source {
+  std::unique_ptr<log::log> log;
+  log::log_identity identity;
+};
+
+result<source> open_directory(const std::string& directory) {
   log::open_report report;
   log::open_options options;
   options.read_only = true;
   auto opened = log::segment_log::open(directory, options, report);
   if (!opened)
     return opened.error();
+  const auto identity = (*opened)->identity();
+  return source{std::move(*opened), identity};
+}
+
+result<source> open_kafka(const std::string& servers, const std::string& prefix) {
+  const auto topics = log::topics_of(prefix);
+  log::kafka_options options;
+  options.target.servers = servers;
+  options.target.topic = topics.events;
+  const auto identity =
+      log::read_identity(log::with_topic(options.target, topics.meta), options.open_limit);
+  if (!identity)
+    return identity.error();
+  options.wanted.partitions = identity->partitions;
+  options.check_settings = false;
+  auto opened = log::kafka_log::open(options);
+  if (!opened)
+    return opened.error();
+  return source{std::move(*opened), identity->log};
+}
+
+result<folded_log> fold(const source& from) {
   folded_log made;
-  log::history reader((*opened)->identity(), partition_number{0});
+  log::history reader(from.identity, partition_number{0});
   constexpr std::size_t chunk = 4 * 1024 * 1024;
+  const auto end = from.log->end(partition_number{0});
+  if (!end)
+    return end.error();
   while (true) {
-    auto read =
-        (*opened)->read(partition_number{0}, made.records, chunk, std::chrono::milliseconds(0));
+    if (made.records >= *end)
+      return made;
+    auto read = from.log->read(partition_number{0}, made.records, chunk, std::chrono::seconds(10));
     if (!read)
       return read.error();
     if (read->empty())
-      return made;
+      return error{error_code::unavailable, "a record that is there does not come", true};
     for (const auto& record : *read) {
       ++made.records;
       const auto judged = reader.take(record.bytes);
@@ -83,14 +117,23 @@ int fail(const error& why) {
 
 int main(int count, char** values) {
   std::string directory;
+  std::string servers;
+  std::string prefix;
   std::vector<std::string> worlds;
   for (int i = 1; i < count; ++i) {
     if (std::string_view(values[i]) == "--world" && i + 1 < count)
       worlds.emplace_back(values[++i]);
+    else if (std::string_view(values[i]) == "--kafka" && i + 1 < count)
+      servers = values[++i];
+    else if (std::string_view(values[i]) == "--prefix" && i + 1 < count)
+      prefix = values[++i];
     else
       directory = values[i];
   }
-  const auto folded = fold(directory);
+  const auto from = servers.empty() ? open_directory(directory) : open_kafka(servers, prefix);
+  if (!from)
+    return fail(from.error());
+  const auto folded = fold(*from);
   if (!folded)
     return fail(folded.error());
   auto violations = support::check_invariants(folded->commits, folded->state);

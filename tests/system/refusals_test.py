@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What users, disks and clocks do wrong: a clear refusal each time, and nothing is left behind."""
 
+import concurrent.futures
 import glob
 import os
 import pathlib
@@ -288,6 +289,22 @@ def a_projection_ahead_of_the_log_refuses_to_start():
         assert done.returncode == 1 and "log_cut" in done.stderr, done
 
 
+def a_log_longer_than_one_read_starts_again():
+    """A start reads the log in pieces of 4 MiB: all of them before anything is judged."""
+    with scratch() as folder:
+        daemon = site(folder)
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:  # a refusal takes 500 bytes
+            list(pool.map(lambda number: daemon.refused(
+                "POST", "/v1/vms", vm_body(f"vm-{number}", image="x" * 60)), range(11_000)))
+        records = sum(len(one.read_bytes().rstrip(b"\0"))
+                      for one in (daemon.data / "log").glob("*.seg"))
+        assert records > 9 * 1024 * 1024 // 2, records
+        daemon.stop()
+        daemon.start()
+        daemon.ended(daemon.change("POST", "/v1/vms", vm_body())["id"])
+        daemon.finish()
+
+
 def a_flipped_byte_refuses_to_start():
     with scratch() as folder:
         daemon = site(folder)
@@ -385,6 +402,7 @@ TESTS = [capacity_names_images_addresses, capability_table_at_admission, bad_inp
          same_key_other_body, second_daemon_on_the_directory, config_with_a_typo,
          full_disk_while_committing, clock_jumps_a_year_ahead_and_back,
          a_projection_ahead_of_the_log_refuses_to_start, a_flipped_byte_refuses_to_start,
+         a_log_longer_than_one_read_starts_again,
          deadline_passes_and_the_address_stays, a_guest_that_crashes_while_it_starts,
          metrics_are_clean, many_clients_at_once]
 

@@ -121,6 +121,22 @@ result<void> read_simulated(const toml::table& table, const std::string& name,
   return reader.finish();
 }
 
+result<void> read_kafka(const toml::table& table, const std::string& name, actors::config& made) {
+  table_reader reader(table, "kafka", name);
+  std::int64_t replication = made.kafka.replication;
+  constexpr std::int64_t replication_max = 100;
+  reader.text("servers", made.kafka.servers);
+  reader.text("prefix", made.kafka.prefix);
+  reader.text("settings_file", made.kafka.settings_file);
+  reader.number("replication", 1, replication_max, replication);
+  made.kafka.replication = static_cast<std::uint16_t>(replication);
+  if (auto read = reader.finish(); !read)
+    return read;
+  if (made.kafka.servers.empty())
+    return wrong(name, "[kafka] needs servers = \"HOST:PORT,…\"");
+  return {};
+}
+
 result<v1::Edition> parse_edition(const std::string& text, const std::string& name) {
   static const std::map<std::string, v1::Edition> known{{"hosting", v1::HOSTING},
                                                         {"single_cluster", v1::SINGLE_CLUSTER},
@@ -155,6 +171,7 @@ result<actors::config> parse_config(const std::string& text, const std::string& 
   reader.text("edition", edition);
   reader.number("log_segment_mib", 1, segment_mib_max, segment_mib);
   reader.number("scheduler_threads", 1, threads_max, threads);
+  const auto* kafka = reader.table("kafka");
   const auto* kvm = reader.table("kvm");
   const auto* simulated = reader.table("simulated");
   if (auto read = reader.finish(); !read)
@@ -167,6 +184,9 @@ result<actors::config> parse_config(const std::string& text, const std::string& 
   made.edition = *parsed;
   made.segment_size = static_cast<std::uint64_t>(segment_mib * mebibyte);
   made.scheduler_threads = static_cast<std::uint32_t>(threads);
+  if (kafka != nullptr)
+    if (auto read = read_kafka(*kafka, name, made); !read)
+      return read.error();
   if (kvm != nullptr)
     if (auto read = read_kvm(*kvm, name, made); !read)
       return read.error();

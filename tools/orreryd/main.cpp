@@ -38,6 +38,12 @@ Example of a configuration:
   token_file = "/var/lib/orrery/token"        # made when missing, mode 0600
   edition = "hosting"                         # or single_cluster, multi_cluster
 
+  [kafka]                                     # without it: the embedded log in data_directory
+  servers = "kafka-1:9092,kafka-2:9092,kafka-3:9092"
+  prefix = "orrery"                           # of the topics; `orrery log init` makes them
+  settings_file = "/etc/orrery/kafka"         # TLS and login, lines name=value
+  replication = 3
+
   [kvm]
   image_directory = "/var/lib/orrery/images"  # one folder an image: vmlinuz, initrd
   console_directory = "/var/lib/orrery/console"
