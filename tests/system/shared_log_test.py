@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Several orreryd on one log on a real Kafka: any of them takes changes, one owns, another takes over.
+"""Several orreryd on one log on a real Kafka: any takes changes, one owns, another takes over.
 
 Usage: shared_log_test.py [PART OF A TEST'S NAME …]
 """
