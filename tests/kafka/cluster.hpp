@@ -25,6 +25,9 @@ public:
 
   [[nodiscard]] const std::string& servers() const { return x_servers; }
 
+  /// The same, each on its own.
+  [[nodiscard]] std::vector<std::string> each_server() const;
+
   /// One command of `cluster.py`, as "kill 1", and what a tool printed. Blocks until it is done; a
   /// refusal fails the test.
   std::string ask(const std::string& command);
