@@ -57,6 +57,19 @@ result<void> set(rd_kafka_conf_t* configuration, const kafka_setting& one) {
                false};
 }
 
+/// How long an administrator waits for the first word of the brokers. A wrong login is told 0.3 s
+/// after the question; the limit is for a machine without time.
+constexpr std::chrono::milliseconds knock_limit{3000};
+constexpr std::chrono::milliseconds knock_step{100};
+
+/// Whether this trouble of a connection means that the server does not want us, or we not it. A
+/// server that misses our certificate says so by an alert of TLS, which has no code of its own in
+/// the library: it is known by OpenSSL's words, which stand in front of the number of RFC 8446, 6.
+bool is_shut_out(int code, std::string_view text) {
+  return code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL ||
+         text.find("SSL alert number") != std::string_view::npos;
+}
+
 error_code code_of(rd_kafka_resp_err_t code) {
   // Only what deserves a code of its own; librdkafka has some 200 numbers.
   if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
@@ -179,7 +192,31 @@ result<std::unique_ptr<kafka_handle>> kafka_handle::make(role wanted, const kafk
                  "\"" + target.topic +
                      "\" cannot be the name of a topic: " + rd_kafka_err2str(rd_kafka_last_error()),
                  false};
+  if (wanted == role::administrator)
+    if (auto let_in = made->knock(target); !let_in)
+      return let_in.error();
   return made;
+}
+
+/// Waits until a server answers, or all of them are known to be out of reach. Only one that refuses
+/// us makes an error: what is merely down may come back, which is for the caller to wait for.
+result<void> kafka_handle::knock(const kafka_target& target) {
+  const auto deadline = std::chrono::steady_clock::now() + knock_limit;
+  while (left_until(deadline).count() > 0 && !x_is_all_down) {
+    const rd_kafka_metadata_t* seen = nullptr;
+    const auto asked =
+        rd_kafka_metadata(x_handle, 0, x_topic, &seen, static_cast<int>(knock_step.count()));
+    if (asked == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      rd_kafka_metadata_destroy(seen);
+      return {};
+    }
+    poll(std::chrono::milliseconds(0));
+  }
+  if (!x_is_shut_out)
+    return {};
+  return kafka_failure(RD_KAFKA_RESP_ERR__AUTHENTICATION, "no Kafka broker of " + target.servers +
+                                                              " can be used by this client" +
+                                                              last_trouble());
 }
 
 kafka_handle::~kafka_handle() {
@@ -205,11 +242,17 @@ void kafka_handle::on_error(rd_kafka_s* handle, int code, const char* text, void
     std::array<char, 512> why{};
     const auto cause = rd_kafka_fatal_error(handle, why.data(), why.size());
     trouble = std::string(rd_kafka_err2name(cause)) + ", " + why.data();
+    self.x_is_denied = cause == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
     self.x_dead = true;
   }
   ++self.x_breaks;
   const std::lock_guard hold(self.x_lock);
-  self.x_trouble = std::move(trouble);
+  if (is_shut_out(code, trouble))
+    self.x_is_shut_out = true;
+  if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || self.x_trouble.empty())
+    self.x_trouble = std::move(trouble); // why they are down says more than that they are
+  if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+    self.x_is_all_down = true;
 }
 
 void kafka_handle::on_delivery(rd_kafka_s*, const void* message, void* opaque) {

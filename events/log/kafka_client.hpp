@@ -49,7 +49,9 @@ public:
 
   /// Connects in the background: an unreachable server is no error here. `fixed` are the settings
   /// of the role beyond the common ones. `on_report` is called for each delivery report, from
-  /// `poll` (the library's message, as `const rd_kafka_message_s*`). Errors: `config_invalid`.
+  /// `poll` (the library's message, as `const rd_kafka_message_s*`). An administrator knocks first,
+  /// which takes a few ms, and up to 3 s if servers say nothing. Errors: `config_invalid`;
+  /// `unauthenticated` (an administrator that no server lets in).
   [[nodiscard]] static result<std::unique_ptr<kafka_handle>>
   make(role wanted, const kafka_target& target, const std::vector<kafka_setting>& fixed,
        void (*on_report)(const void* message, void* context) = nullptr, void* context = nullptr);
@@ -73,6 +75,10 @@ public:
   /// Whether the library gave this handle up (an idempotent producer that lost its place).
   [[nodiscard]] bool is_dead() const { return x_dead; }
 
+  /// Whether it was given up because its principal may write nowhere. Nothing that it was given and
+  /// had not sent before can be stored any more.
+  [[nodiscard]] bool is_denied() const { return x_is_denied; }
+
   /// The last thing that it complained about, as ": connection refused"; "" when it never did.
   [[nodiscard]] std::string last_trouble() const;
 
@@ -81,6 +87,7 @@ private:
 
   static void on_error(rd_kafka_s*, int code, const char* text, void* opaque);
   static void on_delivery(rd_kafka_s*, const void* message, void* opaque);
+  [[nodiscard]] result<void> knock(const kafka_target& target);
   [[nodiscard]] result<rd_kafka_conf_s*> configuration(role wanted, const kafka_target& target,
                                                        const std::vector<kafka_setting>& fixed);
 
@@ -90,6 +97,9 @@ private:
   void* x_report_context = nullptr;
   std::atomic<std::uint64_t> x_breaks = 0;
   std::atomic<bool> x_dead = false;
+  std::atomic<bool> x_is_denied = false;
+  std::atomic<bool> x_is_shut_out = false; ///< a server refused the certificate or the login
+  std::atomic<bool> x_is_all_down = false; ///< no server was left to connect to
   mutable std::mutex x_lock;
   std::string x_trouble;
 };

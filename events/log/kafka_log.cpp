@@ -3,7 +3,9 @@
 #include "events/log/kafka_producer.hpp"
 #include "events/log/kafka_reader.hpp"
 
+#include <algorithm>
 #include <optional>
+#include <thread>
 #include <utility>
 
 namespace orrery::log {
@@ -32,11 +34,28 @@ public:
 
 namespace {
 
+/// How long a topic may be missing before it is believed: a broker tells of a topic that another
+/// one made only when its own copy of the metadata has come so far, some 10 ms later as a rule.
+constexpr std::chrono::milliseconds topic_news_limit{3000};
+
+/// Looks at the topic; one that was made a moment ago may be unknown to the broker that answers.
+result<kafka_topic_state> look_at_topic(const kafka_options& options) {
+  constexpr std::chrono::milliseconds pause(50);
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::min(topic_news_limit, options.open_limit);
+  while (true) {
+    auto state = check_topic(options.target, options.wanted, options.open_limit);
+    if (state || state.error().code != error_code::not_found || left_until(deadline).count() == 0)
+      return state;
+    std::this_thread::sleep_for(pause);
+  }
+}
+
 /// How many partitions the topic has, or why it is no log.
 result<std::uint16_t> checked_partitions(const kafka_options& options) {
   if (!options.check_settings)
     return options.wanted.partitions;
-  const auto state = check_topic(options.target, options.wanted, options.open_limit);
+  const auto state = look_at_topic(options);
   if (!state)
     return state.error();
   if (!state->faults.empty())

@@ -23,6 +23,10 @@ constexpr std::chrono::milliseconds look_around{500};
 /// the limit is there so that nothing waits for ever.
 constexpr std::chrono::milliseconds purge_limit{5000};
 
+/// How long a producer that may not write is not tried again: one who only reads must not trouble
+/// the brokers, and a right that was given must be found without a restart.
+constexpr std::chrono::milliseconds denied_pause{5000};
+
 error being_replaced() {
   return {error_code::unavailable,
           "the Kafka producer is being replaced after a fatal error: try again in a moment", true};
@@ -84,6 +88,7 @@ std::size_t kafka_producer::under_way() const {
 
 /// Needs the lock. Makes the thread leave its poll.
 void kafka_producer::wake() {
+  x_wake.notify_all();
   if (!x_handle)
     return;
   auto* queue = rd_kafka_queue_get_main(x_handle->get());
@@ -107,6 +112,9 @@ std::optional<error> kafka_producer::refusal(partition_number where, std::size_t
                  std::to_string(x_under_way) +
                      " records wait for Kafka already: try again when it caught up",
                  true};
+  if (x_is_denied || (x_is_open && x_handle->is_denied()))
+    return kafka_failure(RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+                         "a record for " + name_of_partition(x_target, where));
   if (!x_is_open || x_handle->is_dead())
     return being_replaced();
   return std::nullopt;
@@ -162,9 +170,12 @@ append_outcome kafka_producer::judge(const pending& one, const void* message) {
   const auto& report = *static_cast<const rd_kafka_message_t*>(message);
   const auto what = "a record for " + name_of_partition(x_target, one.where);
   if (report.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    const bool surely_not = !x_handle->is_dead() &&
+    const bool is_denied = x_handle->is_denied();
+    const bool surely_not = (!x_handle->is_dead() || is_denied) &&
                             rd_kafka_message_status(&report) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
-    auto failure = kafka_failure(report.err, what + x_handle->last_trouble());
+    auto failure =
+        kafka_failure(is_denied ? RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED : report.err,
+                      what + x_handle->last_trouble());
     return {surely_not ? append_fate::not_written : append_fate::unknown, 0, std::move(failure)};
   }
   if (report.offset < 0) // the broker knew it for a repetition, but no longer where it is
@@ -263,19 +274,38 @@ void kafka_producer::abandon(const error& why) {
   tell_finished();
 }
 
+/// Tells what is refused meanwhile.
+void kafka_producer::pause_denied() {
+  const auto deadline = std::chrono::steady_clock::now() + denied_pause;
+  bool is_over = false;
+  while (!is_over) {
+    {
+      std::unique_lock hold(x_lock);
+      x_wake.wait_until(hold, deadline, [this] { return x_closing || !x_finished.empty(); });
+      is_over = x_closing || left_until(deadline).count() == 0;
+    }
+    tell_finished();
+  }
+}
+
 /// The library gave the producer up: all of its records are in doubt, and a new one takes over.
 void kafka_producer::replace() {
+  const bool is_denied = x_handle->is_denied();
   {
     const std::lock_guard hold(x_lock);
     x_is_open = false;
+    x_is_denied = is_denied;
   }
   abandon(
       {error_code::unavailable,
        "the Kafka producer failed for good" + x_handle->last_trouble() + "; a new one takes over",
        true});
+  if (is_denied)
+    pause_denied();
   auto connected = connect();
   ORRERY_CHECK(connected); // with the very settings of the first one
   const std::lock_guard hold(x_lock);
+  x_is_denied = false;
   x_handle = std::move(*connected);
   x_is_open = true;
   ++x_replaced;

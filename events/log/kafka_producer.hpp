@@ -31,7 +31,8 @@ struct kafka_producer_limits {
 ///              done, in order <──── thread <──── report
 ///
 /// A producer that the library gave up (it lost its place in the sequence) is replaced: all that
-/// was under way is `unknown`, and what comes next goes out by the new one.
+/// was under way is `unknown`, and what comes next goes out by the new one. One that may not write
+/// is replaced after a pause: until then all records are `not_written`, `unauthenticated`.
 class kafka_producer {
 public:
   /// Errors: `config_invalid`.
@@ -72,6 +73,7 @@ private:
   void run();
   void tell_finished();
   void replace();
+  void pause_denied();
   void abandon(const error& why);
   void end_under_way(std::chrono::milliseconds patience);
   [[nodiscard]] std::size_t under_way() const;
@@ -87,8 +89,10 @@ private:
   std::size_t x_pending_bytes = 0;
   std::size_t x_under_way = 0; ///< with the library
   std::uint64_t x_replaced = 0;
-  bool x_is_open = false; ///< a producer is there and takes records
+  bool x_is_open = false;   ///< a producer is there and takes records
+  bool x_is_denied = false; ///< the last producer might not write, and there is no new one yet
   bool x_closing = false;
+  std::condition_variable x_wake; ///< for the thread, while it has no producer to poll
 
   std::unique_ptr<kafka_handle> x_handle; ///< changed by the thread only, under the lock
   std::thread x_thread;

@@ -13,6 +13,9 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
 
 namespace orrery::log {
 
@@ -39,7 +42,7 @@ pipe_ends make_pipe() {
 
 } // namespace
 
-kafka_cluster::kafka_cluster(int brokers) : x_brokers(brokers) {
+kafka_cluster::kafka_cluster(int brokers, doors wanted) : x_brokers(brokers) {
   const auto to = make_pipe();
   const auto from = make_pipe();
   posix_spawn_file_actions_t actions;
@@ -50,7 +53,12 @@ kafka_cluster::kafka_cluster(int brokers) : x_brokers(brokers) {
   std::string python = "python3";
   std::string script = ORRERY_KAFKA_SCRIPT;
   std::string flag = "--brokers";
-  const std::array<char*, 5> words{python.data(), script.data(), flag.data(), count.data(),
+  std::string secure = "--secure";
+  const std::array<char*, 6> words{python.data(),
+                                   script.data(),
+                                   flag.data(),
+                                   count.data(),
+                                   wanted == doors::guarded ? secure.data() : nullptr,
                                    nullptr};
   if (::posix_spawnp(&x_child, "python3", &actions, nullptr, words.data(), environ) != 0)
     give_up("python3 cannot be started");
@@ -62,7 +70,8 @@ kafka_cluster::kafka_cluster(int brokers) : x_brokers(brokers) {
   const auto first = line();
   if (first.rfind("ready ", 0) != 0)
     give_up(first);
-  x_servers = first.substr(6);
+  std::istringstream said(first.substr(6));
+  said >> x_servers >> x_servers_by_certificate >> x_clients;
   // Brokers listen before they take part: a topic with a copy on each shows that they do.
   const kafka_topic_wanted all{1, static_cast<std::uint16_t>(brokers)};
   const auto target = fresh_target();
@@ -112,10 +121,36 @@ std::string kafka_cluster::ask(const std::string& command) {
   }
 }
 
+std::vector<std::string> kafka_cluster::each_server() const {
+  std::vector<std::string> all(1);
+  for (const char letter : x_servers)
+    if (letter == ',')
+      all.emplace_back();
+    else
+      all.back() += letter;
+  return all;
+}
+
+kafka_target kafka_cluster::as(const std::string& user, door by) const {
+  kafka_target target;
+  target.servers = by == door::login ? x_servers : x_servers_by_certificate;
+  const auto path = x_clients + "/" + user + (by == door::login ? ".login" : ".certificate");
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  target.settings = parse_kafka_settings(text.str()).value();
+  if (target.settings.empty())
+    give_up("no settings in " + path);
+  return target;
+}
+
 kafka_target kafka_cluster::fresh_target() const {
   static std::atomic<int> made = 0;
   kafka_target target;
-  target.servers = x_servers;
+  if (x_clients.empty())
+    target.servers = x_servers;
+  else
+    target = as("admin", door::certificate);
   target.topic = "orrery.test." + std::to_string(++made);
   return target;
 }
@@ -138,8 +173,9 @@ kafka_options fresh_log(kafka_cluster& at, std::uint16_t partitions) {
 
 std::unique_ptr<kafka_log> opened(const kafka_options& options) {
   auto made = kafka_log::open(options);
-  EXPECT_TRUE(made) << made.error().text;
-  return made ? std::move(*made) : nullptr;
+  if (!made) // an exception ends this test, and lets the other ones be run
+    throw std::runtime_error("the log cannot be opened: " + made.error().text);
+  return std::move(*made);
 }
 
 } // namespace orrery::log

@@ -19,6 +19,11 @@ with `ok` or `error TEXT` (a tool's own output comes before, each line after `| 
     tool CLASS ARGUMENTS…
                   run one of Kafka's own command-line tools
 
+With `--secure` the brokers have TLS, logins and ACLs (secure.properties) by a CA of their own, and
+print `ready LOGIN-SERVERS CERTIFICATE-SERVERS CLIENTS`. For each of USERS the folder CLIENTS holds
+the settings of a client of librdkafka, `NAME.login` and `NAME.certificate`; `admin.tool` is for
+Kafka's own tools, `impostor.certificate` is by a wrong CA.
+
 At the end of the input all brokers are ended and their data is deleted. A broker dies with this
 process, however it dies (PR_SET_PDEATHSIG). The jars come from Maven once, into build/cache/kafka.
 """
@@ -46,6 +51,9 @@ HEAP = "-Xmx384m"
 # Quick to start rather than quick in the long run.
 JAVA_OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
                 f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}")
+# Who may come in; `admin` may do everything, the others what ACLs allow.
+USERS = ("admin", "init", "orreryd", "reader", "stranger", "newcomer")
+OPENSSL_LIMIT_S = 60  # a key of an elliptic curve takes 10 ms
 LISTEN_LIMIT_S = 120  # a start takes 5 s on a quiet machine, 30 s were seen on a busy one
 END_LIMIT_S = 30  # an orderly end; then SIGKILL
 TOOL_LIMIT_S = 120
@@ -123,16 +131,79 @@ def _die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def openssl(folder, *words):
+    done = subprocess.run(["openssl", *words], cwd=folder, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=OPENSSL_LIMIT_S, check=False)
+    if done.returncode != 0:
+        raise cluster_error(f"openssl {' '.join(words)}: {done.stderr[-1000:]}")
+
+
+def new_key(folder, name):
+    """An unencrypted PKCS#8 key, the one form that both Kafka and librdkafka read."""
+    openssl(folder, "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out",
+            f"{name}.key")
+
+
+class certificate_authority:
+    """A throw-away CA in a folder, with a key and a certificate for whoever it is asked for."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
+        new_key(folder, "ca")
+        openssl(folder, "req", "-x509", "-new", "-key", "ca.key", "-subj", "/CN=ca", "-days", "2",
+                "-out", "ca.pem")
+
+    def certify(self, name):
+        """NAME.key and NAME.crt; both, and the CA's, in NAME.pem, as Kafka wants them."""
+        new_key(self.folder, name)
+        openssl(self.folder, "req", "-new", "-key", f"{name}.key", "-subj", f"/CN={name}", "-out",
+                f"{name}.csr")
+        Path(self.folder, "extensions").write_text(
+            "subjectAltName=IP:127.0.0.1,DNS:localhost\n"
+            "extendedKeyUsage=serverAuth,clientAuth\n", encoding="utf-8")
+        openssl(self.folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey",
+                "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "extensions", "-out",
+                f"{name}.crt")
+        Path(self.folder, f"{name}.pem").write_text(
+            "".join(Path(self.folder, part).read_text(encoding="utf-8")
+                    for part in (f"{name}.key", f"{name}.crt", "ca.pem")), encoding="utf-8")
+
+    def write_settings(self, name, password):
+        """How a client comes in, by login and by certificate."""
+        ca = self.folder / "ca.pem"
+        Path(self.folder, f"{name}.login").write_text(
+            "security.protocol=sasl_ssl\n"
+            f"ssl.ca.location={ca}\n"
+            "sasl.mechanism=PLAIN\n"
+            f"sasl.username={name}\n"
+            f"sasl.password={password}\n", encoding="utf-8")
+        Path(self.folder, f"{name}.certificate").write_text(
+            "security.protocol=ssl\n"
+            f"ssl.ca.location={ca}\n"
+            f"ssl.certificate.location={self.folder / name}.crt\n"
+            f"ssl.key.location={self.folder / name}.key\n", encoding="utf-8")
+
+    def write_tool_settings(self, name):
+        Path(self.folder, f"{name}.tool").write_text(
+            "security.protocol=SSL\n"
+            "ssl.truststore.type=PEM\n"
+            f"ssl.truststore.location={self.folder / 'ca.pem'}\n"
+            "ssl.keystore.type=PEM\n"
+            f"ssl.keystore.location={self.folder / name}.pem\n", encoding="utf-8")
+
+
 class node:
     """One broker: its folder, its ports, its process when it runs."""
 
-    def __init__(self, number, folder, port):
+    def __init__(self, number, folder, port, certificate_port):
         self.number = number
         self.folder = folder
         self.data = folder / "data"
         self.properties = folder / "server.properties"
         self.output = folder / "output"
         self.port = port
+        self.certificate_port = certificate_port
         self.process = None
 
     def is_running(self):
@@ -145,13 +216,18 @@ class node:
 class cluster:
     """Brokers 1 to `count` under one folder, which is deleted in the end."""
 
-    def __init__(self, count):
+    def __init__(self, count, is_secure):
         self.libs = fetch()
         parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.folder = Path(tempfile.mkdtemp(prefix="orrery-kafka-", dir=parent))
         self.nodes = {}
+        self.clients = self.folder / "clients" if is_secure else None
         try:
-            self._lay_out(count)
+            form = (HERE / "broker.properties").read_text(encoding="utf-8")
+            if is_secure:
+                form += (HERE / "secure.properties").read_text(encoding="utf-8").replace(
+                    "{logins}", self._admit_users())
+            self._lay_out(count, form)
             for one in self.nodes.values():
                 self._launch(one)
             for one in self.nodes.values():
@@ -163,19 +239,49 @@ class cluster:
     def servers(self):
         return ",".join(f"127.0.0.1:{one.port}" for one in self.nodes.values())
 
-    def _lay_out(self, count):
-        ports = free_ports(2 * count)
+    def ready(self):
+        """What a caller needs to know."""
+        if self.clients is None:
+            return self.servers()
+        by_certificate = ",".join(f"127.0.0.1:{one.certificate_port}"
+                                  for one in self.nodes.values())
+        return f"{self.servers()} {by_certificate} {self.clients}"
+
+    def _admit_users(self):
+        """Makes keys and passwords; the users as the login's module wants them."""
+        authority = certificate_authority(self.clients)
+        authority.certify("broker")
+        logins = []
+        for name in USERS:
+            password = random_id()
+            authority.certify(name)
+            authority.write_settings(name, password)
+            logins.append(f'user_{name}="{password}"')
+        authority.write_tool_settings("admin")
+        self._make_impostor()
+        return " ".join(logins)
+
+    def _make_impostor(self):
+        """`impostor.certificate`: has the name of an owner, by an authority that nobody knows."""
+        other = certificate_authority(self.clients / "other")
+        other.certify("orreryd")
+        mine = (self.clients / "orreryd.certificate").read_text(encoding="utf-8")
+        Path(self.clients, "impostor.certificate").write_text(
+            mine.replace(f"{self.clients}/orreryd", f"{other.folder}/orreryd"), encoding="utf-8")
+
+    def _lay_out(self, count, form):
+        ports = free_ports(3 * count)
         voters = ",".join(f"{n + 1}@127.0.0.1:{ports[count + n]}" for n in range(count))
-        form = (HERE / "broker.properties").read_text(encoding="utf-8")
         cluster_id = random_id()
         formatting = []
         for n in range(count):
             folder = self.folder / str(n + 1)
             folder.mkdir()
-            one = node(n + 1, folder, ports[n])
+            one = node(n + 1, folder, ports[n], ports[2 * count + n])
             one.properties.write_text(form.format(
                 node=one.number, voters=voters, port=one.port, voter_port=ports[count + n],
-                data=one.data, replication=count), encoding="utf-8")
+                data=one.data, replication=count, certificate_port=one.certificate_port,
+                folder=self.clients), encoding="utf-8")
             self.nodes[one.number] = one
             formatting.append((one, subprocess.Popen(
                 java(self.libs, "-Xmx128m", "kafka.tools.StorageTool", "format", "-t", cluster_id,
@@ -296,6 +402,7 @@ def serve(brokers):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--brokers", type=int, default=1, help="1 or 3")
+    parser.add_argument("--secure", action="store_true", help="with TLS, logins and ACLs")
     parser.add_argument("--fetch", action="store_true", help="bring the jars and stop")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("cluster.py: told to end"))
@@ -304,12 +411,12 @@ def main():
         if options.fetch:
             fetch()
             return 0
-        brokers = cluster(options.brokers)
+        brokers = cluster(options.brokers, options.secure)
     except (cluster_error, OSError, subprocess.TimeoutExpired) as why:
         print("error", str(why).replace("\n", " "), flush=True)
         return 1
     try:
-        print("ready", brokers.servers(), flush=True)
+        print("ready", brokers.ready(), flush=True)
         serve(brokers)
     finally:
         brokers.end()

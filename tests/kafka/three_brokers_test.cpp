@@ -72,6 +72,18 @@ void check_all(const truth& told, const kafka_options& options) {
 
 } // namespace
 
+TEST(kafka_brokers, a_topic_just_made_is_opened_through_each_of_them) {
+  for (int round = 0; round < 10; ++round) {
+    const auto options = fresh_log(the_cluster(), 1);
+    for (const auto& server : the_cluster().each_server()) {
+      auto through_one = options;
+      through_one.target.servers = server; // which may not know the topic yet
+      const auto log = kafka_log::open(through_one);
+      EXPECT_TRUE(log) << (log ? "" : log.error().text);
+    }
+  }
+}
+
 TEST(kafka_brokers, killed_one_by_one_lose_and_double_nothing) {
   const auto options = fresh_log(the_cluster());
   const auto log = opened(options);
