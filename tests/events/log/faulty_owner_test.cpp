@@ -119,7 +119,7 @@ public:
 private:
   void claim() {
     ++x_claims;
-    append(x_owner.make_claim(x_name, "", x_random() | 1, utc_time{}), std::nullopt);
+    append(x_owner.make_claim({x_name, "", 0, x_random() | 1, utc_time{}}), std::nullopt);
   }
 
   void commit() {
