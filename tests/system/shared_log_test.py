@@ -165,5 +165,5 @@ TESTS = [
 ]
 
 if __name__ == "__main__":
-    BROKERS = cluster(1)
-    run_tests(TESTS, after=[BROKERS.end])
+    BROKERS = cluster(1, False)
+    sys.exit(run_tests(TESTS, after=[BROKERS.end]))
