@@ -44,26 +44,17 @@ constexpr milliseconds fetch_wait{20};
 /// How long the thread of a producer waits for a report before it looks around; it is woken.
 constexpr milliseconds look_around{500};
 
-constexpr std::int32_t board_partition = 0;
+constexpr partition_number board_partition{0};
+constexpr std::int32_t board_number = 0; ///< the same, for the library
 
 /// The library waits for ever for a negative time; 0 is at once.
 int library_time(milliseconds patience) {
   return static_cast<int>(std::clamp<std::int64_t>(patience.count(), 0, INT32_MAX));
 }
 
-std::vector<kafka_setting> consumer_settings(std::size_t partitions, const char* reset) {
-  const auto each =
-      std::max(ahead_bytes_max / std::max<std::size_t>(1, partitions), ahead_bytes_min_each);
-  return {
-      {"auto.offset.reset", reset},
-      {"enable.auto.commit", "false"},
-      {"enable.auto.offset.store", "false"},
-      {"check.crcs", "true"},
-      {"fetch.wait.max.ms", std::to_string(fetch_wait.count())},
-      {"fetch.error.backoff.ms", "20"},
-      {"queued.min.messages", "5000000"}, // bytes are what limits
-      {"queued.max.messages.kbytes", std::to_string(each / 1024)},
-  };
+/// What one of so many partitions may have fetched ahead, in bytes.
+std::size_t ahead_bytes_of_each(std::size_t partitions) {
+  return std::max(ahead_bytes_max / std::max<std::size_t>(1, partitions), ahead_bytes_min_each);
 }
 
 /// A producer's thread, which serves its reports until the object ends.
@@ -107,26 +98,13 @@ result<void> warm_up(const kafka_handle& handle, const kafka_target& target,
   return {};
 }
 
-/// Where a topic's only partition ends.
-result<std::int64_t> ask_end(kafka_handle& handle, const kafka_target& target,
-                             steady::time_point deadline) {
-  constexpr std::int64_t at_end = -1;
+/// Where the board ends.
+result<offset> ask_end(kafka_handle& handle, const kafka_target& target,
+                       steady::time_point deadline) {
   while (true) {
-    auto* list = rd_kafka_topic_partition_list_new(1);
-    auto* one = rd_kafka_topic_partition_list_add(list, target.topic.c_str(), board_partition);
-    one->offset = at_end;
-    auto code = rd_kafka_offsets_for_times(handle.get(), list,
-                                           std::max(1, library_time(left_until(deadline))));
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-      code = one->err;
-    const auto end = one->offset;
-    rd_kafka_topic_partition_list_destroy(list);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-      return std::max<std::int64_t>(0, end);
-    const auto why = kafka_failure(code, "the end of topic " + target.topic + " at " +
-                                             target.servers + handle.last_trouble());
-    if (!why.retryable || left_until(deadline).count() == 0)
-      return why;
+    const auto end = ask_end_of(handle, target, board_partition, left_until(deadline));
+    if (end || !end.error().retryable || left_until(deadline).count() == 0)
+      return end;
     handle.poll(milliseconds(20)); // a leader that was elected just now does not know it yet
   }
 }
@@ -221,8 +199,9 @@ kafka_bus::commands::open(const kafka_target& target, steady::time_point deadlin
     return producer.error();
   made->x_producer = std::move(*producer);
   // A place that is gone is no fault here: commands expire, and repetitions are harmless.
-  auto consumer = kafka_handle::make(kafka_handle::role::consumer, target,
-                                     consumer_settings(*partitions, "earliest"));
+  auto consumer = kafka_handle::make(
+      kafka_handle::role::consumer, target,
+      consumer_settings("earliest", fetch_wait, ahead_bytes_of_each(*partitions)));
   if (!consumer)
     return consumer.error();
   made->x_consumer = std::move(*consumer);
@@ -356,7 +335,8 @@ result<std::unique_ptr<kafka_bus::posts>> kafka_bus::posts::open(const kafka_tar
     return producer.error();
   made->x_producer = std::move(*producer);
   auto consumer =
-      kafka_handle::make(kafka_handle::role::consumer, target, consumer_settings(1, "latest"));
+      kafka_handle::make(kafka_handle::role::consumer, target,
+                         consumer_settings("latest", fetch_wait, ahead_bytes_of_each(1)));
   if (!consumer)
     return consumer.error();
   made->x_consumer = std::move(*consumer);
@@ -366,7 +346,8 @@ result<std::unique_ptr<kafka_bus::posts>> kafka_bus::posts::open(const kafka_tar
   const auto end = ask_end(*made->x_consumer, target, deadline);
   if (!end)
     return end.error();
-  if (rd_kafka_consume_start(made->x_consumer->topic(), board_partition, *end) != 0)
+  if (rd_kafka_consume_start(made->x_consumer->topic(), board_number,
+                             static_cast<std::int64_t>(*end)) != 0)
     return kafka_failure(rd_kafka_last_error(), "reading topic " + target.topic);
   made->x_is_started = true;
   return made;
@@ -374,7 +355,7 @@ result<std::unique_ptr<kafka_bus::posts>> kafka_bus::posts::open(const kafka_tar
 
 kafka_bus::posts::~posts() {
   if (x_is_started)
-    rd_kafka_consume_stop(x_consumer->topic(), board_partition);
+    rd_kafka_consume_stop(x_consumer->topic(), board_number);
 }
 
 result<void> kafka_bus::posts::post(std::string bytes) {
@@ -389,7 +370,7 @@ result<void> kafka_bus::posts::post(std::string bytes) {
 
 /// Needs the lock.
 result<void> kafka_bus::posts::produce(const std::string& bytes) {
-  if (rd_kafka_produce(x_producer->topic(), board_partition, RD_KAFKA_MSG_F_COPY,
+  if (rd_kafka_produce(x_producer->topic(), board_number, RD_KAFKA_MSG_F_COPY,
                        const_cast<char*>(bytes.data()), bytes.size(), nullptr, 0, nullptr) == 0) {
     x_is_under_way = true;
     return {};
@@ -414,7 +395,7 @@ void kafka_bus::posts::on_report(const void* message, void* context) {
 result<std::vector<std::string>> kafka_bus::posts::read(milliseconds patience) {
   std::vector<std::string> found;
   const auto next = [this](int wait) {
-    return rd_kafka_consume(x_consumer->topic(), board_partition, wait);
+    return rd_kafka_consume(x_consumer->topic(), board_number, wait);
   };
   const auto keep = [&](const rd_kafka_message_t& message) {
     found.push_back(bytes_of(message));

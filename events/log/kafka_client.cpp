@@ -260,6 +260,41 @@ void kafka_handle::on_delivery(rd_kafka_s*, const void* message, void* opaque) {
   self.x_on_report(message, self.x_report_context);
 }
 
+std::vector<kafka_setting> consumer_settings(const char* reset,
+                                             std::chrono::milliseconds fetch_wait,
+                                             std::size_t ahead_bytes) {
+  return {
+      {"auto.offset.reset", reset},
+      {"enable.auto.commit", "false"},
+      {"enable.auto.offset.store", "false"},
+      {"check.crcs", "true"},
+      {"isolation.level", "read_uncommitted"}, // up to the high watermark; we use no transactions
+      {"fetch.wait.max.ms", std::to_string(fetch_wait.count())},
+      {"fetch.error.backoff.ms", "20"},
+      {"queued.min.messages", "5000000"}, // bytes are what limits
+      {"queued.max.messages.kbytes", std::to_string(ahead_bytes / 1024)},
+  };
+}
+
+result<offset> ask_end_of(const kafka_handle& handle, const kafka_target& target,
+                          partition_number where, std::chrono::milliseconds limit) {
+  constexpr std::int64_t at_end = -1; // as a place in time, by Kafka's protocol
+  auto* list = rd_kafka_topic_partition_list_new(1);
+  auto* one = rd_kafka_topic_partition_list_add(list, target.topic.c_str(),
+                                                static_cast<std::int32_t>(where));
+  one->offset = at_end;
+  auto code =
+      rd_kafka_offsets_for_times(handle.get(), list, std::max(1, static_cast<int>(limit.count())));
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+    code = one->err;
+  const auto end = static_cast<offset>(std::max<std::int64_t>(0, one->offset));
+  rd_kafka_topic_partition_list_destroy(list);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return kafka_failure(code,
+                         "the end of " + name_of_partition(target, where) + handle.last_trouble());
+  return end;
+}
+
 error kafka_failure(int code, const std::string& what) {
   const auto theirs = static_cast<rd_kafka_resp_err_t>(code);
   const auto ours = code_of(theirs);

@@ -104,6 +104,19 @@ private:
   std::string x_trouble;
 };
 
+/// What every consumer of ours has: no group, no stored offsets, checked records. `reset`: what
+/// becomes of a place that is gone ("error", "earliest", "latest"). `fetch_wait`: an idle long
+/// poll; an answer comes with data. `ahead_bytes`: fetched ahead for each partition; the library
+/// stops for a second when it is full.
+[[nodiscard]] std::vector<kafka_setting>
+consumer_settings(const char* reset, std::chrono::milliseconds fetch_wait, std::size_t ahead_bytes);
+
+/// Where a partition of the handle's topic ends now, by its leader. (The library's own question for
+/// the two ends of one partition waits for ever for a leader that is down.) Blocks up to `limit`.
+/// Errors: those of `kafka_failure`.
+[[nodiscard]] result<offset> ask_end_of(const kafka_handle& handle, const kafka_target& target,
+                                        partition_number where, std::chrono::milliseconds limit);
+
 /// The library's code as an error of ours: "`what`: the library's words; what to do".
 [[nodiscard]] error kafka_failure(int code, const std::string& what);
 

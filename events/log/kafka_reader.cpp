@@ -32,21 +32,13 @@ constexpr milliseconds fetch_step{100};
 constexpr std::int64_t at_end = -1;
 constexpr std::int64_t at_begin = -2;
 
-std::vector<kafka_setting> consumer_settings(std::size_t partitions) {
-  const auto each =
-      std::clamp(ahead_bytes_max / kafka_reader::lanes / std::max<std::size_t>(1, partitions),
-                 ahead_bytes_min_each, ahead_bytes_max_each);
-  return {
-      {"auto.offset.reset", "error"}, // a place that is gone is an error, never skipped
-      {"enable.auto.commit", "false"},
-      {"enable.auto.offset.store", "false"},
-      {"check.crcs", "true"},
-      {"isolation.level", "read_uncommitted"}, // up to the high watermark; we use no transactions
-      {"fetch.wait.max.ms", "100"},            // of an idle long poll: an answer comes with data
-      {"fetch.error.backoff.ms", "20"},
-      {"queued.min.messages", "5000000"}, // bytes are what limits
-      {"queued.max.messages.kbytes", std::to_string(each / 1024)},
-  };
+/// An idle long poll of the reader: an answer comes with data.
+constexpr milliseconds fetch_wait{100};
+
+/// What one of so many partitions may have fetched ahead, in bytes.
+std::size_t ahead_bytes_of_each(std::size_t partitions) {
+  return std::clamp(ahead_bytes_max / kafka_reader::lanes / std::max<std::size_t>(1, partitions),
+                    ahead_bytes_min_each, ahead_bytes_max_each);
 }
 
 /// A list of partitions of one topic as the library wants it; freed at the end of the scope.
@@ -98,8 +90,10 @@ kafka_reader::~kafka_reader() {
 result<std::shared_ptr<kafka_handle>> kafka_reader::lane(std::size_t number) {
   const std::lock_guard hold(x_lanes_lock);
   if (!x_lanes[number]) {
-    auto made = kafka_handle::make(kafka_handle::role::consumer, x_target,
-                                   consumer_settings(x_ends.partitions()));
+    // A place that is gone is an error, never skipped.
+    auto made = kafka_handle::make(
+        kafka_handle::role::consumer, x_target,
+        consumer_settings("error", fetch_wait, ahead_bytes_of_each(x_ends.partitions())));
     if (!made)
       return made.error();
     x_lanes[number] = std::move(*made);
@@ -153,23 +147,14 @@ result<void> kafka_reader::ask_ends_once(kafka_handle& handle, milliseconds limi
   return {};
 }
 
-/// Asks the leader where a partition ends now. (The library's own question for the two ends of one
-/// partition waits for ever for a leader that is down.)
+/// Asks the leader where a partition ends now.
 result<offset> kafka_reader::ask_end(partition_number where) {
   const auto handle = lane(0);
   if (!handle)
     return handle.error();
-  partition_list one;
-  one.add(x_target.topic, static_cast<std::size_t>(where), at_end);
-  auto code = rd_kafka_offsets_for_times((*handle)->get(), one.get(),
-                                         static_cast<int>(x_fetch_limit.count()));
-  if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-    code = one.get()->elems[0].err;
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return kafka_failure(code, "the end of " + name_of_partition(x_target, where) +
-                                   (*handle)->last_trouble());
-  const auto end = static_cast<offset>(std::max<std::int64_t>(0, one.get()->elems[0].offset));
-  x_ends.raise(where, end);
+  auto end = ask_end_of(**handle, x_target, where, x_fetch_limit);
+  if (end)
+    x_ends.raise(where, *end);
   return end;
 }
 
