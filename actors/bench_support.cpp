@@ -7,6 +7,7 @@
 #include "actors/projector.hpp"
 #include "actors/system_config.hpp"
 #include "drivers/simulated/simulated_hypervisor.hpp"
+#include "events/log/new_identity.hpp"
 #include "events/log/segment_log.hpp"
 #include "events/log/sha256.hpp"
 #include "projections/state_totals.hpp"
@@ -17,7 +18,6 @@
 #include <caf/event_based_actor.hpp>
 #include <caf/send.hpp>
 #include <caf/stateful_actor.hpp>
-#include <sys/random.h>
 
 #include <algorithm>
 #include <future>
@@ -26,6 +26,8 @@
 namespace orrery::actors {
 
 namespace {
+
+using log::random_number;
 
 // Burst
 // ------------------------------------------------------------------------------------------------
@@ -94,13 +96,6 @@ constexpr std::chrono::minutes projection_patience{10};
 
 /// A guest of the world that is there before the node is connected.
 constexpr drivers::fencing_token first_token{1, 0};
-
-std::uint64_t random_number() {
-  std::uint64_t value = 0;
-  // 8 bytes: never short, never interrupted (getrandom(2)).
-  ORRERY_CHECK(getrandom(&value, sizeof value, 0) == sizeof value);
-  return value;
-}
 
 utc_time wall_clock() {
   return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());

@@ -9,6 +9,7 @@
 #include "actors/policies.hpp"
 #include "actors/projector.hpp"
 #include "actors/system_config.hpp"
+#include "events/log/new_identity.hpp"
 #include "events/log/sha256.hpp"
 #include "projections/state_totals.hpp"
 
@@ -17,7 +18,6 @@
 #include <caf/send.hpp>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,6 +32,8 @@ namespace orrery::actors {
 
 namespace {
 
+using log::random_number;
+
 /// Chunks of records on their way to the partition: 16 MB.
 constexpr std::size_t chunks_handed_max = 4;
 
@@ -45,13 +47,6 @@ constexpr std::chrono::hours catch_up_patience{24};
 constexpr std::chrono::seconds hand_over_patience{3};
 
 constexpr partition_number the_partition{0};
-
-std::uint64_t random_number() {
-  std::uint64_t value = 0;
-  // 8 bytes: never short, never interrupted (getrandom(2)).
-  ORRERY_CHECK(getrandom(&value, sizeof value, 0) == sizeof value);
-  return value;
-}
 
 utc_time wall_clock() {
   return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());

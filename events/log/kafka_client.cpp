@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 
 namespace orrery::log {
 
@@ -258,6 +259,26 @@ void kafka_handle::on_error(rd_kafka_s* handle, int code, const char* text, void
 void kafka_handle::on_delivery(rd_kafka_s*, const void* message, void* opaque) {
   const auto& self = *static_cast<kafka_handle*>(opaque);
   self.x_on_report(message, self.x_report_context);
+}
+
+result<std::vector<kafka_setting>> read_kafka_settings(const std::string& path) {
+  // Certificates are named in it, not written.
+  constexpr std::size_t settings_bytes_max = 65'536;
+  if (path.empty())
+    return std::vector<kafka_setting>{};
+  std::ifstream file(path, std::ios::binary);
+  std::string text(settings_bytes_max + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (!file.eof() || text.size() > settings_bytes_max)
+    return error{error_code::invalid_argument,
+                 "the settings file " + path +
+                     " cannot be read whole: is it there, and below 64 KiB?",
+                 false};
+  auto settings = parse_kafka_settings(text);
+  if (!settings)
+    return error{settings.error().code, path + ": " + settings.error().text, false};
+  return settings;
 }
 
 std::vector<kafka_setting> consumer_settings(const char* reset,

@@ -31,6 +31,10 @@ struct kafka_setting {
 /// number of the line, never its text.
 [[nodiscard]] result<std::vector<kafka_setting>> parse_kafka_settings(std::string_view text);
 
+/// The same from a file of at most 64 KiB; none for an empty path. Blocks. Errors:
+/// `invalid_argument` (it cannot be read whole), `config_invalid`; both name the file.
+[[nodiscard]] result<std::vector<kafka_setting>> read_kafka_settings(const std::string& path);
+
 /// Where an event log is.
 struct kafka_target {
   std::string servers;                 ///< `HOST:PORT,…`, any live one is enough

@@ -176,4 +176,17 @@ result<kafka_identity> write_identity(const kafka_target& target, const kafka_id
   return **found;
 }
 
+result<identified_log> open_by_prefix(kafka_options options, std::string_view prefix) {
+  const auto topics = topics_of(prefix);
+  const auto known = read_identity(with_topic(options.target, topics.meta), options.open_limit);
+  if (!known)
+    return known.error();
+  options.target.topic = topics.events;
+  options.wanted.partitions = known->partitions;
+  auto opened = kafka_log::open(options);
+  if (!opened)
+    return opened.error();
+  return identified_log{std::move(*opened), known->log};
+}
+
 } // namespace orrery::log

@@ -2,10 +2,12 @@
 
 #include "events/core/error.hpp"
 #include "events/log/history.hpp"
+#include "events/log/kafka_log.hpp"
 #include "events/log/kafka_topic.hpp"
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -50,5 +52,16 @@ inline constexpr std::size_t kafka_identity_size = 48;
 [[nodiscard]] result<kafka_identity> write_identity(const kafka_target& target,
                                                     const kafka_identity& wanted,
                                                     std::chrono::milliseconds patience);
+
+/// A log that was found by its prefix.
+struct identified_log {
+  std::unique_ptr<kafka_log> log;
+  log_identity identity;
+};
+
+/// Reads the identity of the log with that prefix and opens it: topic and number of partitions in
+/// `options` are taken from there. Blocks up to three times `options.open_limit`. Errors: those of
+/// `read_identity` and of `kafka_log::open`.
+[[nodiscard]] result<identified_log> open_by_prefix(kafka_options options, std::string_view prefix);
 
 } // namespace orrery::log

@@ -9,7 +9,6 @@
 #include "drivers/simulated/store.hpp"
 #include "events/log/history.hpp"
 #include "events/log/kafka_identity.hpp"
-#include "events/log/kafka_log.hpp"
 #include "events/log/segment_log.hpp"
 #include "tests/support/invariants.hpp"
 
@@ -46,20 +45,13 @@ result<source> open_directory(const std::string& directory) {
 }
 
 result<source> open_kafka(const std::string& servers, const std::string& prefix) {
-  const auto topics = log::topics_of(prefix);
   log::kafka_options options;
   options.target.servers = servers;
-  options.target.topic = topics.events;
-  const auto identity =
-      log::read_identity(log::with_topic(options.target, topics.meta), options.open_limit);
-  if (!identity)
-    return identity.error();
-  options.wanted.partitions = identity->partitions;
-  options.check_settings = false;
-  auto opened = log::kafka_log::open(options);
+  options.check_settings = false; // how the topic is set up is not what is asked
+  auto opened = log::open_by_prefix(options, prefix);
   if (!opened)
     return opened.error();
-  return source{std::move(*opened), identity->log};
+  return source{std::move(opened->log), opened->identity};
 }
 
 result<folded_log> fold(const source& from) {

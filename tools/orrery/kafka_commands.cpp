@@ -1,20 +1,17 @@
 #include "tools/orrery/kafka_commands.hpp"
 
-#include "events/core/check.hpp"
 #include "events/log/kafka_identity.hpp"
 #include "events/log/kafka_topic.hpp"
+#include "events/log/new_identity.hpp"
 #include "tools/orrery/failure.hpp"
 
 #include <CLI/CLI.hpp>
-#include <sys/random.h>
 
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -29,9 +26,6 @@ constexpr std::chrono::milliseconds patience{30'000};
 /// clusters rarely share one, few enough that a process folds them all.
 constexpr std::uint16_t partitions_default = 64;
 
-/// What a settings file may hold at most; certificates are named in it, not written.
-constexpr std::size_t settings_bytes_max = 65'536;
-
 struct wish {
   log::kafka_target target; ///< its topic is chosen for each question
   std::string prefix{log::kafka_prefix_default};
@@ -41,21 +35,9 @@ struct wish {
 };
 
 void read_settings(wish& from) {
-  if (from.settings_file.empty())
-    return;
-  std::ifstream file(from.settings_file);
-  std::string text(settings_bytes_max + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (!file.eof() || text.size() > settings_bytes_max)
-    throw failure(error{error_code::invalid_argument,
-                        "the settings file " + from.settings_file +
-                            " cannot be read whole: is it there, and below 64 KiB?",
-                        false});
-  auto settings = log::parse_kafka_settings(text);
+  auto settings = log::read_kafka_settings(from.settings_file);
   if (!settings)
-    throw failure(
-        error{settings.error().code, from.settings_file + ": " + settings.error().text, false});
+    throw failure(settings.error());
   from.target.settings = std::move(*settings);
 }
 
@@ -74,24 +56,6 @@ std::vector<wanted_topic> topics_of(const wish& wanted) {
           {names.commands, {partitions, copies, kind::commands}},
           {names.liveness, {1, copies, kind::liveness}},
           {names.meta, {1, copies, kind::meta}}};
-}
-
-std::uint64_t random_number() {
-  std::uint64_t value = 0;
-  // 8 bytes: never short, never interrupted (getrandom(2)).
-  ORRERY_CHECK(getrandom(&value, sizeof value, 0) == sizeof value);
-  return value;
-}
-
-log::kafka_identity new_identity(std::uint16_t partitions) {
-  const auto now =
-      std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
-  constexpr partition_number first{0};
-  log::kafka_identity made;
-  made.log.installation.value = make_uuid(now, first, random_number());
-  made.log.log.value = make_uuid(now, first, random_number());
-  made.partitions = partitions;
-  return made;
 }
 
 /// Prints a line, and what is wrong below it.
@@ -157,7 +121,8 @@ void init(wish wanted) {
   if (!is_good) // a log is not begun on what may lose it
     conclude(false);
   const auto meta = log::with_topic(wanted.target, log::topics_of(wanted.prefix).meta);
-  const auto identity = log::write_identity(meta, new_identity(wanted.partitions), patience);
+  const auto identity =
+      log::write_identity(meta, {log::new_identity(), wanted.partitions}, patience);
   if (!identity)
     throw failure(identity.error());
   conclude(print(*identity, wanted.partitions));
