@@ -111,11 +111,8 @@ void membership::look_around() {
                         process == 0 ? std::nullopt : std::optional(log::process_id{process}));
   x_has_heir = is_anyone_else_ready();
   const bool is_wanted = x_liveness.should_own(x_birth.where) && !x_is_leaving;
-  x_is_wanted = is_wanted;
-  if (to && is_wanted != x_was_wanted) {
-    x_was_wanted = is_wanted;
+  if (to && x_is_wanted.exchange(is_wanted) != is_wanted)
     caf::anon_send(*to, wanted{is_wanted});
-  }
 }
 
 bool membership::is_anyone_else_ready() const {

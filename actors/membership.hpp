@@ -69,7 +69,6 @@ private:
   membership_birth x_birth;
   log::liveness x_liveness; ///< the board's thread only
   std::uint64_t x_breaks = 0;
-  bool x_was_wanted = false;
 
   std::mutex x_guard;
   std::condition_variable x_changed;

@@ -54,9 +54,8 @@ void api::send_command(call& made, v1::Command command, std::string kind, std::s
   // Nobody could see what a change did: it is refused while that is so.
   if (auto stalled = x_services.store->stalled())
     return made.fail(std::move(*stalled));
-  if (x_services.queued->load() >= 10'000)
-    return made.fail({error_code::too_many_requests,
-                      "10,000 commands are waiting already: try again in a second", true});
+  if (x_services.queued->load() >= queue_size_max)
+    return made.fail(queue_is_full());
   if (const auto* key = made.request.header("idempotency-key")) {
     if (key->empty() || key->size() > key_size_max)
       return made.fail(

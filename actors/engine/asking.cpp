@@ -25,8 +25,7 @@ std::optional<error> engine::not_now() const {
                  "or ask another one",
                  true};
   if (x_askers.size() >= queue_size_max)
-    return error{error_code::too_many_requests,
-                 "10,000 commands are waiting already: try again in a second", true};
+    return queue_is_full();
   return std::nullopt;
 }
 

@@ -195,7 +195,7 @@ void engine::on_appended(std::uint64_t ticket, const log::append_outcome& outcom
     break;
   case log::append_fate::unknown:
     if (was_owning)
-      lose_ownership();
+      doubt();
     break;
   }
   if (!x_is_stopped && x_owner.is_committed())

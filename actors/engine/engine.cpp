@@ -10,13 +10,6 @@ namespace orrery::actors {
 
 namespace {
 
-/// Pause before a claim is made again after one that did not win, or after another's: so that two
-/// processes that both think they are wanted do not take it from each other all the time.
-constexpr std::chrono::milliseconds claim_retry{1'000};
-
-/// Added to it at random, so that two do not retry at once.
-constexpr std::uint64_t claim_jitter_ms = 500;
-
 constexpr std::chrono::seconds state_report_interval{1};
 
 /// A decision is a pure function: one that takes this long hangs, and only a restart helps.
@@ -41,7 +34,16 @@ std::string_view name_of(log::standing stands) {
   return "halted";
 }
 
+error stopping() {
+  return {error_code::unavailable, "orreryd is stopping: try again when it is back", true};
+}
+
 } // namespace
+
+error queue_is_full() {
+  return {error_code::too_many_requests,
+          "10,000 commands are waiting already: try again in a second", true};
+}
 
 v1::Reply reply_of(const error& failure) {
   v1::Reply reply;
@@ -73,11 +75,9 @@ void engine::claim() {
   const bool may = stands == log::standing::following || stands == log::standing::in_doubt;
   const auto now = x_birth.steady_clock();
   if (!may || !x_is_replayed || !x_is_wanted || x_is_retired || x_is_stopped ||
-      x_birth.is_read_only || now < x_not_before)
+      x_birth.is_read_only || now < x_not_before || !x_pacer.may_claim(paced(now)))
     return;
-  x_not_before = now + claim_retry;
-  if (x_birth.is_shared)
-    x_not_before += std::chrono::milliseconds(x_birth.random() % claim_jitter_ms);
+  x_pacer.on_sent(paced(now), jitter());
   auto nonce = x_birth.random();
   if (nonce == 0)
     nonce = 1;
@@ -86,8 +86,18 @@ void engine::claim() {
   x_hands.append(++x_ticket, std::move(record));
 }
 
+/// The pacer's time.
+std::chrono::milliseconds engine::paced(steady_time now) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch());
+}
+
+/// Nobody competes for a log that is not shared.
+std::uint64_t engine::jitter() const { return x_birth.is_shared ? x_birth.random() : 0; }
+
 void engine::take_ownership(std::uint64_t epoch) {
   x_not_before = x_birth.steady_clock();
+  if (x_birth.is_shared)
+    x_pacer.on_accepted(paced(x_not_before));
   x_state.for_each_unordered([&](const uuid& entity, const domain::entity_ptr& state) {
     note_timers({entity, nullptr, state});
   });
@@ -130,6 +140,12 @@ void engine::lose_ownership() {
     give_back(std::move(undecided));
 }
 
+/// Nothing more is written in this epoch; a new claim, and what is read until then, ends the doubt.
+void engine::doubt() {
+  lose_ownership();
+  x_pacer.on_doubt(paced(x_birth.steady_clock()), jitter());
+}
+
 void engine::set_wanted(bool wanted) {
   x_is_wanted = wanted;
   claim();
@@ -148,10 +164,9 @@ void engine::on_submit(submission_ptr what) {
                   {error_code::read_only,
                    "this process only reads: send changes to the one that owns the log", false});
   if (x_is_stopped || x_is_retired)
-    return refuse(*what, {error_code::unavailable,
-                          x_alarm.empty() ? "orreryd is stopping: try again when it is back"
-                                          : "orreryd decides nothing: " + x_alarm,
-                          true});
+    return refuse(*what, x_alarm.empty() ? stopping()
+                                         : error{error_code::unavailable,
+                                                 "orreryd decides nothing: " + x_alarm, true});
   domain::clean_texts(what->command);
   if (x_birth.is_shared && what->done)
     return ask(std::move(what));
@@ -232,13 +247,11 @@ void engine::on_read_failed(const error& why) { halt(why); }
 
 void engine::stop() {
   x_is_stopped = true;
-  const error stopping{error_code::unavailable, "orreryd is stopping: try again when it is back",
-                       true};
   for (auto& who : x_queue)
-    refuse(*who, stopping);
+    refuse(*who, stopping());
   x_queue.clear();
   for (auto& [command, one] : x_askers)
-    refuse(*one.who, stopping);
+    refuse(*one.who, stopping());
   x_askers.clear();
 }
 
@@ -249,11 +262,7 @@ engine_status engine::status() const {
   told.seq = x_last_seq;
   told.entities = x_state.size();
   told.queued = x_queue.size();
-  told.waiting = x_askers.size();
-  told.process = x_owner_process;
-  told.owner_address = x_owner_address;
   told.alarm = x_alarm;
-  told.is_current = x_is_replayed && x_is_current;
   return told;
 }
 

@@ -3,6 +3,7 @@
 #include "actors/engine/batch.hpp"
 #include "events/log/clock_guard.hpp"
 #include "events/log/history.hpp"
+#include "events/log/liveness.hpp"
 #include "events/log/log.hpp"
 #include "events/log/owner.hpp"
 #include "projections/folded_commit.hpp"
@@ -100,18 +101,14 @@ public:
   virtual void carry(const v1::Command& command) = 0;
 };
 
-/// Where an engine stands, for /v1/status, metrics and heartbeats.
+/// Where an engine stands, for /v1/status.
 struct engine_status {
   std::string_view standing;
   std::uint64_t epoch = 0;
   std::uint64_t seq = 0;
   std::uint64_t entities = 0;
   std::uint64_t queued = 0;
-  std::uint64_t waiting = 0; ///< who waits here for an answer of the owner
-  std::uint64_t process = 0; ///< of the last accepted claim
-  std::string owner_address; ///< of the last accepted claim, for display
-  std::string alarm;         ///< why nothing is decided now
-  bool is_current = false;   ///< all that is known to be in the log is folded
+  std::string alarm; ///< why nothing is decided now
 };
 
 /// Commands that may wait: more than a second's work. The door answers 429 above it.
@@ -122,9 +119,6 @@ inline constexpr std::size_t batch_size_max = 1'000;
 
 /// How long an engine that reads late may still take changes: clients would wait for ever.
 inline constexpr std::chrono::seconds behind_max{5};
-
-/// How long an owner that was deposed leaves the other alone.
-inline constexpr std::chrono::milliseconds foreign_claim_pause{1'000};
 
 /// One partition in one process: reads it, and owns it when it may. Without threads, actors and
 /// I/O, so that the simulation runs what the product runs.
@@ -167,17 +161,6 @@ public:
 
   [[nodiscard]] bool is_owning() const { return x_owner.stands() == log::standing::owning; }
 
-  /// True while a record of ours is under way.
-  [[nodiscard]] bool is_committing() const { return x_in_flight.has_value(); }
-
-  [[nodiscard]] bool is_stopped() const { return x_is_stopped; }
-
-  [[nodiscard]] log::offset next_offset() const { return x_next_offset; }
-
-  [[nodiscard]] std::uint64_t void_count(log::void_reason reason) const {
-    return x_owner.void_count(reason);
-  }
-
   [[nodiscard]] engine_status status() const;
 
   static constexpr std::chrono::milliseconds tick_interval{250};
@@ -211,7 +194,10 @@ private:
   void claim();
   void take_ownership(std::uint64_t epoch);
   void lose_ownership();
+  void doubt();
   void found_installation();
+  [[nodiscard]] static std::chrono::milliseconds paced(steady_time now);
+  [[nodiscard]] std::uint64_t jitter() const;
 
   // Asking on a shared log (asking.cpp)
   void ask(submission_ptr what);
@@ -250,6 +236,7 @@ private:
   engine_birth x_birth;
   engine_hands& x_hands;
   log::owner x_owner;
+  log::claim_pacer x_pacer;
   log::clock_guard x_clock;
   domain::partition_state x_state;
 
@@ -260,7 +247,7 @@ private:
   std::uint64_t x_batch_number = 0;
   std::uint64_t x_ticket = 0;
   steady_time x_batch_began;
-  steady_time x_not_before; ///< no append before this (log full, claim lost)
+  steady_time x_not_before; ///< no append before this: the log is full
   steady_time x_current_at; ///< when all that was known to be in the log was folded
 
   std::multimap<utc_time, uuid> x_timers;
@@ -269,7 +256,6 @@ private:
   std::uint64_t x_last_seq = 0;        ///< of the last accepted record
   std::uint64_t x_last_commit_seq = 0; ///< of the last accepted commit
   std::uint64_t x_owner_process = 0;   ///< of the last accepted claim
-  std::string x_owner_address;
   bool x_is_wanted = true;
   bool x_is_retired = false;
   bool x_is_replayed = false;
@@ -279,6 +265,9 @@ private:
   std::string x_alarm_told; ///< the last that the process's log was told
   steady_time x_last_report;
 };
+
+/// Too many commands wait already: said at the door, and where they wait.
+[[nodiscard]] error queue_is_full();
 
 /// A refusal as a reply.
 [[nodiscard]] v1::Reply reply_of(const error& failure);

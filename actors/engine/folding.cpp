@@ -39,7 +39,7 @@ void engine::read_record(const log::record& record) {
     if (x_birth.tell.record_void)
       x_birth.tell.record_void(name_of(*read.reason));
     if (was_owning && !is_owning())
-      lose_ownership();
+      doubt();
     return;
   case log::reading::kind::claim:
     if (was_owning)
@@ -60,7 +60,6 @@ void engine::on_claim(const log::reading& read) {
   const bool is_readable =
       body.ParseFromArray(read.body.data(), static_cast<int>(read.body.size()));
   x_owner_process = is_readable ? body.process() : 0;
-  x_owner_address = is_readable ? body.advertised_address() : "";
   if (!x_is_replayed)
     return;
   if (x_birth.tell.claimed)
@@ -68,7 +67,7 @@ void engine::on_claim(const log::reading& read) {
   if (read.ours)
     take_ownership(read.after.epoch);
   else
-    x_not_before = x_birth.steady_clock() + foreign_claim_pause;
+    x_pacer.on_deposed(paced(x_birth.steady_clock()), jitter());
   repeat_asking(true); // the new owner may not have heard of what waits
 }
 
