@@ -81,6 +81,14 @@ class Site:
         assert all(one == told[0] for one in told)
 
 
+def owned_site(folder):
+    """Two processes with a cluster, a node and a network: the site, its owner and the other one."""
+    site = Site(folder, 2)
+    owner = site.owner()
+    make_site(owner)
+    return site, owner, site.others(owner)[0]
+
+
 def any_process_takes_changes_and_all_agree():
     with scratch() as folder:
         site = Site(folder, 2)
@@ -106,10 +114,7 @@ def a_key_used_at_two_processes_takes_effect_once():
 
 def a_killed_owner_is_replaced_and_no_answered_change_is_lost():
     with scratch() as folder:
-        site = Site(folder, 2)
-        owner = site.owner()
-        make_site(owner)
-        other = site.others(owner)[0]
+        site, owner, other = owned_site(folder)
         answered = []
 
         def create():
@@ -130,10 +135,7 @@ def a_killed_owner_is_replaced_and_no_answered_change_is_lost():
 
 def a_stopped_owner_that_goes_on_does_no_harm():
     with scratch() as folder:
-        site = Site(folder, 2)
-        owner = site.owner()
-        make_site(owner)
-        other = site.others(owner)[0]
+        site, owner, other = owned_site(folder)
         owner.process.send_signal(signal.SIGSTOP)
         try:
             job = other.change("POST", "/v1/vms", vm_body())["id"]
@@ -145,10 +147,7 @@ def a_stopped_owner_that_goes_on_does_no_harm():
 
 def an_owner_that_ends_hands_over():
     with scratch() as folder:
-        site = Site(folder, 2)
-        owner = site.owner()
-        make_site(owner)
-        other = site.others(owner)[0]
+        site, owner, other = owned_site(folder)
         owner.stop()
         assert site.owner() is other
         other.ended(other.change("POST", "/v1/vms", vm_body())["id"])
