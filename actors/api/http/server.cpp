@@ -1,9 +1,10 @@
 #include "actors/api/http/server.hpp"
 
+#include "actors/api/http/listen_address.hpp"
 #include "actors/api/http/message.hpp"
 #include "actors/api/http/problem.hpp"
+#include "actors/api/http/request_reader.hpp"
 #include "events/core/check.hpp"
-#include "events/core/text.hpp"
 
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/basic_stream_socket.hpp>
@@ -15,20 +16,15 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/http/error.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <fcntl.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <charconv>
 #include <condition_variable>
 #include <exception>
 #include <map>
 #include <mutex>
-#include <optional>
 #include <thread>
 
 namespace orrery::http {
@@ -36,7 +32,6 @@ namespace orrery::http {
 namespace {
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
 using boost::system::error_code; // orrery::error_code is written with its namespace here
 using tcp = asio::ip::tcp;
 using clock = std::chrono::steady_clock;
@@ -47,12 +42,9 @@ using strand = asio::strand<io_executor>;
 using client_socket = asio::basic_stream_socket<tcp, strand>;
 using client_timer = asio::basic_waitable_timer<clock, asio::wait_traits<clock>, strand>;
 using accept_socket = asio::basic_socket_acceptor<tcp, strand>;
-using request_parser = beast::http::request_parser<beast::http::string_body>;
 
 /// One read from a socket.
 constexpr std::size_t read_size = std::size_t{8} * 1024;
-/// Received and not parsed yet: a chunk header or a trailer that never ends stops here.
-constexpr std::size_t pending_slack = std::size_t{16} * 1024;
 /// Sent to a client that is turned away, then read and dropped, so that the reply reaches it before
 /// the reset that a close with unread bytes gives.
 constexpr std::size_t drain_size_max = std::size_t{4} * 1024 * 1024;
@@ -62,10 +54,6 @@ constexpr std::size_t refused_count_max = 32;
 /// Before accepting again when there are no descriptors.
 constexpr std::chrono::milliseconds accept_pause = std::chrono::milliseconds(100);
 constexpr unsigned thread_count_max = 16;
-
-error request_error(orrery::error_code code, std::string text) {
-  return error{code, std::move(text), false};
-}
 
 /// Programs that this process starts must not inherit its connections.
 void close_on_exec(int descriptor) { ::fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
@@ -105,51 +93,12 @@ struct hall {
   }
 };
 
-/// Lower-case copies of the headers. Errors: a value that is not UTF-8.
-result<std::vector<field>> to_fields(const beast::http::fields& sent) {
-  std::vector<field> made;
-  for (const auto& header : sent) {
-    field one{std::string(header.name_string()), std::string(header.value())};
-    for (char& c : one.name)
-      if (c >= 'A' && c <= 'Z')
-        c = static_cast<char>(c - 'A' + 'a');
-    if (!is_utf8(one.value) || !is_field_value(one.value))
-      return request_error(orrery::error_code::invalid_argument,
-                           "the header '" + one.name + "' is not UTF-8 or has a control character");
-    made.push_back(std::move(one));
-  }
-  return made;
-}
-
-result<request> to_request(beast::http::request<beast::http::string_body>&& sent,
-                           std::string peer) {
-  auto target = parse_target(std::string_view(sent.target().data(), sent.target().size()));
-  if (!target)
-    return target.error();
-  auto headers = to_fields(sent.base());
-  if (!headers)
-    return headers.error();
-  if (sent.version() >= 11 && sent.count(beast::http::field::host) != 1)
-    return request_error(orrery::error_code::invalid_argument,
-                         "an HTTP/1.1 request needs exactly one Host header");
-  if (!is_utf8(sent.body()))
-    return request_error(orrery::error_code::invalid_argument, "the request body is not UTF-8");
-  request made;
-  made.method = std::string(sent.method_string());
-  made.path = std::move(target->path);
-  made.query = std::move(target->query);
-  made.headers = std::move(*headers);
-  made.body = std::move(sent.body());
-  made.peer = std::move(peer);
-  return made;
-}
-
 /// One connection. Everything runs on its strand, except construction.
 class session : public std::enable_shared_from_this<session> {
 public:
   session(client_socket taken, hall& home, std::uint64_t number)
       : x_socket(std::move(taken)), x_timer(x_socket.get_executor()), x_hall(home),
-        x_number(number) {
+        x_number(number), x_reader(home.limits) {
     error_code ignored;
     const auto remote = x_socket.remote_endpoint(ignored);
     const auto address = remote.address().to_string();
@@ -238,12 +187,7 @@ private:
   }
 
   void next_request() {
-    x_parser.emplace();
-    x_parser->header_limit(static_cast<std::uint32_t>(x_hall.limits.header_size));
-    x_parser->body_limit(x_hall.limits.body_size);
-    x_parser->eager(true);
-    x_header_size = 0;
-    x_header_seen = false;
+    x_reader.next();
     x_close_after = false;
     x_head_only = false;
     x_phase = phase::idle;
@@ -252,17 +196,15 @@ private:
       return;
     }
     arm(x_hall.limits.idle);
-    skip_empty_lines();
-    if (x_pending.empty())
+    go_on();
+  }
+
+  /// Reads what came, or waits for more.
+  void go_on() {
+    if (x_reader.is_empty())
       read();
     else
       parse();
-  }
-
-  /// Some clients send an empty line after a body (RFC 9112, section 2.2).
-  void skip_empty_lines() {
-    const auto first = x_pending.find_first_not_of("\r\n");
-    x_pending.erase(0, std::min(first, x_pending.size()));
   }
 
   void read() {
@@ -279,13 +221,8 @@ private:
       end(); // closed by the client, between requests or within one
       return;
     }
-    x_pending.append(x_chunk.data(), size);
-    if (x_phase == phase::idle)
-      skip_empty_lines();
-    if (x_pending.empty())
-      read();
-    else
-      parse();
+    x_reader.add({x_chunk.data(), size});
+    go_on();
   }
 
   void parse() {
@@ -293,52 +230,21 @@ private:
       x_phase = phase::reading;
       arm(x_hall.limits.request_read);
     }
-    error_code failed;
-    const auto used = x_parser->put(asio::buffer(x_pending), failed);
-    x_pending.erase(0, used);
-    if (!x_header_seen)
-      x_header_size += used;
-    const bool more = failed == beast::http::error::need_more;
-    if (failed && !more) {
-      refuse_bytes(failed);
-      return;
+    switch (x_reader.parse()) {
+    case request_reader::outcome::more:
+      return read();
+    case request_reader::outcome::expects_continue:
+      return say_continue();
+    case request_reader::outcome::complete:
+      return dispatch();
+    case request_reader::outcome::refused:
+      return turn_away(x_reader.refusal().status, x_reader.refusal().why);
     }
-    if (!x_parser->is_header_done() &&
-        x_header_size + x_pending.size() > x_hall.limits.header_size) {
-      refuse_bytes(beast::http::error::header_limit);
-      return;
-    }
-    if (x_parser->is_header_done() && !x_header_seen) {
-      x_header_seen = true;
-      if (expectation())
-        return;
-    }
-    if (x_parser->is_done()) {
-      dispatch();
-      return;
-    }
-    if (x_pending.size() > x_hall.limits.header_size + pending_slack) {
-      refuse_bytes(beast::http::error::header_limit);
-      return;
-    }
-    read();
   }
 
-  /// Answers "Expect: 100-continue", so that clients send their body at once. True when it took
-  /// over.
-  bool expectation() {
-    const auto& sent = x_parser->get();
-    if (sent.version() < 11 || sent.count(beast::http::field::expect) == 0)
-      return false;
-    if (!beast::iequals(sent[beast::http::field::expect], "100-continue")) {
-      turn_away(417, request_error(orrery::error_code::invalid_argument,
-                                   "the only expectation that can be met is 100-continue"));
-      return true;
-    }
-    if (x_parser->is_done())
-      return false; // the body came without waiting for our word
-    static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
-    asio::async_write(x_socket, asio::buffer(go_on),
+  void say_continue() {
+    static constexpr std::string_view words = "HTTP/1.1 100 Continue\r\n\r\n";
+    asio::async_write(x_socket, asio::buffer(words),
                       [self = shared_from_this()](error_code failed, std::size_t) {
                         if (self->x_phase != phase::reading)
                           return;
@@ -347,23 +253,6 @@ private:
                         else
                           self->read();
                       });
-    return true;
-  }
-
-  void refuse_bytes(error_code failed) {
-    using reason = beast::http::error;
-    if (failed == reason::header_limit) {
-      turn_away(431, request_error(orrery::error_code::too_large,
-                                   "request line and headers are longer than " +
-                                       size_text(x_hall.limits.header_size)));
-    } else if (failed == reason::body_limit) {
-      turn_away(413, request_error(orrery::error_code::too_large,
-                                   "the request body is longer than " +
-                                       size_text(x_hall.limits.body_size)));
-    } else {
-      turn_away(400, request_error(orrery::error_code::invalid_argument,
-                                   "this is not an HTTP/1.1 request: " + failed.message()));
-    }
   }
 
   /// Sends a problem and closes, since what follows on the connection cannot be trusted.
@@ -424,14 +313,11 @@ private:
   std::string x_peer;
   phase x_phase = phase::idle;
   clock::time_point x_deadline;
-  std::optional<request_parser> x_parser;
+  request_reader x_reader;
   std::array<char, read_size> x_chunk{};
-  std::string x_pending;  ///< received, not parsed
   std::string x_outgoing; ///< the reply that is being written
-  std::size_t x_header_size = 0;
   std::size_t x_drained = 0;
   std::uint64_t x_turn = 0; ///< number of the request that is being answered
-  bool x_header_seen = false;
   bool x_close_after = false;
   bool x_head_only = false;
 };
@@ -481,9 +367,9 @@ private:
 };
 
 void session::dispatch() {
-  x_close_after = !x_parser->keep_alive();
-  x_head_only = x_parser->get().method() == beast::http::verb::head;
-  auto asked = to_request(x_parser->release(), x_peer);
+  x_close_after = !x_reader.keeps_alive();
+  x_head_only = x_reader.is_head();
+  auto asked = x_reader.take(x_peer);
   if (!asked) {
     turn_away(status_of(asked.error().code), asked.error());
     return;
@@ -498,37 +384,6 @@ void session::dispatch() {
     // The responder dies with the handler's frame, and its ticket answers 500.
     return;
   }
-}
-
-result<tcp::endpoint> parse_listen(const std::string& listen) {
-  const auto wrong = [&listen](std::string_view why) {
-    return error{orrery::error_code::config_invalid,
-                 "listen address '" + printable(listen, 80) + "' " + std::string(why), false};
-  };
-  const auto colon = listen.rfind(':');
-  if (colon == std::string::npos)
-    return wrong("has no port; want for instance 127.0.0.1:7480");
-  auto host = listen.substr(0, colon);
-  const auto port_text = std::string_view(listen).substr(colon + 1);
-  std::uint16_t port = 0;
-  const auto* end = port_text.data() + port_text.size();
-  const auto parsed = std::from_chars(port_text.data(), end, port);
-  if (parsed.ec != std::errc() || parsed.ptr != end)
-    return wrong("has a port that is not a number from 0 to 65535");
-  if (host == "localhost")
-    host = "127.0.0.1";
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
-    host = host.substr(1, host.size() - 2);
-  else if (host.find(':') != std::string::npos)
-    return wrong("has an IPv6 address without brackets; want for instance [::1]:7480");
-  error_code failed;
-  const auto address = asio::ip::make_address(host, failed);
-  if (failed)
-    return wrong("has no IP address before the port; want for instance 127.0.0.1:7480");
-  if (!address.is_loopback())
-    return wrong("is not a loopback address: without TLS, which is not there yet, only 127.0.0.0/8 "
-                 "and [::1] may be bound; put a TLS proxy on this machine in front");
-  return tcp::endpoint(address, port);
 }
 
 } // namespace
@@ -683,17 +538,11 @@ result<std::unique_ptr<server>> server::start(const options& wanted, handler han
   if (!where)
     return where.error();
   auto made = std::make_unique<impl>(wanted.limits, std::move(handle));
-  if (auto listening = made->listen(*where, wanted.listen); !listening)
+  const tcp::endpoint endpoint(asio::ip::make_address(where->host), where->port);
+  if (auto listening = made->listen(endpoint, wanted.listen); !listening)
     return listening.error();
   made->run(wanted.threads);
   return std::unique_ptr<server>(new server(std::move(made)));
-}
-
-result<void> check_listen(const std::string& listen) {
-  const auto where = parse_listen(listen);
-  if (!where)
-    return where.error();
-  return {};
 }
 
 std::uint16_t server::port() const { return x_impl->port(); }
