@@ -102,7 +102,7 @@ result<void> warm_up(const kafka_handle& handle, const kafka_target& target,
 result<offset> ask_end(kafka_handle& handle, const kafka_target& target,
                        steady::time_point deadline) {
   while (true) {
-    const auto end = ask_end_of(handle, target, board_partition, left_until(deadline));
+    auto end = ask_end_of(handle, target, board_partition, left_until(deadline));
     if (end || !end.error().retryable || left_until(deadline).count() == 0)
       return end;
     handle.poll(milliseconds(20)); // a leader that was elected just now does not know it yet
