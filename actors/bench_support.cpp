@@ -210,7 +210,7 @@ partition_birth bench_partition::parts::birth() {
   made.engine.policies = &policies;
   made.engine.owner_name = "bench";
   made.engine.end_at_start = log->end(the_partition).value();
-  made.engine.projected_seq = store ? store->lowest_position().seq : 0;
+  made.engine.projected_seq = store ? store->lowest_position(the_partition).seq : 0;
   made.projector = projector;
   made.handed = handed;
   made.projected = projected;
@@ -347,7 +347,7 @@ void bench_partition::submit(std::shared_ptr<submission> what) {
 
 void bench_partition::wait_for_projections(std::uint64_t seq) {
   if (x_parts->store)
-    ORRERY_CHECK(x_parts->store->wait_for(seq, projection_patience));
+    ORRERY_CHECK(x_parts->store->wait_for(the_partition, seq, projection_patience));
 }
 
 std::uint64_t bench_partition::node_epoch() const { return x_parts->node_epoch; }

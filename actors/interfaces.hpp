@@ -48,10 +48,14 @@ using partition_actor = caf::typed_actor<
     caf::reacts_to<records_read>,
     // the log cannot be read
     caf::reacts_to<read_failed>,
-    // commands from any process that shares the log
+    // commands from any process that shares the log, and from other partitions
     caf::reacts_to<carried>,
     // who should own it
     caf::reacts_to<wanted>,
+    // what another partition has decided of our messages
+    caf::reacts_to<stream_taken>,
+    // an operator trusts this machine's clock again
+    caf::reacts_to<trust_clock_atom>,
     // decide nothing more: another process takes over
     caf::reacts_to<retire_atom>,
     // a record's fate

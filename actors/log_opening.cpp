@@ -35,6 +35,7 @@ result<opened_log> open_embedded(const config& settings) {
                  static_cast<unsigned long long>(report.torn->bytes));
   opened_log made;
   made.identity = (*opened)->identity();
+  made.partitions = embedded_partitions;
   made.log = std::move(*opened);
   return made;
 }
@@ -53,6 +54,7 @@ result<opened_log> open_kafka(const config& settings) {
     return opened.error();
   opened_log made;
   made.identity = opened->identity;
+  made.partitions = opened->partitions;
   made.log = std::move(opened->log);
   if (settings.is_read_only)
     return made;

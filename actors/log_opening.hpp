@@ -14,9 +14,14 @@ namespace orrery::actors {
 struct opened_log {
   std::shared_ptr<log::log> log;
   log::log_identity identity;
+  std::size_t partitions = 1;               ///< 0 is the installation's, clusters share the others
   std::shared_ptr<log::transport> commands; ///< null for the embedded log, which nobody shares
   std::shared_ptr<log::board> heartbeats;   ///< the same
 };
+
+/// Partitions of an embedded log: the installation's, and as many as one machine folds side by
+/// side.
+inline constexpr std::size_t embedded_partitions = 5;
 
 /// Opens the log that the configuration names. The embedded one is made when it is missing; one on
 /// Kafka is made by `orrery log init`. Blocks up to a minute. Errors: those of the engine's `open`.

@@ -25,7 +25,8 @@ constexpr milliseconds pause_noticed{500};
 } // namespace
 
 membership::membership(membership_birth birth)
-    : x_birth(std::move(birth)), x_liveness(x_birth.self), x_breaks(x_birth.heartbeats->breaks()) {
+    : x_birth(std::move(birth)), x_liveness(x_birth.self), x_breaks(x_birth.heartbeats->breaks()),
+      x_seats(x_birth.partitions) {
   x_board_thread = std::thread([this] { run_board(); });
   x_commands_thread = std::thread([this] { run_commands(); });
 }
@@ -37,33 +38,58 @@ membership::~membership() {
   x_commands_thread.join();
 }
 
-void membership::serve(std::optional<partition_actor> partition) {
+void membership::serve(std::vector<partition_actor> partitions) {
   const std::lock_guard lock(x_guard);
-  x_partition = std::move(partition);
+  for (std::size_t i = 0; i < x_seats.size(); ++i)
+    x_seats[i].actor =
+        i < partitions.size() ? std::optional(std::move(partitions[i])) : std::nullopt;
 }
 
-void membership::on_owning(bool is_owning) {
+void membership::on_current(partition_number where, bool is_current) {
+  const std::lock_guard lock(x_guard);
+  at(where).is_current = is_current;
+}
+
+void membership::on_owning(partition_number where, bool is_owning) {
   {
     const std::lock_guard lock(x_guard);
-    x_is_owning = is_owning;
+    at(where).is_owning = is_owning;
   }
   x_changed.notify_all();
 }
 
-void membership::on_claimed(std::uint64_t process) {
+void membership::on_claimed(partition_number where, std::uint64_t process) {
   const std::lock_guard lock(x_guard);
-  x_claims.push_back(process);
+  at(where).claims.push_back(process);
+}
+
+void membership::on_accepted(partition_number where, std::uint64_t seq) {
+  const std::lock_guard lock(x_guard);
+  at(where).seq = seq;
+}
+
+void membership::on_waiting(partition_number where, std::uint64_t owner) {
+  const std::lock_guard lock(x_guard);
+  at(where).waits_for = owner;
 }
 
 void membership::carry(const v1::Command& command) {
   // What is not sent now is repeated by who asks.
-  static_cast<void>(x_birth.commands->send(x_birth.where, command.SerializeAsString()));
+  static_cast<void>(
+      x_birth.commands->send(domain::target_of(command), command.SerializeAsString()));
 }
 
 void membership::leave(milliseconds patience) {
   x_is_leaving = true;
   std::unique_lock lock(x_guard);
-  x_changed.wait_for(lock, patience, [this] { return !x_is_owning || !x_has_heir; });
+  x_changed.wait_for(lock, patience, [this] { return !owns_any() || !x_has_heir; });
+}
+
+/// Needs the lock.
+bool membership::owns_any() const { return std::ranges::any_of(x_seats, &seat::is_owning); }
+
+partition_number membership::number_of(const seat& one) const {
+  return static_cast<partition_number>(&one - x_seats.data());
 }
 
 // Heartbeats --------------------------------------------------------------------------------------
@@ -73,12 +99,16 @@ void membership::post(std::uint64_t number) {
   said.process = x_birth.self;
   said.number = number;
   said.address = x_birth.address;
-  said.ready = x_is_ready;
   said.leaving = x_is_leaving;
   {
     const std::lock_guard lock(x_guard);
-    if (x_is_owning)
-      said.owned.push_back({x_birth.where, x_seq});
+    said.ready = std::ranges::all_of(x_seats, &seat::is_current);
+    for (const auto& one : x_seats) {
+      if (one.is_owning)
+        said.owned.push_back({number_of(one), one.seq});
+      if (one.waits_for != 0)
+        x_liveness.work_waits(number_of(one), log::process_id{one.waits_for});
+    }
   }
   static_cast<void>(x_birth.heartbeats->post(log::encode(said))); // the next one comes soon
 }
@@ -99,20 +129,17 @@ void membership::read_board(milliseconds patience) {
 }
 
 void membership::look_around() {
-  std::vector<std::uint64_t> claims;
-  std::optional<partition_actor> to;
-  {
-    const std::lock_guard lock(x_guard);
-    claims.swap(x_claims);
-    to = x_partition;
-  }
-  for (const auto process : claims)
-    x_liveness.on_claim(x_birth.where,
-                        process == 0 ? std::nullopt : std::optional(log::process_id{process}));
   x_has_heir = is_anyone_else_ready();
-  const bool is_wanted = x_liveness.should_own(x_birth.where) && !x_is_leaving;
-  if (to && x_is_wanted.exchange(is_wanted) != is_wanted)
-    caf::anon_send(*to, wanted{is_wanted});
+  const std::lock_guard lock(x_guard);
+  for (auto& one : x_seats) {
+    const auto where = number_of(one);
+    for (const auto process : std::exchange(one.claims, {}))
+      x_liveness.on_claim(where,
+                          process == 0 ? std::nullopt : std::optional(log::process_id{process}));
+    const bool is_wanted = x_liveness.should_own(where) && !x_is_leaving;
+    if (one.actor && std::exchange(one.is_wanted, is_wanted) != is_wanted)
+      caf::anon_send(*one.actor, wanted{is_wanted});
+  }
 }
 
 bool membership::is_anyone_else_ready() const {
@@ -141,36 +168,45 @@ void membership::run_board() {
 // Commands ----------------------------------------------------------------------------------------
 
 void membership::bring(const std::vector<log::carried>& came) {
-  auto commands = std::make_shared<std::vector<v1::Command>>();
+  std::vector<std::shared_ptr<std::vector<v1::Command>>> for_seat(x_seats.size());
   for (const auto& one : came) {
+    auto& commands = for_seat.at(static_cast<std::size_t>(one.where));
     v1::Command command;
-    if (command.ParseFromArray(one.bytes.data(), static_cast<int>(one.bytes.size())))
-      commands->push_back(std::move(command));
+    if (!command.ParseFromArray(one.bytes.data(), static_cast<int>(one.bytes.size())))
+      continue;
+    if (commands == nullptr)
+      commands = std::make_shared<std::vector<v1::Command>>();
+    commands->push_back(std::move(command));
   }
-  std::optional<partition_actor> to;
+  const std::lock_guard lock(x_guard);
+  for (std::size_t i = 0; i < for_seat.size(); ++i)
+    if (for_seat[i] != nullptr && x_seats[i].actor)
+      caf::anon_send(*x_seats[i].actor, carried{std::move(for_seat[i])});
+}
+
+/// Listens to the partitions that this process owns or should own. Not under the lock: it blocks.
+void membership::listen_as_wanted() {
+  std::vector<bool> may_decide;
   {
     const std::lock_guard lock(x_guard);
-    to = x_partition;
+    for (const auto& one : x_seats)
+      may_decide.push_back(one.is_owning || one.is_wanted);
   }
-  if (to && !commands->empty())
-    caf::anon_send(*to, carried{std::move(commands)});
+  for (std::size_t i = 0; i < x_seats.size(); ++i) {
+    auto& is_listening = x_seats[i].is_listening;
+    const auto where = static_cast<partition_number>(i);
+    if (may_decide[i] && !is_listening)
+      is_listening = static_cast<bool>(x_birth.commands->listen(where));
+    if (!may_decide[i] && is_listening) {
+      x_birth.commands->ignore(where);
+      is_listening = false;
+    }
+  }
 }
 
 void membership::run_commands() {
-  bool is_listening = false;
   while (!x_is_stopping) {
-    bool is_owning = false;
-    {
-      const std::lock_guard lock(x_guard);
-      is_owning = x_is_owning;
-    }
-    const bool may_decide = is_owning || x_is_wanted;
-    if (may_decide && !is_listening)
-      is_listening = static_cast<bool>(x_birth.commands->listen(x_birth.where));
-    if (!may_decide && is_listening) {
-      x_birth.commands->ignore(x_birth.where);
-      is_listening = false;
-    }
+    listen_as_wanted();
     const auto came = x_birth.commands->receive(commands_patience);
     if (came)
       bring(*came);

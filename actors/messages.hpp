@@ -42,6 +42,12 @@ struct wanted {
   bool is_wanted = false;
 };
 
+/// The log of `target` says that it decided the messages from here up to `number`.
+struct stream_taken {
+  partition_number target{};
+  std::uint64_t number = 0;
+};
+
 struct read_failed {
   error why;
 };
@@ -82,7 +88,6 @@ struct console_request {
 /// Accepted commits for the projections.
 struct project {
   std::vector<std::shared_ptr<const projections::folded_commit>> commits;
-  log::offset end = 0;
 };
 
 /// Something that a thread has done for an actor: run on the actor's turn.
@@ -111,6 +116,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(orrery, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::read_failed))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::carried))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::wanted))
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::stream_taken))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::appended))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::decide_request))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::decide_answer))
@@ -126,6 +132,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(orrery, caf::first_custom_type_id)
   CAF_ADD_ATOM(orrery, orrery::actors, rest_atom, "rest")
   CAF_ADD_ATOM(orrery, orrery::actors, stop_atom, "stop")
   CAF_ADD_ATOM(orrery, orrery::actors, retire_atom, "retire")
+  CAF_ADD_ATOM(orrery, orrery::actors, trust_clock_atom, "trustclock")
 
 CAF_END_TYPE_ID_BLOCK(orrery)
 
@@ -134,6 +141,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::records_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::read_failed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::carried)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::wanted)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::stream_taken)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::appended)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::decide_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::decide_answer)

@@ -36,7 +36,7 @@ public:
   void append(std::uint64_t ticket, std::string record) override;
   void decide(const uuid& entity, decide_request request) override;
   void accepted(const projections::folded_commit& commit) override;
-  void project(std::shared_ptr<const projections::folded_commit> commit, log::offset end) override;
+  void project(std::shared_ptr<const projections::folded_commit> commit) override;
   void owning(std::uint64_t epoch) override;
   void owning_ended() override;
   void carry(const v1::Command& command) override;
@@ -104,10 +104,10 @@ void memory::decide(const uuid& entity, decide_request request) {
   x_self->send(wake_entity(entity, noun), std::move(request));
 }
 
-void memory::project(std::shared_ptr<const projections::folded_commit> commit, log::offset end) {
+void memory::project(std::shared_ptr<const projections::folded_commit> commit) {
   if (x_birth.projected)
     x_birth.projected->add();
-  x_self->send(*x_birth.projector, actors::project{{std::move(commit)}, end});
+  x_self->send(*x_birth.projector, actors::project{{std::move(commit)}});
 }
 
 void memory::carry(const v1::Command& command) {
@@ -238,7 +238,8 @@ void memory::on_status(const status_request& asked) {
   partition_status told;
   told.engine = x_engine->status();
   told.awake = x_awake.size();
-  if (asked.with_digest)
+  // A partition in which nothing was ever decided has no state to speak of.
+  if (asked.with_digest && x_engine->state().head_time() != utc_time{})
     told.state_digest = log::to_text(log::sha256_of(x_engine->state().to_bytes()));
   asked.done(told);
 }
@@ -271,7 +272,11 @@ partition_actor::behavior_type partition(partition_actor::stateful_pointer<memor
         for (auto& command : *came.commands)
           self->state.core().on_carried(std::move(command));
       },
+      [self](const stream_taken& what) {
+        self->state.core().on_stream_taken(what.target, what.number);
+      },
       [self](const wanted& now) { self->state.core().set_wanted(now.is_wanted); },
+      [self](trust_clock_atom) { self->state.core().trust_clock(); },
       [self](retire_atom) { self->state.core().retire(); },
       [self](const appended& what) { self->state.core().on_appended(what.ticket, what.outcome); },
       [self](const decide_answer& decided) { self->state.core().on_decided(decided); },

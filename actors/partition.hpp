@@ -25,7 +25,7 @@ struct partition_birth {
   std::function<std::optional<hypervisor_actor>(v1::HypervisorKind, const uuid& cluster,
                                                 const partition_actor&)>
       make_hypervisor;
-  /// Sends a command by the transport; shared logs only. Must not block.
+  /// Sends a command to whoever owns the partition that it is for. Must not block.
   std::function<void(const v1::Command&)> carry;
 };
 

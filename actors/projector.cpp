@@ -20,7 +20,6 @@ struct memory {
   projector_actor::pointer self = nullptr;
   projector_birth birth;
   std::vector<std::shared_ptr<const projections::folded_commit>> waiting;
-  log::offset end = 0;           ///< behind the last of them
   std::size_t messages = 0;      ///< that brought them
   bool is_applying_soon = false; ///< a turn is on its way
   bool is_broken = false;
@@ -29,7 +28,6 @@ struct memory {
   /// so that rows which many commits touch are written once.
   void take(const project& what) {
     waiting.insert(waiting.end(), what.commits.begin(), what.commits.end());
-    end = what.end;
     ++messages;
     if (!is_applying_soon)
       self->send(self, tick_atom::value);
@@ -47,7 +45,7 @@ struct memory {
       if (was_stalled)
         std::fprintf(stderr, "info: the projections go on\n");
       if (birth.applied)
-        birth.applied(waiting.back()->seq, end);
+        birth.applied();
     }
     forget();
   }

@@ -7,26 +7,22 @@
 #include "actors/membership.hpp"
 #include "actors/partition.hpp"
 #include "actors/policies.hpp"
+#include "actors/private_files.hpp"
 #include "actors/projector.hpp"
 #include "actors/system_config.hpp"
 #include "events/log/new_identity.hpp"
-#include "events/log/sha256.hpp"
 #include "projections/state_totals.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 #include <caf/send.hpp>
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <algorithm>
+#include <condition_variable>
 #include <cstdio>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <future>
+#include <deque>
 
 namespace orrery::actors {
 
@@ -34,7 +30,7 @@ namespace {
 
 using log::random_number;
 
-/// Chunks of records on their way to the partition: 16 MB.
+/// Chunks of records on their way to the partitions: 16 MB.
 constexpr std::size_t chunks_handed_max = 4;
 
 /// Commits on their way to the projections: a tenth of a second's work.
@@ -43,68 +39,27 @@ constexpr std::size_t commits_projected_max = 1'024;
 /// How long a start waits for the projections to catch up with the log.
 constexpr std::chrono::hours catch_up_patience{24};
 
-/// How long a process that ends waits for another to own the log: several times what it takes.
+/// How long a process that ends waits for others to own its partitions: several times what it
+/// takes.
 constexpr std::chrono::seconds hand_over_patience{3};
-
-constexpr partition_number the_partition{0};
 
 utc_time wall_clock() {
   return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
 }
 
-error system_failure(const std::string& what, int number) {
-  return {error_code::io_failed, what + ": " + std::strerror(number), false};
-}
+/// One partition in this process.
+struct seat {
+  explicit seat(partition_number number) : where(number) {}
 
-result<void> make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST)
-    return {};
-  return system_failure("cannot make the directory " + path, errno);
-}
-
-/// Writes a small file at once, mode 0600.
-result<void> write_private(const std::string& path, const std::string& content) {
-  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (file < 0)
-    return system_failure("cannot write " + path, errno);
-  const auto written = ::write(file, content.data(), content.size());
-  const int number = errno;
-  ::close(file);
-  if (written != static_cast<ssize_t>(content.size()))
-    return system_failure("cannot write " + path, number);
-  return {};
-}
-
-/// The token in the file, made on the first start. A file that others may read is refused.
-result<std::string> load_token(const std::string& path) {
-  constexpr std::size_t token_size_min = 16;
-
-  struct stat seen {};
-
-  if (::stat(path.c_str(), &seen) != 0) {
-    std::string token = "orr_";
-    for (int i = 0; i < 4; ++i) {
-      char digits[17];
-      std::snprintf(digits, sizeof digits, "%016llx",
-                    static_cast<unsigned long long>(random_number()));
-      token += digits;
-    }
-    if (auto written = write_private(path, token + "\n"); !written)
-      return written.error();
-    return token;
-  }
-  if ((seen.st_mode & 077) != 0)
-    return error{error_code::config_invalid,
-                 "others may read the token file " + path + ": chmod 600 it", false};
-  std::ifstream file(path);
-  std::string token;
-  std::getline(file, token);
-  if (token.size() < token_size_min)
-    return error{error_code::config_invalid,
-                 "the token in " + path + " is too short: delete the file, a new one is made",
-                 false};
-  return token;
-}
+  const partition_number where;
+  const std::shared_ptr<std::atomic<std::size_t>> queued =
+      std::make_shared<std::atomic<std::size_t>>(0);
+  projections::state_totals totals; ///< the partition's thread only
+  // Guarded by the process.
+  bool is_replayed = false;
+  bool was_owned = false;
+  std::uint64_t last_commit_seq = 0; ///< of what was in the log at start
+};
 
 /// Everything of one process, in the order in which it is made.
 class process {
@@ -116,17 +71,17 @@ public:
   void stop();
 
 private:
-  struct replay_end {
-    std::uint64_t last_commit_seq = 0;
-  };
-
   void start_actors();
   void start_membership();
+  void observe(partition_birth& birth, seat& of);
   void share(partition_birth& birth);
-  partition_birth make_partition_birth();
+  partition_birth make_partition_birth(seat& of);
   hypervisor_birth make_hypervisor_birth(const hypervisor_kind_traits& traits, const uuid& cluster,
                                          const partition_actor& partition);
   api_services make_api_services();
+  result<void> wait_until_replayed();
+  [[nodiscard]] std::optional<partition_actor> partition_at(partition_number where);
+  void carry(const v1::Command& command);
   void stamp(v1::Command& command);
   void fail(const error& why);
 
@@ -139,25 +94,20 @@ private:
   std::shared_ptr<projections::metrics> x_metrics = std::make_shared<projections::metrics>();
   std::shared_ptr<flow> x_handed = std::make_shared<flow>(chunks_handed_max);
   std::shared_ptr<flow> x_projected = std::make_shared<flow>(commits_projected_max);
-  std::shared_ptr<std::atomic<std::size_t>> x_queued =
-      std::make_shared<std::atomic<std::size_t>>(0);
   std::uint64_t x_origin_nonce = random_number() | 1;
   std::atomic<std::uint64_t> x_origin_number{0};
   std::vector<hypervisor_kind_traits> x_kinds;
-  projections::state_totals x_totals; ///< the partition's thread only
 
   std::mutex x_guard;
+  std::condition_variable x_changed;
   std::optional<error> x_failure;
-  std::promise<std::uint64_t> x_replayed;
-  std::promise<void> x_owning;
-  bool x_is_replay_told = false;
-  bool x_is_owning_told = false;
+  std::deque<seat> x_seats;                  ///< by number
+  std::vector<partition_actor> x_partitions; ///< by number; none once they are about to end
 
   std::unique_ptr<caf::actor_system_config> x_actor_config;
   std::unique_ptr<caf::actor_system> x_system;
   std::optional<projector_actor> x_projector;
-  std::optional<partition_actor> x_partition;
-  std::unique_ptr<log_reader> x_reader;
+  std::vector<std::unique_ptr<log_reader>> x_readers;
   std::unique_ptr<membership> x_members; ///< of a shared log
   std::unique_ptr<api> x_api;
   std::unique_ptr<http::server> x_server;
@@ -170,23 +120,34 @@ void process::stamp(v1::Command& command) {
 
 /// Told by any thread; the main thread wakes and ends everything.
 void process::fail(const error& why) {
-  const std::lock_guard lock(x_guard);
-  if (!x_failure)
-    x_failure = why;
-  if (!x_is_replay_told) {
-    x_is_replay_told = true;
-    x_replayed.set_value(0);
+  {
+    const std::lock_guard lock(x_guard);
+    if (!x_failure)
+      x_failure = why;
   }
-  if (!x_is_owning_told) {
-    x_is_owning_told = true;
-    x_owning.set_value();
-  }
+  x_changed.notify_all();
   ::kill(::getpid(), SIGTERM);
 }
 
-partition_birth process::make_partition_birth() {
+std::optional<partition_actor> process::partition_at(partition_number where) {
+  const std::lock_guard lock(x_guard);
+  const auto index = static_cast<std::size_t>(where);
+  return index < x_partitions.size() ? std::optional(x_partitions[index]) : std::nullopt;
+}
+
+/// To whoever owns the partition that the command is for: only this process when the log is not
+/// shared.
+void process::carry(const v1::Command& command) {
+  if (x_members)
+    return x_members->carry(command);
+  if (const auto to = partition_at(domain::target_of(command)))
+    caf::anon_send(*to,
+                   carried{std::make_shared<std::vector<v1::Command>>(std::size_t{1}, command)});
+}
+
+partition_birth process::make_partition_birth(seat& of) {
   partition_birth birth;
-  birth.engine.where = the_partition;
+  birth.engine.where = of.where;
   birth.log = x_log.log;
   birth.engine.identity = x_log.identity;
   birth.engine.policies = &x_policies;
@@ -194,13 +155,13 @@ partition_birth process::make_partition_birth() {
   birth.engine.is_read_only = x_settings.is_read_only;
   birth.engine.owner_name = "orreryd " + std::to_string(::getpid());
   birth.engine.address = x_settings.listen;
-  const auto end = x_log.log->end(the_partition);
+  const auto end = x_log.log->end(of.where);
   birth.engine.end_at_start = end ? *end : 0; // an error is told by the first read
-  birth.engine.projected_seq = x_store->lowest_position().seq;
+  birth.engine.projected_seq = x_store->lowest_position(of.where).seq;
   birth.projector = x_projector;
   birth.handed = x_handed;
   birth.projected = x_projected;
-  birth.engine.queued = x_queued;
+  birth.engine.queued = of.queued;
   birth.make_hypervisor =
       [this](v1::HypervisorKind kind, const uuid& cluster,
              const partition_actor& partition) -> std::optional<hypervisor_actor> {
@@ -209,34 +170,47 @@ partition_birth process::make_partition_birth() {
         return spawn_hypervisor(*x_system, make_hypervisor_birth(traits, cluster, partition));
     return std::nullopt;
   };
+  birth.carry = [this](const v1::Command& command) { carry(command); };
   birth.engine.wall_clock = wall_clock;
   birth.engine.steady_clock = std::chrono::steady_clock::now;
   birth.engine.random = random_number;
+  observe(birth, of);
+  if (x_members)
+    share(birth);
+  return birth;
+}
+
+/// What the process wants to know of a partition as it goes.
+void process::observe(partition_birth& birth, seat& of) {
   auto& tell = birth.engine.tell;
-  tell.check_projections = [this](std::uint64_t seq, const log::digest& head) {
-    return x_store->check(seq, head);
+  const auto where = of.where;
+  tell.check_projections = [this, where](std::uint64_t seq, const log::digest& head) {
+    return x_store->check(where, seq, head);
   };
-  tell.present = [this](const domain::entity_state& state) { x_totals.add(state); };
-  tell.replayed = [this](std::uint64_t last_seq, std::uint64_t last_commit_seq) -> result<void> {
-    if (auto checked = x_store->check_log_end(last_seq); !checked)
+  tell.present = [&of](const domain::entity_state& state) { of.totals.add(state); };
+  tell.replayed = [this, &of](std::uint64_t last_seq,
+                              std::uint64_t last_commit_seq) -> result<void> {
+    if (auto checked = x_store->check_log_end(of.where, last_seq); !checked)
       return checked;
-    const std::lock_guard lock(x_guard);
-    if (!x_is_replay_told) {
-      x_is_replay_told = true;
-      x_replayed.set_value(last_commit_seq);
+    x_metrics->set_log_end(of.where, last_commit_seq);
+    {
+      const std::lock_guard lock(x_guard);
+      of.is_replayed = true;
+      of.last_commit_seq = last_commit_seq;
     }
-    x_metrics->set_log_end(last_seq);
+    x_changed.notify_all();
     return {};
   };
-  tell.owning = [this](std::uint64_t epoch) {
-    std::fprintf(stderr, "info: log: owning partition 0 since record %llu\n",
-                 static_cast<unsigned long long>(epoch));
-    const std::lock_guard lock(x_guard);
-    if (!x_is_owning_told) {
-      x_is_owning_told = true;
-      x_owning.set_value();
+  tell.owning = [this, &of](std::uint64_t epoch) {
+    std::fprintf(stderr, "info: log: owning partition %u since record %llu\n",
+                 static_cast<unsigned>(of.where), static_cast<unsigned long long>(epoch));
+    {
+      const std::lock_guard lock(x_guard);
+      of.was_owned = true;
     }
+    x_changed.notify_all();
   };
+  tell.owning_ended = [this, where] { x_metrics->clear_state(where); };
   tell.fatal = [this](const error& why) { fail(why); };
   tell.command_decided = [this](std::string_view noun, std::string_view outcome) {
     x_metrics->count_command(noun, outcome);
@@ -245,41 +219,44 @@ partition_birth process::make_partition_birth() {
     x_metrics->count_commit(took);
   };
   tell.record_void = [this](std::string_view reason) { x_metrics->count_void_record(reason); };
-  tell.folded = [this](const projections::folded_commit& folded) {
-    x_totals.apply(folded.touched);
-    x_metrics->set_log_end(folded.seq);
+  tell.folded = [this, &of](const projections::folded_commit& folded) {
+    of.totals.apply(folded.touched);
+    x_metrics->set_log_end(of.where, folded.seq);
   };
-  tell.still_owning = [this] { x_metrics->set_state(x_totals.gauges()); };
-  if (x_members)
-    share(birth);
-  return birth;
+  tell.still_owning = [this, &of] { x_metrics->set_state(of.where, of.totals.gauges()); };
+  tell.clock_trusted = [this] {
+    const std::lock_guard lock(x_guard);
+    for (const auto& one : x_partitions)
+      caf::anon_send(one, trust_clock_atom::value);
+  };
+  tell.stream_taken = [this, where](partition_number source, std::uint64_t number) {
+    if (const auto to = partition_at(source))
+      caf::anon_send(*to, stream_taken{where, number});
+  };
 }
 
-/// What the partition of a shared log does beside: it tells the membership how it stands.
+/// What a partition of a shared log does beside: it tells the membership how it stands.
 void process::share(partition_birth& birth) {
   birth.engine.is_shared = true;
   birth.engine.process = x_origin_nonce;
-  birth.carry = [this](const v1::Command& command) { x_members->carry(command); };
   auto& tell = birth.engine.tell;
-  tell.replayed = [this, also = tell.replayed](std::uint64_t last_seq,
-                                               std::uint64_t last_commit_seq) -> result<void> {
-    auto checked = also(last_seq, last_commit_seq);
-    if (checked)
-      x_members->on_replayed();
-    return checked;
-  };
-  tell.owning = [this, also = tell.owning](std::uint64_t epoch) {
+  const auto where = birth.engine.where;
+  tell.current = [this, where](bool is_current) { x_members->on_current(where, is_current); };
+  tell.waiting = [this, where](std::uint64_t owner) { x_members->on_waiting(where, owner); };
+  tell.owning = [this, where, also = tell.owning](std::uint64_t epoch) {
     also(epoch);
-    x_members->on_owning(true);
+    x_members->on_owning(where, true);
   };
-  tell.owning_ended = [this] {
-    std::fprintf(stderr, "info: log: another process owns partition 0 now, or will\n");
-    x_members->on_owning(false);
+  tell.owning_ended = [this, where, also = tell.owning_ended] {
+    also();
+    std::fprintf(stderr, "info: log: another process owns partition %u now, or will\n",
+                 static_cast<unsigned>(where));
+    x_members->on_owning(where, false);
   };
-  tell.claimed = [this](std::uint64_t by) { x_members->on_claimed(by); };
+  tell.claimed = [this, where](std::uint64_t by) { x_members->on_claimed(where, by); };
   tell.folded = [this, also = tell.folded](const projections::folded_commit& folded) {
     also(folded);
-    x_members->on_accepted(folded.seq);
+    x_members->on_accepted(folded.where, folded.seq);
   };
 }
 
@@ -291,7 +268,7 @@ void process::start_membership() {
   birth.heartbeats = x_log.heartbeats;
   birth.self = log::process_id{x_origin_nonce};
   birth.address = x_settings.listen;
-  birth.where = the_partition;
+  birth.partitions = x_log.partitions;
   x_members = std::make_unique<membership>(std::move(birth));
 }
 
@@ -303,7 +280,7 @@ hypervisor_birth process::make_hypervisor_birth(const hypervisor_kind_traits& tr
   birth.installation = x_log.identity.installation.value;
   birth.cluster = cluster;
   birth.partition = partition;
-  birth.where = the_partition;
+  birth.where = cluster.partition();
   birth.stamp = [this](v1::Command& command) { stamp(command); };
   birth.wall_clock = wall_clock;
   birth.random = random_number;
@@ -321,16 +298,24 @@ api_services process::make_api_services() {
   services.token = x_token;
   services.is_read_only = x_settings.is_read_only;
   services.installation = x_log.identity.installation.value;
-  services.where = the_partition;
-  services.queued = x_queued;
-  services.submit = [to = *x_partition](std::shared_ptr<submission> what) {
-    caf::anon_send(to, submit{std::move(what)});
+  services.partitions = x_seats.size();
+  services.queued = [this](partition_number where) {
+    const auto index = static_cast<std::size_t>(where);
+    return index < x_seats.size() ? x_seats[index].queued->load() : 0;
   };
-  services.console = [to = *x_partition](console_request asked) {
-    caf::anon_send(to, std::move(asked));
+  services.submit = [this](std::shared_ptr<submission> what) {
+    if (const auto to = partition_at(domain::target_of(what->command)))
+      caf::anon_send(*to, submit{std::move(what)});
+    else
+      refuse(*what, wrong_partition(what->command));
   };
-  services.status = [to = *x_partition](status_request asked) {
-    caf::anon_send(to, std::move(asked));
+  services.console = [this](console_request asked) {
+    if (const auto to = partition_at(asked.vm.partition()))
+      caf::anon_send(*to, std::move(asked));
+  };
+  services.status = [this](partition_number where, status_request asked) {
+    if (const auto to = partition_at(where))
+      caf::anon_send(*to, std::move(asked));
   };
   services.stamp = [this](v1::Command& command) { stamp(command); };
   services.wall_clock = wall_clock;
@@ -345,17 +330,46 @@ void process::start_actors() {
   projector.store = x_store;
   projector.projected = x_projected;
   projector.fatal = [this](const error& why) { fail(why); };
-  projector.applied = [this](std::uint64_t seq, log::offset) {
+  projector.applied = [this] {
     for (const auto& one : x_store->status())
-      x_metrics->set_projection(one.name, seq);
+      x_metrics->set_projection(one.name, one.at.total());
   };
   x_projector = spawn_projector(*x_system, std::move(projector));
   start_membership();
-  x_partition = spawn_partition(*x_system, make_partition_birth());
+  for (std::size_t i = 0; i < x_log.partitions; ++i)
+    x_seats.emplace_back(static_cast<partition_number>(i));
+  std::vector<partition_actor> made;
+  for (auto& one : x_seats)
+    made.push_back(spawn_partition(*x_system, make_partition_birth(one)));
+  {
+    const std::lock_guard lock(x_guard);
+    x_partitions = made;
+  }
   if (x_members)
-    x_members->serve(*x_partition);
-  x_reader =
-      std::make_unique<log_reader>(x_log.log, the_partition, *x_partition, x_handed, x_projected);
+    x_members->serve(made);
+  for (const auto& one : x_seats)
+    x_readers.push_back(std::make_unique<log_reader>(
+        x_log.log, one.where, made[static_cast<std::size_t>(one.where)], x_handed, x_projected));
+}
+
+/// Until everything that was in the log at start is folded and projected, and, when nobody else can
+/// own it, owned.
+result<void> process::wait_until_replayed() {
+  const bool needs_owner = !x_settings.is_read_only && !x_members;
+  {
+    std::unique_lock lock(x_guard);
+    x_changed.wait(lock, [&] {
+      return x_failure || std::ranges::all_of(x_seats, [needs_owner](const seat& one) {
+               return one.is_replayed && (one.was_owned || !needs_owner);
+             });
+    });
+    if (x_failure)
+      return *x_failure;
+  }
+  for (const auto& one : x_seats)
+    if (!x_store->wait_for(one.where, one.last_commit_seq, catch_up_patience))
+      return error{error_code::timed_out, "the projections do not catch up with the log", true};
+  return {};
 }
 
 result<void> process::start() {
@@ -380,16 +394,8 @@ result<void> process::start() {
       return written;
   x_kinds = {kvm(x_settings), simulated(x_settings)};
   start_actors();
-  const auto last_commit = x_replayed.get_future().get();
-  if (!x_settings.is_read_only && !x_members)
-    x_owning.get_future().get();
-  {
-    const std::lock_guard lock(x_guard);
-    if (x_failure)
-      return *x_failure;
-  }
-  if (!x_store->wait_for(last_commit, catch_up_patience))
-    return error{error_code::timed_out, "the projections do not catch up with the log", true};
+  if (auto replayed = wait_until_replayed(); !replayed)
+    return replayed;
   x_api = std::make_unique<api>(make_api_services());
   http::options wanted;
   wanted.listen = x_settings.listen;
@@ -422,20 +428,30 @@ result<void> process::wait() {
 }
 
 void process::stop() {
-  if (x_members && x_partition) {
-    caf::anon_send(*x_partition, retire_atom::value);
+  std::vector<partition_actor> ending;
+  {
+    const std::lock_guard lock(x_guard);
+    ending = x_partitions;
+  }
+  if (x_members && !ending.empty()) {
+    for (const auto& one : ending)
+      caf::anon_send(one, retire_atom::value);
     x_members->leave(hand_over_patience);
   }
   if (x_server)
     x_server->stop();
-  x_reader.reset();
+  x_readers.clear();
   if (x_members)
-    x_members->serve(std::nullopt);
-  if (x_partition)
-    caf::anon_send(*x_partition, stop_atom::value);
+    x_members->serve({});
+  {
+    const std::lock_guard lock(x_guard);
+    x_partitions.clear();
+  }
+  for (const auto& one : ending)
+    caf::anon_send(one, stop_atom::value);
+  ending.clear();
   if (x_projector)
     caf::anon_send(*x_projector, stop_atom::value);
-  x_partition.reset();
   x_projector.reset();
   if (x_api)
     x_api->disconnect();

@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace orrery::projections {
@@ -24,7 +25,7 @@ struct folded_commit {
   std::vector<domain::touched> touched;       ///< as `partition_state::fold` gives it
 };
 
-/// Commits in the order of the log.
+/// Commits of any partitions; those of one partition in the order of its log.
 using commit_span = std::span<const std::shared_ptr<const folded_commit>>;
 
 /// What a commit touched, by entity. Refers to the commit, which must live longer. One thread: made
@@ -57,13 +58,35 @@ private:
   mutable std::unordered_map<uuid, const domain::touched*> x_index;
 };
 
-/// Up to which record something is right: its number and the hash of the log after it. Number 0:
-/// nothing was folded yet.
+/// Up to which record of a partition something is right: its number and the hash of the log after
+/// it. Number 0: nothing was folded yet.
 struct log_position {
   std::uint64_t seq = 0;
   std::array<std::uint8_t, 32> head{};
 
   friend bool operator==(const log_position&, const log_position&) = default;
+};
+
+/// The same over all partitions; one that is not in it stands at 0.
+class log_positions {
+public:
+  [[nodiscard]] const log_position& at(partition_number where) const;
+
+  /// Number 0 takes it out.
+  void set(partition_number where, const log_position& position);
+
+  /// All that do not stand at 0, ascending by partition.
+  [[nodiscard]] const std::vector<std::pair<partition_number, log_position>>& all() const {
+    return x_all;
+  }
+
+  /// The numbers of all partitions added: grows with each record that is folded.
+  [[nodiscard]] std::uint64_t total() const;
+
+  friend bool operator==(const log_positions&, const log_positions&) = default;
+
+private:
+  std::vector<std::pair<partition_number, log_position>> x_all;
 };
 
 } // namespace orrery::projections

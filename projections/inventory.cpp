@@ -408,7 +408,7 @@ result<answer<View>> find_one(const reader& rows, inventory_noun noun, std::stri
   if (!from_row(rows, *bytes, found.value))
     return *rows.failure();
   names(rows).join(found.value);
-  found.at = position_of(rows);
+  found.at = positions_of(rows);
   return found;
 }
 
@@ -424,7 +424,7 @@ std::string query_text(std::string_view list, std::initializer_list<std::string_
 template <class View>
 result<listing<View>> list_all(const reader& rows, inventory_noun noun,
                                const inventory_filter& filter, const page& wanted) {
-  const auto at = position_of(rows);
+  const auto at = positions_of(rows);
   const auto query = query_text(name_of(noun), {filter.cluster, filter.name});
   const auto start = open_page(query, wanted, at);
   if (!start)
@@ -550,7 +550,7 @@ void inventory::apply(commit_span commits, writer& rows) const {
 }
 
 result<listing<v1::Vm>> list_vms(const reader& rows, const vm_filter& filter, const page& wanted) {
-  const auto at = position_of(rows);
+  const auto at = positions_of(rows);
   const auto query = query_text("vms", {filter.cluster, filter.node, filter.name,
                                         v1::VmObserved::State_Name(filter.observed)});
   const auto start = open_page(query, wanted, at);

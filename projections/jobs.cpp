@@ -12,8 +12,8 @@ namespace orrery::projections {
 
 namespace {
 
-/// Keys of the column family "jobs". A place is seq (8) and how many jobs began earlier in that
-/// record (4), both inverted, so that newer ones come first.
+/// Keys of the column family "jobs". A place is the record's time (8) and how many jobs began
+/// earlier in that record (4), both inverted, so that newer ones come first.
 enum class prefix : std::uint8_t {
   row = 1,         ///< job                  -> place (not inverted), then v1::Job
   by_time = 2,     ///< place job            -> nothing
@@ -24,12 +24,12 @@ enum class prefix : std::uint8_t {
 constexpr std::size_t place_size = 12;
 
 struct place {
-  std::uint64_t seq = 0;
+  std::uint64_t time = 0; ///< `decided_at`
   std::uint32_t index = 0;
 };
 
 void add_inverted(std::string& key, const place& where) {
-  add_u64(key, ~where.seq);
+  add_u64(key, ~where.time);
   add_u32(key, ~where.index);
 }
 
@@ -104,7 +104,7 @@ public:
       if (!job.changed)
         continue;
       std::string bytes;
-      add_u64(bytes, job.where.seq);
+      add_u64(bytes, job.where.time);
       add_u32(bytes, job.where.index);
       bytes += to_row(job.view);
       x_rows.put(row_key(id), std::move(bytes));
@@ -163,7 +163,7 @@ private:
              utc_time decided_at) {
     const auto id = domain::from_proto(started.job());
     auto& job = x_jobs[id];
-    job.where = {x_commit.seq, x_started++};
+    job.where = {x_commit.body->decided_at(), x_started++};
     job.view = view(started, to_text(vm_id{entity}), name_of_vm(entity),
                     who(decision.command().principal()), decided_at);
     job.changed = true;
@@ -289,7 +289,7 @@ void jobs::apply(commit_span commits, writer& rows) const {
 }
 
 result<listing<v1::Job>> list_jobs(const reader& rows, const job_terms& terms, const page& wanted) {
-  const auto at = position_of(rows);
+  const auto at = positions_of(rows);
   const auto query = "jobs " + v1::Job::State_Name(terms.state) + " " +
                      (terms.resource ? to_text(*terms.resource) : std::string());
   const auto start = open_page(query, wanted, at);
@@ -327,7 +327,7 @@ result<answer<v1::Job>> find_job(const reader& rows, std::string_view id) {
     return error{error_code::not_found,
                  "there is no job " + to_text(*parsed) + ": `orrery job list` shows what there is",
                  false};
-  found.at = position_of(rows);
+  found.at = positions_of(rows);
   return found;
 }
 

@@ -143,22 +143,26 @@ struct metrics::implementation {
                  "Time that operations on hypervisors took, by kind and verb.")};
   series<prometheus::Gauge> projections{
       gauges(registry, "orrery_projection_position",
-             "Number of the last record that was folded into a projection.")};
+             "Last record that was folded into a projection; all partitions added.")};
   series<prometheus::Gauge> lags{
       gauges(registry, "orrery_projection_lag_records",
              "Records of the log that a projection has not folded yet.")};
   series<prometheus::Gauge> log_end{
-      gauges(registry, "orrery_log_end", "Number of the last accepted record of the log.")};
+      gauges(registry, "orrery_log_end", "Last accepted commit of the log; all partitions added.")};
 
   mutable std::mutex mutex;
-  std::uint64_t last_seq = 0;
+  std::map<partition_number, std::uint64_t> last_seqs;
   std::map<std::string, std::uint64_t> positions;
-  std::unique_ptr<prometheus::Registry> state; ///< null when the partition is not ours
+  std::map<partition_number, state_gauges> states; ///< of the partitions that are ours
 
   /// Under the mutex: the lag is the difference of two numbers that come from different threads.
   void show_lags() {
-    for (const auto& [name, seq] : positions) {
-      const auto lag = last_seq > seq ? last_seq - seq : 0;
+    std::uint64_t end = 0;
+    for (const auto& [where, seq] : last_seqs)
+      end += seq;
+    log_end.at({}).Set(static_cast<double>(end));
+    for (const auto& [name, records] : positions) {
+      const auto lag = end > records ? end - records : 0;
       lags.at({{"projection", name}}).Set(static_cast<double>(lag));
     }
   }
@@ -202,38 +206,39 @@ void metrics::count_void_record(std::string_view reason) {
   x_implementation->void_records.at({{"reason", std::string(reason)}}).Increment();
 }
 
-void metrics::set_projection(std::string_view name, std::uint64_t seq) {
+void metrics::set_projection(std::string_view name, std::uint64_t records) {
   const std::lock_guard lock(x_implementation->mutex);
-  x_implementation->positions[std::string(name)] = seq;
+  x_implementation->positions[std::string(name)] = records;
   x_implementation->projections.at({{"projection", std::string(name)}})
-      .Set(static_cast<double>(seq));
+      .Set(static_cast<double>(records));
   x_implementation->show_lags();
 }
 
-void metrics::set_log_end(std::uint64_t seq) {
+void metrics::set_log_end(partition_number where, std::uint64_t seq) {
   const std::lock_guard lock(x_implementation->mutex);
-  x_implementation->last_seq = seq;
-  x_implementation->log_end.at({}).Set(static_cast<double>(seq));
+  x_implementation->last_seqs[where] = seq;
   x_implementation->show_lags();
 }
 
-void metrics::set_state(const state_gauges& state) {
-  auto made = to_registry(state);
+void metrics::set_state(partition_number where, const state_gauges& state) {
   const std::lock_guard lock(x_implementation->mutex);
-  x_implementation->state = std::move(made);
+  x_implementation->states[where] = state;
 }
 
-void metrics::clear_state() {
+void metrics::clear_state(partition_number where) {
   const std::lock_guard lock(x_implementation->mutex);
-  x_implementation->state.reset();
+  x_implementation->states.erase(where);
 }
 
 std::string metrics::expose() const {
   auto families = x_implementation->registry.Collect();
   {
     const std::lock_guard lock(x_implementation->mutex);
-    if (x_implementation->state != nullptr) {
-      auto state = x_implementation->state->Collect();
+    state_gauges sum;
+    for (const auto& [where, state] : x_implementation->states)
+      sum += state;
+    if (!x_implementation->states.empty()) {
+      auto state = to_registry(sum)->Collect();
       std::ranges::move(state, std::back_inserter(families));
     }
   }

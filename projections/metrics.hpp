@@ -51,17 +51,18 @@ public:
   /// A record that counts for nothing, by the name of the reason.
   void count_void_record(std::string_view reason);
 
-  /// Number of the last record that was folded into a projection.
-  void set_projection(std::string_view name, std::uint64_t seq);
+  /// How many records were folded into a projection: the last numbers of all partitions added.
+  void set_projection(std::string_view name, std::uint64_t records);
 
-  /// Number of the last accepted record of the log.
-  void set_log_end(std::uint64_t seq);
+  /// Number of the last accepted commit of a partition; their sum is shown.
+  void set_log_end(partition_number where, std::uint64_t seq);
 
-  /// What the partition holds. Only from the partition's owner, or sums over processes are wrong.
-  void set_state(const state_gauges& state);
+  /// What a partition holds; the sum of all is shown. Only from the partition's owner, or sums over
+  /// processes are wrong.
+  void set_state(partition_number where, const state_gauges& state);
 
-  /// To be called when the partition is no longer owned: its state is shown no more.
-  void clear_state();
+  /// To be called when a partition is no longer owned: its state is shown no more.
+  void clear_state(partition_number where);
 
   /// Everything in Prometheus' text format.
   [[nodiscard]] std::string expose() const;

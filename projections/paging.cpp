@@ -9,9 +9,10 @@ namespace orrery::projections {
 
 namespace {
 
-// A token in hexadecimal: which list (4 bytes of a hash), position of the rows (8), the last key,
-// and 4 bytes of a hash over all that. The hash finds typing errors and cut tokens; it keeps no
-// secret, since a token gives nothing that its list does not.
+// A token in hexadecimal: which list (4 bytes of a hash), how many records its rows held (8: all
+// partitions' positions added), the last key, and 4 bytes of a hash over all that. The hash finds
+// typing errors and cut tokens; it keeps no secret, since a token gives nothing that its list does
+// not.
 constexpr std::size_t hash_size = 4;
 constexpr std::size_t fixed_size = hash_size + 8 + hash_size;
 
@@ -54,7 +55,7 @@ error bad_token() {
 
 } // namespace
 
-result<page_start> open_page(std::string_view query, const page& wanted, const log_position& at) {
+result<page_start> open_page(std::string_view query, const page& wanted, const log_positions& at) {
   if (wanted.size < 1 || wanted.size > page_size_max)
     return error{error_code::invalid_argument,
                  "a page has 1 to " + std::to_string(page_size_max) + " rows, not " +
@@ -73,7 +74,7 @@ result<page_start> open_page(std::string_view query, const page& wanted, const l
   if (short_hash(signed_part) != std::string_view(*bytes).substr(signed_part.size()) ||
       short_hash(query) != signed_part.substr(0, hash_size))
     return bad_token();
-  if (u64_at(signed_part, hash_size) > at.seq)
+  if (u64_at(signed_part, hash_size) > at.total())
     return error{error_code::unavailable,
                  "that page token comes from newer rows than there are now: the projections are "
                  "being rebuilt; try again soon",
@@ -82,16 +83,17 @@ result<page_start> open_page(std::string_view query, const page& wanted, const l
   return start;
 }
 
-std::string token_after(std::string_view query, std::string_view last_key, const log_position& at) {
+std::string token_after(std::string_view query, std::string_view last_key,
+                        const log_positions& at) {
   std::string bytes = short_hash(query);
-  add_u64(bytes, at.seq);
+  add_u64(bytes, at.total());
   bytes += last_key;
   bytes += short_hash(bytes);
   return to_hex(bytes);
 }
 
 std::string walk_page(const reader& rows, std::string_view query, const page_start& start,
-                      key_range range, const log_position& at,
+                      key_range range, const log_positions& at,
                       const std::function<row_fate(std::string_view, std::string_view)>& take) {
   range.after = start.after;
   std::uint32_t taken = 0;

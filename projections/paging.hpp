@@ -31,13 +31,13 @@ struct page {
 template <class Row> struct listing {
   std::vector<Row> items;
   std::string next_token; ///< empty on the last page, and only there
-  log_position at;        ///< what the rows are right for
+  log_positions at;       ///< what the rows are right for
 };
 
 /// One thing.
 template <class Row> struct answer {
   Row value;
-  log_position at;
+  log_positions at;
 };
 
 /// Where a page begins and how long it is.
@@ -51,11 +51,11 @@ struct page_start {
 /// did not give), `unavailable` (the token comes from newer rows than these: they are being
 /// rebuilt).
 [[nodiscard]] result<page_start> open_page(std::string_view query, const page& wanted,
-                                           const log_position& at);
+                                           const log_positions& at);
 
 /// The token of the page that follows `last_key`. Opaque: hexadecimal.
 [[nodiscard]] std::string token_after(std::string_view query, std::string_view last_key,
-                                      const log_position& at);
+                                      const log_positions& at);
 
 /// What became of a row that a page looked at.
 enum class row_fate : std::uint8_t { taken, passed_over };
@@ -64,7 +64,7 @@ enum class row_fate : std::uint8_t { taken, passed_over };
 /// next page, empty when the range has ended.
 [[nodiscard]] std::string
 walk_page(const reader& rows, std::string_view query, const page_start& start, key_range range,
-          const log_position& at,
+          const log_positions& at,
           const std::function<row_fate(std::string_view key, std::string_view value)>& take);
 
 } // namespace orrery::projections

@@ -17,8 +17,8 @@ namespace orrery::projections {
 // a key is its prefix; each projection names its own in one enum, from 1 on. Prefix 0 is the
 // store's:
 //
-//   00 "position"  ->  seq (8, big endian) head (32)
-//   00 "version"   ->  version (4, big endian)
+//   00 "position" partition (2)  ->  seq (8, big endian) head (32)
+//   00 "version"                 ->  version (4, big endian)
 
 /// The rows of one column family while a batch is folded: what is stored, under what the batch has
 /// changed so far. One thread. Nothing is written before the whole batch was folded, and each
@@ -95,7 +95,8 @@ public:
 
   /// Folds commits into the rows: a function of both, with no clock, no random number and no
   /// outside call. Total: an event that makes no sense changes nothing. The store gives each commit
-  /// once, in order, as many at a time as wait; the rows are the same however they are cut.
+  /// once, those of a partition in order, as many at a time as wait; the rows are the same however
+  /// they are cut and however the partitions are mixed.
   virtual void apply(commit_span commits, writer& rows) const = 0;
 };
 

@@ -30,6 +30,8 @@ template <class Number> Number number_at(std::string_view bytes, std::size_t at)
 
 void add_u8(std::string& key, std::uint8_t number) { key += static_cast<char>(number); }
 
+void add_u16(std::string& key, std::uint16_t number) { add_number(key, number); }
+
 void add_u32(std::string& key, std::uint32_t number) { add_number(key, number); }
 
 void add_u64(std::string& key, std::uint64_t number) { add_number(key, number); }
@@ -43,6 +45,10 @@ void add_text(std::string& key, std::string_view text) {
   const auto size = std::min<std::size_t>(text.size(), std::numeric_limits<std::uint16_t>::max());
   add_number(key, static_cast<std::uint16_t>(size));
   key += text.substr(0, size);
+}
+
+std::uint16_t u16_at(std::string_view bytes, std::size_t at) {
+  return number_at<std::uint16_t>(bytes, at);
 }
 
 std::uint32_t u32_at(std::string_view bytes, std::size_t at) {
@@ -80,7 +86,17 @@ bool from_row(const reader& rows, std::string_view bytes, google::protobuf::Mess
   return false;
 }
 
-std::string position_key() { return std::string(1, '\0') + "position"; }
+namespace {
+
+std::string position_prefix() { return std::string(1, '\0') + "position"; }
+
+} // namespace
+
+std::string position_key(partition_number where) {
+  auto key = position_prefix();
+  add_u16(key, static_cast<std::uint16_t>(where));
+  return key;
+}
 
 std::string version_key() { return std::string(1, '\0') + "version"; }
 
@@ -100,9 +116,16 @@ log_position position_from_row(std::string_view bytes) {
   return made;
 }
 
-log_position position_of(const reader& rows) {
-  const auto found = rows.find(position_key());
-  return found ? position_from_row(*found) : log_position{};
+log_positions positions_of(const reader& rows) {
+  log_positions found;
+  key_range range;
+  range.prefix = position_prefix();
+  rows.scan(range, [&](std::string_view key, std::string_view value) {
+    found.set(static_cast<partition_number>(u16_at(key, range.prefix.size())),
+              position_from_row(value));
+    return true;
+  });
+  return found;
 }
 
 } // namespace orrery::projections

@@ -9,6 +9,21 @@ constexpr std::uint64_t one_less = ~std::uint64_t{0}; // -1: sums of unsigned nu
 
 } // namespace
 
+state_gauges& state_gauges::operator+=(const state_gauges& other) {
+  for (std::size_t seen = 0; seen < observed_states; ++seen)
+    for (std::size_t wanted = 0; wanted < desired_states; ++wanted)
+      vms[seen][wanted] += other.vms[seen][wanted];
+  nodes_registered += other.nodes_registered;
+  nodes_connected += other.nodes_connected;
+  nodes_unreachable += other.nodes_unreachable;
+  vcpus_offered += other.vcpus_offered;
+  vcpus_taken += other.vcpus_taken;
+  memory_mib_offered += other.memory_mib_offered;
+  memory_mib_taken += other.memory_mib_taken;
+  jobs_running += other.jobs_running;
+  return *this;
+}
+
 void state_totals::count(const domain::entity_state& state, std::uint64_t sign) {
   if (const auto* vm = std::get_if<domain::vm_state>(&state)) {
     const auto observed = static_cast<std::size_t>(vm->observed.state);

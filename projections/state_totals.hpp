@@ -24,6 +24,8 @@ struct state_gauges {
   std::uint64_t memory_mib_taken = 0;
   std::uint64_t jobs_running = 0;
 
+  state_gauges& operator+=(const state_gauges& other);
+
   friend bool operator==(const state_gauges&, const state_gauges&) = default;
 };
 

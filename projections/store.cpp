@@ -129,7 +129,7 @@ std::string_view view_of(const rocksdb::Slice& bytes) { return {bytes.data(), by
 struct fold_line {
   std::unique_ptr<const projection> fold;
   rocksdb::ColumnFamilyHandle* family = nullptr;
-  log_position at;
+  log_positions at;
   bool dropped = false;
 };
 
@@ -225,12 +225,14 @@ private:
 
 std::string hex(const std::array<std::uint8_t, 32>& head) { return log::to_text(head); }
 
-error cut_at(const std::string& path, std::string_view name, std::uint64_t seq,
-             const std::array<std::uint8_t, 32>& ours, const std::array<std::uint8_t, 32>& theirs) {
+error cut_at(const std::string& path, std::string_view name, const folded_commit& theirs,
+             const std::array<std::uint8_t, 32>& ours) {
   return error{
       error_code::log_cut,
       "projection '" + std::string(name) + "' in " + path + " was built from another record " +
-          std::to_string(seq) + " (hash " + hex(ours) + ") than the log now has (" + hex(theirs) +
+          std::to_string(theirs.seq) + " of partition " +
+          std::to_string(static_cast<unsigned>(theirs.where)) + " (hash " + hex(ours) +
+          ") than the log now has (" + hex(theirs.head) +
           "): the log was cut or replaced. Restore the log that they were built from; only "
           "if this log is the right one, delete that folder, and they are rebuilt",
       false};
@@ -261,12 +263,13 @@ struct store::implementation {
   [[nodiscard]] result<void> open_database();
   [[nodiscard]] rocksdb::Status begin_family(fold_line& line);
   [[nodiscard]] rocksdb::Status prepare(fold_line& line);
+  [[nodiscard]] rocksdb::Status read_positions(fold_line& line) const;
   [[nodiscard]] rocksdb::Status drop_unknown();
-  [[nodiscard]] std::vector<log_position> positions() const;
+  [[nodiscard]] std::vector<log_positions> positions() const;
   [[nodiscard]] result<std::size_t> apply_batch(commit_span commits);
   void stall(const error& why);
   [[nodiscard]] result<void> write(const std::vector<std::unique_ptr<pending_rows>>& pending,
-                                   const std::vector<log_position>& reached);
+                                   const std::vector<log_positions>& reached);
 
   [[nodiscard]] const fold_line& line_of(std::string_view name) const {
     const auto found =
@@ -351,11 +354,16 @@ rocksdb::Status store::implementation::begin_family(fold_line& line) {
   rocksdb::WriteBatch batch;
   std::string version;
   add_u32(version, line.fold->version());
-  for (const auto& [key, value] :
-       {std::pair(version_key(), version), std::pair(position_key(), to_row(log_position{}))})
-    if (auto status = batch.Put(line.family, key, value); !status.ok())
-      return status;
+  if (auto status = batch.Put(line.family, version_key(), version); !status.ok())
+    return status;
   return db->Write(rocksdb::WriteOptions(), &batch);
+}
+
+rocksdb::Status store::implementation::read_positions(fold_line& line) const {
+  const moment now(*db, path);
+  const auto rows = now.rows(line.family);
+  line.at = positions_of(rows);
+  return rows.failure() ? rocksdb::Status::Corruption(rows.failure()->text) : rocksdb::Status::OK();
 }
 
 /// Finds a projection's family, or makes it; one of another version is made anew.
@@ -368,12 +376,9 @@ rocksdb::Status store::implementation::prepare(fold_line& line) {
   auto status = db->Get(rocksdb::ReadOptions(), *found, version_key(), &version);
   if (!status.ok() && !status.IsNotFound())
     return status;
-  std::string position;
   if (status.ok() && u32_at(version, 0) == line.fold->version()) {
     line.family = *found;
-    status = db->Get(rocksdb::ReadOptions(), *found, position_key(), &position);
-    line.at = position_from_row(position);
-    return status;
+    return read_positions(line);
   }
   if (status = db->DropColumnFamily(*found); !status.ok())
     return status;
@@ -401,9 +406,9 @@ store::~store() = default;
 // Folding
 // -------------------------------------------------------------------------------------------------
 
-std::vector<log_position> store::implementation::positions() const {
+std::vector<log_positions> store::implementation::positions() const {
   const std::lock_guard lock(mutex);
-  std::vector<log_position> found;
+  std::vector<log_positions> found;
   found.reserve(lines.size());
   for (const auto& line : lines)
     found.push_back(line.at);
@@ -411,7 +416,7 @@ std::vector<log_position> store::implementation::positions() const {
 }
 
 result<void> store::implementation::write(const std::vector<std::unique_ptr<pending_rows>>& pending,
-                                          const std::vector<log_position>& reached) {
+                                          const std::vector<log_positions>& reached) {
   rocksdb::WriteBatch batch;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (!pending[i]->failure().ok())
@@ -419,8 +424,9 @@ result<void> store::implementation::write(const std::vector<std::unique_ptr<pend
     if (reached[i] == lines[i].at)
       continue;
     auto status = pending[i]->add_to(batch);
-    if (status.ok())
-      status = batch.Put(lines[i].family, position_key(), to_row(reached[i]));
+    for (const auto& [where, position] : reached[i].all())
+      if (status.ok() && position != lines[i].at.at(where))
+        status = batch.Put(lines[i].family, position_key(where), to_row(position));
     if (!status.ok())
       return to_error(status, path);
   }
@@ -466,15 +472,19 @@ result<std::size_t> store::implementation::apply_batch(commit_span commits) {
   }
   commits = commits.first(folded);
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    auto& at = reached[i];
-    std::size_t passed = 0;
-    for (; passed < commits.size() && commits[passed]->seq <= at.seq; ++passed)
-      if (const auto& one = *commits[passed]; one.seq == at.seq && one.head != at.head)
-        return cut_at(path, lines[i].fold->name(), one.seq, at.head, one.head);
-    if (passed == commits.size())
-      continue;
-    lines[i].fold->apply(commits.subspan(passed), *pending[i]);
-    at = {commits.back()->seq, commits.back()->head};
+    std::vector<std::shared_ptr<const folded_commit>> wanted; // most often all
+    wanted.reserve(commits.size());
+    for (const auto& commit : commits) {
+      const auto& at = reached[i].at(commit->where);
+      if (commit->seq == at.seq && commit->head != at.head)
+        return cut_at(path, lines[i].fold->name(), *commit, at.head);
+      if (commit->seq <= at.seq)
+        continue;
+      reached[i].set(commit->where, {commit->seq, commit->head});
+      wanted.push_back(commit);
+    }
+    if (!wanted.empty())
+      lines[i].fold->apply(wanted, *pending[i]);
   }
   if (const auto written = write(pending, reached); !written)
     return written.error();
@@ -499,23 +509,29 @@ std::optional<error> store::stalled() const {
   return x_implementation->stalled;
 }
 
-result<void> store::check(std::uint64_t seq, const std::array<std::uint8_t, 32>& head) const {
-  const auto positions = x_implementation->positions();
-  for (std::size_t i = 0; i < positions.size(); ++i)
-    if (positions[i].seq == seq && positions[i].head != head && seq != 0)
-      return cut_at(x_implementation->path, x_implementation->lines[i].fold->name(), seq,
-                    positions[i].head, head);
+result<void> store::check(partition_number where, std::uint64_t seq,
+                          const std::array<std::uint8_t, 32>& head) const {
+  const std::lock_guard lock(x_implementation->mutex);
+  for (const auto& line : x_implementation->lines)
+    if (const auto& at = line.at.at(where); at.seq == seq && at.head != head && seq != 0) {
+      folded_commit one;
+      one.where = where;
+      one.seq = seq;
+      one.head = head;
+      return cut_at(x_implementation->path, line.fold->name(), one, at.head);
+    }
   return {};
 }
 
-result<void> store::check_log_end(std::uint64_t last_seq) const {
+result<void> store::check_log_end(partition_number where, std::uint64_t last_seq) const {
   const auto positions = x_implementation->positions();
   for (std::size_t i = 0; i < positions.size(); ++i)
-    if (positions[i].seq > last_seq)
+    if (const auto seq = positions[i].at(where).seq; seq > last_seq)
       return error{
           error_code::log_cut,
-          "the log ends with record " + std::to_string(last_seq) + ", before record " +
-              std::to_string(positions[i].seq) + " that projection '" +
+          "the log of partition " + std::to_string(static_cast<unsigned>(where)) +
+              " ends with record " + std::to_string(last_seq) + ", before record " +
+              std::to_string(seq) + " that projection '" +
               std::string(x_implementation->lines[i].fold->name()) + "' in " +
               x_implementation->path +
               " was built from: acknowledged records are lost. Restore the log; delete that folder "
@@ -534,28 +550,53 @@ std::vector<projection_status> store::status() const {
   return found;
 }
 
-std::optional<log_position> store::position(std::string_view projection) const {
+std::optional<log_positions> store::positions(std::string_view projection) const {
   for (const auto& one : status())
     if (one.name == projection)
       return one.at;
   return std::nullopt;
 }
 
-log_position store::lowest_position() const {
-  const auto positions = x_implementation->positions();
-  const auto lowest = std::ranges::min_element(positions, {}, &log_position::seq);
-  return lowest == positions.end() ? log_position{} : *lowest;
+log_position store::lowest_position(partition_number where) const {
+  return lowest_positions().at(where);
 }
 
-bool store::wait_for(std::uint64_t seq, std::chrono::milliseconds timeout) const {
+log_positions store::lowest_positions() const {
+  const auto positions = x_implementation->positions();
+  log_positions lowest;
+  if (positions.empty())
+    return lowest;
+  for (const auto& [where, first] : positions.front().all()) {
+    auto at = first;
+    for (const auto& other : positions)
+      at = std::min(at, other.at(where), [](auto& x, auto& y) { return x.seq < y.seq; });
+    lowest.set(where, at);
+  }
+  return lowest;
+}
+
+bool store::wait_for(partition_number where, std::uint64_t seq,
+                     std::chrono::milliseconds timeout) const {
   std::unique_lock lock(x_implementation->mutex);
-  const auto is_reached = [this, seq] {
-    return std::ranges::all_of(x_implementation->lines,
-                               [seq](const auto& line) { return line.at.seq >= seq; });
+  const auto is_reached = [this, where, seq] {
+    return std::ranges::all_of(x_implementation->lines, [where, seq](const auto& line) {
+      return line.at.at(where).seq >= seq;
+    });
   };
   static_cast<void>(x_implementation->moved.wait_for(
       lock, timeout, [&] { return is_reached() || x_implementation->stalled; }));
   return is_reached();
+}
+
+bool store::wait_for_thing(const uuid& id, std::chrono::milliseconds timeout) const {
+  const auto is_there = [this, &id] {
+    const moment now(*x_implementation->db, x_implementation->path);
+    return is_known(now.rows(x_implementation->line_of(inventory::family).family), id);
+  };
+  std::unique_lock lock(x_implementation->mutex);
+  static_cast<void>(x_implementation->moved.wait_for(
+      lock, timeout, [&] { return is_there() || x_implementation->stalled; }));
+  return is_there();
 }
 
 result<std::string> store::digest() const {

@@ -27,7 +27,7 @@ inline constexpr std::size_t batch_bytes_max = std::size_t{4} * 1024 * 1024;
 struct projection_status {
   std::string_view name; ///< lives as long as the store
   std::uint32_t version = 0;
-  log_position at;      ///< fold on from the next commit
+  log_positions at;     ///< fold on from the next commits
   bool dropped = false; ///< its rows were of another version: they are folded again from 0
 };
 
@@ -43,11 +43,11 @@ struct event_filter {
   direction order = direction::ascending; ///< ascending: oldest first
 };
 
-/// The rows of all projections of one partition, in a folder of their own that may be deleted at
+/// The rows of all projections of all partitions, in a folder of their own that may be deleted at
 /// any time.
 ///
-///   open -> status, lowest_position -> fold the log: check(seq, head) for each record, apply for
-///   each commit behind the lowest position -> check_log_end -> answer questions
+///   open -> status, lowest_position -> fold each log: check(where, seq, head) for each record,
+///   apply for each commit behind the lowest position -> check_log_end -> answer questions
 ///
 /// One thread applies at a time; any number may ask meanwhile. Every question is answered from one
 /// moment of the rows, and says which.
@@ -66,38 +66,46 @@ public:
 
   // Folding
 
-  /// Folds commits, in order, into every projection that stands before them; what stands behind is
-  /// passed over, so repetitions are harmless. Rows and positions go into one atomic write for each
-  /// batch. Durable against a crash of the process; after a power loss an older position is found.
-  /// Blocks. Errors: `log_cut` (a commit with the number of a projection's position but another
-  /// hash), `storage_full` (retryable), `damaged`, `io_failed`; then nothing of the failed batch is
-  /// kept.
+  /// Folds commits, those of a partition in order, into every projection that stands before them;
+  /// what stands behind is passed over, so repetitions are harmless. Rows and positions go into one
+  /// atomic write for each batch. Durable against a crash of the process; after a power loss an
+  /// older position is found. Blocks. Errors: `log_cut` (a commit with the number of a projection's
+  /// position but another hash), `storage_full` (retryable), `damaged`, `io_failed`; then nothing
+  /// of the failed batch is kept.
   [[nodiscard]] result<void> apply(commit_span commits);
 
   /// Why the last `apply` failed, if it may succeed when it is repeated (a full disk): until then
   /// the rows fall behind. Nothing when it succeeded. Any thread.
   [[nodiscard]] std::optional<error> stalled() const;
 
-  /// To be called with each accepted record (claims too) while the log is folded. Errors: `log_cut`
-  /// (a projection was built from another record with that number).
-  [[nodiscard]] result<void> check(std::uint64_t seq,
+  /// To be called with each accepted record (claims too) while the log of a partition is folded.
+  /// Errors: `log_cut` (a projection was built from another record with that number).
+  [[nodiscard]] result<void> check(partition_number where, std::uint64_t seq,
                                    const std::array<std::uint8_t, 32>& head) const;
 
-  /// To be called with the number of the last accepted record, 0 for none. Errors: `log_cut` (a
-  /// projection is ahead of it: acknowledged records are lost).
-  [[nodiscard]] result<void> check_log_end(std::uint64_t last_seq) const;
+  /// To be called with the number of a partition's last accepted record, 0 for none. Errors:
+  /// `log_cut` (a projection is ahead of it: acknowledged records are lost).
+  [[nodiscard]] result<void> check_log_end(partition_number where, std::uint64_t last_seq) const;
 
   [[nodiscard]] std::vector<projection_status> status() const;
 
   /// Of one projection; nothing when there is none of that name.
-  [[nodiscard]] std::optional<log_position> position(std::string_view projection) const;
+  [[nodiscard]] std::optional<log_positions> positions(std::string_view projection) const;
 
-  /// Of the one that stands furthest behind: fold the log on from there.
-  [[nodiscard]] log_position lowest_position() const;
+  /// In one partition, of the projection that stands furthest behind: fold its log on from there.
+  [[nodiscard]] log_position lowest_position(partition_number where) const;
 
-  /// Waits until every projection has folded the commit with number `seq`, so that a reader finds
-  /// what it wrote. False when `timeout` passed before, or when folding is stalled.
-  [[nodiscard]] bool wait_for(std::uint64_t seq, std::chrono::milliseconds timeout) const;
+  /// The same in all partitions.
+  [[nodiscard]] log_positions lowest_positions() const;
+
+  /// Waits until every projection has folded the commit with number `seq` of `where`, so that a
+  /// reader finds what it wrote. False when `timeout` passed before, or when folding is stalled.
+  [[nodiscard]] bool wait_for(partition_number where, std::uint64_t seq,
+                              std::chrono::milliseconds timeout) const;
+
+  /// Waits until the inventory has a thing, living or gone, which another partition makes. False as
+  /// above.
+  [[nodiscard]] bool wait_for_thing(const uuid& id, std::chrono::milliseconds timeout) const;
 
   /// SHA-256 over (column family, key, value) of every row, in order, in hexadecimal: equal for
   /// equal logs, however often and in whatever batches they were folded. Reads everything. Errors:

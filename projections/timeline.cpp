@@ -10,10 +10,10 @@ namespace orrery::projections {
 
 namespace {
 
-/// Keys of the column family "timeline". A place is seq (8) and the entry's index in its record
-/// (4).
+/// Keys of the column family "timeline". A place is the record's time (8), its partition (2) and
+/// seq (8), and the entry's index in the record (4): the order of each log, and of all by time.
 enum class prefix : std::uint8_t {
-  entry = 1,       ///< place            -> v1::TimelineEntry, in the order of the log
+  entry = 1,       ///< place            -> v1::TimelineEntry
   by_resource = 4, ///< resource place   -> nothing
 };
 
@@ -21,12 +21,7 @@ enum class prefix : std::uint8_t {
 /// outside.
 constexpr std::size_t detail_size_max = 1000;
 
-struct place {
-  std::uint64_t seq = 0;
-  std::uint32_t index = 0;
-};
-
-constexpr std::size_t place_size = 12;
+constexpr std::size_t place_size = 22;
 
 std::string resource_prefix(const uuid& resource) {
   auto key = key_of(prefix::by_resource);
@@ -34,14 +29,16 @@ std::string resource_prefix(const uuid& resource) {
   return key;
 }
 
-void add_place(std::string& key, const place& at) {
-  add_u64(key, at.seq);
-  add_u32(key, at.index);
+void add_place(std::string& key, const folded_commit& commit, std::uint32_t index) {
+  add_u64(key, commit.body->decided_at());
+  add_u16(key, static_cast<std::uint16_t>(commit.where));
+  add_u64(key, commit.seq);
+  add_u32(key, index);
 }
 
-std::string place_text(partition_number where, const place& at) {
-  return std::to_string(static_cast<std::uint16_t>(where)) + "/" + std::to_string(at.seq) + "/" +
-         std::to_string(at.index);
+std::string place_text(const folded_commit& commit, std::uint32_t index) {
+  return std::to_string(static_cast<std::uint16_t>(commit.where)) + "/" +
+         std::to_string(commit.seq) + "/" + std::to_string(index);
 }
 
 /// Writes the entries of one commit.
@@ -86,8 +83,7 @@ private:
       const auto& step = decision.steps(index);
       const auto caused_by = static_cast<std::size_t>(step.caused_by());
       const auto cause = caused_by < first_places.size() ? first_places[caused_by] : std::string();
-      first_places.push_back(
-          step.events().empty() ? cause : place_text(x_commit.where, {x_commit.seq, x_next}));
+      first_places.push_back(step.events().empty() ? cause : place_text(x_commit, x_next));
       fold_step(decision, step, cause, from_micros(first_at + static_cast<std::uint64_t>(index)));
     }
   }
@@ -111,7 +107,7 @@ private:
                            utc_time at) {
     auto& entry = x_entry;
     entry.Clear();
-    entry.set_position(place_text(x_commit.where, {x_commit.seq, x_next}));
+    entry.set_position(place_text(x_commit, x_next));
     set_time(entry.mutable_time(), at);
     entry.set_resource(resource_text(noun, entity));
     entry.set_who(who(decision.command().principal()));
@@ -120,12 +116,12 @@ private:
   }
 
   void write(const uuid& entity, const v1::TimelineEntry& entry) {
-    const place here{x_commit.seq, x_next++};
+    const auto index = x_next++;
     auto key = key_of(prefix::entry);
-    add_place(key, here);
+    add_place(key, x_commit, index);
     x_rows.put(std::move(key), to_row(entry));
     auto index_key = resource_prefix(entity);
-    add_place(index_key, here);
+    add_place(index_key, x_commit, index);
     x_rows.put(std::move(index_key), {});
   }
 
@@ -145,7 +141,7 @@ void timeline::apply(commit_span commits, writer& rows) const {
 
 result<listing<v1::TimelineEntry>> list_events(const reader& rows, const event_terms& terms,
                                                const page& wanted) {
-  const auto at = position_of(rows);
+  const auto at = positions_of(rows);
   const std::string query =
       std::string(terms.order == direction::ascending ? "events up " : "events down ") +
       (terms.resource ? to_text(*terms.resource) : std::string());

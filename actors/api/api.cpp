@@ -4,7 +4,6 @@
 #include "events/core/text.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 
 namespace orrery::actors {
@@ -25,17 +24,6 @@ bool is_same_secret(std::string_view left, std::string_view right) {
   for (std::size_t i = 0; i < left.size(); ++i)
     difference |= static_cast<unsigned char>(left[i]) ^ static_cast<unsigned char>(right[i]);
   return difference == 0;
-}
-
-result<std::uint64_t> parse_position(std::string_view text) {
-  std::uint64_t seq = 0;
-  const auto slash = text.find('/');
-  const auto number = slash == std::string_view::npos ? text : text.substr(slash + 1);
-  const auto [end, failed] = std::from_chars(number.data(), number.data() + number.size(), seq);
-  if (failed != std::errc() || end != number.data() + number.size() ||
-      (slash != std::string_view::npos && text.substr(0, slash) != "0"))
-    return invalid("'" + printable(text, 40) + "' is not a position: want one like 0/118");
-  return seq;
 }
 
 /// The token of the Authorization header; empty when there is none.
@@ -141,10 +129,10 @@ void api::disconnect() {
   x_services.status = {};
 }
 
-void api::when_projected(std::uint64_t seq, std::function<void()> then) {
+void api::when_projected(const command_reply& reply, std::function<void()> then) {
   {
     const std::lock_guard lock(x_guard);
-    x_waiting.emplace_back(seq, std::move(then));
+    x_waiting.emplace_back(reply, std::move(then));
   }
   x_changed.notify_one();
 }
@@ -155,11 +143,16 @@ void api::run_gate() {
     x_changed.wait(lock, [this] { return x_is_closing || !x_waiting.empty(); });
     if (x_is_closing)
       return;
-    const auto [seq, then] = std::move(x_waiting.front());
+    const auto [reply, then] = std::move(x_waiting.front());
     x_waiting.pop_front();
     lock.unlock();
     // Late is better than never: a reader who must be sure sends the position along.
-    static_cast<void>(x_services.store->wait_for(seq, projected_patience));
+    const auto where = reply.command.partition();
+    static_cast<void>(x_services.store->wait_for(where, reply.seq, projected_patience));
+    // What another partition makes is there when it has decided so.
+    const auto made = domain::from_proto(reply.reply.entity());
+    if (!made.is_none() && made.partition() != where)
+      static_cast<void>(x_services.store->wait_for_thing(made, projected_patience));
     then();
     lock.lock();
   }
@@ -203,13 +196,15 @@ void api::handle(http::request request, http::responder respond) {
                       "is in the file that orreryd's configuration names as token_file",
                       false});
   if (const auto* wanted = made.request.header("orrery-min-position")) {
-    const auto seq = parse_position(*wanted);
-    if (!seq)
-      return made.fail(seq.error());
-    if (!x_services.store->wait_for(*seq, position_patience))
-      return made.fail({error_code::unavailable,
-                        "this process has not folded position " + *wanted + " yet: try again",
-                        true});
+    const auto places = parse_position(*wanted);
+    if (!places)
+      return made.fail(places.error());
+    for (const auto& place : *places)
+      if (!x_services.store->wait_for(place.where, place.seq, position_patience))
+        return made.fail(
+            {error_code::unavailable,
+             "this process has not folded position " + position_text(place) + " yet: try again",
+             true});
   }
   (this->*found->handle)(made);
 }

@@ -5,7 +5,6 @@
 #include "projections/metrics.hpp"
 #include "projections/store.hpp"
 
-#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -23,11 +22,14 @@ struct api_services {
   std::string token; ///< the one that is accepted
   bool is_read_only = false;
   uuid installation;
-  partition_number where{};
-  std::shared_ptr<std::atomic<std::size_t>> queued;
+  std::size_t partitions = 1; ///< of the log
+  /// Commands that wait there.
+  std::function<std::size_t(partition_number)> queued;
+  // To the partition of the entity that is meant.
   std::function<void(std::shared_ptr<submission>)> submit;
   std::function<void(console_request)> console;
-  std::function<void(status_request)> status;
+  /// To one partition.
+  std::function<void(partition_number, status_request)> status;
   std::function<void(v1::Command&)> stamp; ///< the process's origin
   std::function<utc_time()> wall_clock;
   std::function<std::uint64_t()> random;
@@ -85,16 +87,17 @@ private:
   void answer_command(const http::responder& respond, const command_reply& reply,
                       const std::string& kind, const std::string& name);
   [[nodiscard]] v1::Command new_command(const uuid& entity);
-  [[nodiscard]] uuid new_id();
+  [[nodiscard]] uuid new_id(partition_number where);
+  [[nodiscard]] result<partition_number> emptiest_partition();
 
-  /// Runs `then` on the gate's thread once the projections have folded `seq`.
-  void when_projected(std::uint64_t seq, std::function<void()> then);
+  /// Runs `then` on the gate's thread once the projections have folded what was decided.
+  void when_projected(const command_reply& reply, std::function<void()> then);
   void run_gate();
 
   api_services x_services;
   std::mutex x_guard;
   std::condition_variable x_changed;
-  std::deque<std::pair<std::uint64_t, std::function<void()>>> x_waiting;
+  std::deque<std::pair<command_reply, std::function<void()>>> x_waiting;
   bool x_is_closing = false;
   std::thread x_gate;
 };

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
+#include <utility>
 
 namespace orrery::actors {
 
@@ -20,15 +22,58 @@ nlohmann::ordered_json to_object(const google::protobuf::Message& message) {
 
 error invalid(std::string text) { return {error_code::invalid_argument, std::move(text), false}; }
 
-std::string position_text(std::uint64_t seq) { return "0/" + std::to_string(seq); }
+std::string position_text(const log_place& place) {
+  return std::to_string(static_cast<unsigned>(place.where)) + "/" + std::to_string(place.seq);
+}
 
-void set_position(http::response& made, std::uint64_t seq) {
-  made.headers.push_back({"Orrery-Position", position_text(seq)});
+std::string position_text(const projections::log_positions& at) {
+  std::string text;
+  for (const auto& [where, position] : at.all())
+    text += (text.empty() ? "" : ",") + position_text({where, position.seq});
+  return text.empty() ? position_text(log_place{}) : text;
+}
+
+namespace {
+
+std::optional<log_place> parse_place(std::string_view text) {
+  const auto slash = text.find('/');
+  if (slash == std::string_view::npos)
+    return std::nullopt;
+  std::uint16_t where = 0;
+  log_place place;
+  const auto* end = text.data() + text.size();
+  const auto first = std::from_chars(text.data(), text.data() + slash, where);
+  const auto second = std::from_chars(text.data() + slash + 1, end, place.seq);
+  if (first.ec != std::errc() || first.ptr != text.data() + slash || second.ec != std::errc() ||
+      second.ptr != end || where > partition_number_max)
+    return std::nullopt;
+  place.where = static_cast<partition_number>(where);
+  return place;
+}
+
+} // namespace
+
+result<std::vector<log_place>> parse_position(std::string_view text) {
+  std::vector<log_place> places;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const auto end = std::min(text.find(',', begin), text.size());
+    const auto place = parse_place(text.substr(begin, end - begin));
+    if (!place)
+      return invalid("'" + printable(text, 40) +
+                     "' is not a position: want one like 0/118, or several like 0/118,2/40");
+    places.push_back(*place);
+    begin = end + 1;
+  }
+  return places;
+}
+
+void set_position(http::response& made, std::string position) {
+  made.headers.push_back({"Orrery-Position", std::move(position)});
 }
 
 http::response list_response(const char* name,
                              std::span<const google::protobuf::Message* const> items,
-                             const std::string& next_token, std::uint64_t seq) {
+                             const std::string& next_token, const projections::log_positions& at) {
   nlohmann::ordered_json body;
   body[name] = nlohmann::ordered_json::array();
   for (const auto* item : items)
@@ -36,13 +81,14 @@ http::response list_response(const char* name,
   if (!next_token.empty())
     body["nextPageToken"] = next_token;
   auto made = json_response(200, body);
-  set_position(made, seq);
+  set_position(made, position_text(at));
   return made;
 }
 
-http::response row_response(const google::protobuf::Message& row, std::uint64_t seq) {
+http::response row_response(const google::protobuf::Message& row,
+                            const projections::log_positions& at) {
   auto made = json_response(200, to_object(row));
-  set_position(made, seq);
+  set_position(made, position_text(at));
   return made;
 }
 

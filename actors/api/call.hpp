@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 // What the routes of the API have in common; for the folder's own files.
 
@@ -22,17 +23,30 @@ template <class Json> [[nodiscard]] http::response json_response(int status, con
   return made;
 }
 
-/// As people and clients see a place in the log: "0/118".
-[[nodiscard]] std::string position_text(std::uint64_t seq);
+/// A record of a partition's log.
+struct log_place {
+  partition_number where{};
+  std::uint64_t seq = 0;
+};
 
-/// Says in a header up to which record the answer is right.
-void set_position(http::response& made, std::uint64_t seq);
+/// As people and clients see a place in the log: "0/118", and one in each partition:
+/// "0/118,2/40".
+[[nodiscard]] std::string position_text(const log_place& place);
+[[nodiscard]] std::string position_text(const projections::log_positions& at);
+
+/// Reads either. Errors: `invalid_argument`.
+[[nodiscard]] result<std::vector<log_place>> parse_position(std::string_view text);
+
+/// Says in a header up to which records the answer is right.
+void set_position(http::response& made, std::string position);
 
 [[nodiscard]] http::response list_response(const char* name,
                                            std::span<const google::protobuf::Message* const> items,
-                                           const std::string& next_token, std::uint64_t seq);
+                                           const std::string& next_token,
+                                           const projections::log_positions& at);
 
-[[nodiscard]] http::response row_response(const google::protobuf::Message& row, std::uint64_t seq);
+[[nodiscard]] http::response row_response(const google::protobuf::Message& row,
+                                          const projections::log_positions& at);
 
 /// One request on its way through a route.
 struct api::call {
@@ -52,12 +66,12 @@ struct api::call {
     std::vector<const google::protobuf::Message*> items;
     for (const auto& item : found->items)
       items.push_back(&item);
-    send(list_response(list, items, found->next_token, found->at.seq));
+    send(list_response(list, items, found->next_token, found->at));
   }
 
   template <class Row> void send(const result<projections::answer<Row>>& found) const {
     if (found)
-      send(row_response(found->value, found->at.seq));
+      send(row_response(found->value, found->at));
     else
       fail(found.error());
   }

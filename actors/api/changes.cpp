@@ -32,15 +32,43 @@ std::uint64_t first_eight_bytes(const log::digest& hash) {
   return value;
 }
 
+/// The uuid in a view's id text.
+uuid id_in(const std::string& text) {
+  const auto underscore = text.find('_');
+  const auto parsed = parse_uuid(std::string_view(text).substr(underscore + 1));
+  ORRERY_CHECK(parsed.has_value());
+  return *parsed;
+}
+
 } // namespace
 
-uuid api::new_id() {
-  return make_uuid(x_services.wall_clock(), x_services.where, x_services.random());
+uuid api::new_id(partition_number where) {
+  return make_uuid(x_services.wall_clock(), where, x_services.random());
+}
+
+/// For a new cluster: of those that are not the installation's, the one with the fewest clusters.
+/// Two that are made at once may come to share one, which does no harm.
+result<partition_number> api::emptiest_partition() {
+  std::vector<std::size_t> clusters(x_services.partitions);
+  projections::page page{projections::page_size_max, {}};
+  do {
+    const auto found = x_services.store->list_clusters({}, page);
+    if (!found)
+      return found.error();
+    for (const auto& one : found->items)
+      if (const auto where = static_cast<std::size_t>(id_in(one.id()).partition());
+          where < clusters.size())
+        ++clusters[where];
+    page.token = found->next_token;
+  } while (!page.token.empty());
+  const auto first = clusters.begin() + (clusters.size() > 1 ? 1 : 0);
+  const auto emptiest = std::min_element(first, clusters.end());
+  return static_cast<partition_number>(emptiest - clusters.begin());
 }
 
 v1::Command api::new_command(const uuid& entity) {
   v1::Command command;
-  domain::set(command.mutable_id(), new_id());
+  domain::set(command.mutable_id(), new_id(entity.partition()));
   command.mutable_principal()->set_kind(v1::Principal::OPERATOR);
   command.mutable_principal()->set_name("operator");
   domain::set(command.mutable_entity(), entity);
@@ -54,7 +82,7 @@ void api::send_command(call& made, v1::Command command, std::string kind, std::s
   // Nobody could see what a change did: it is refused while that is so.
   if (auto stalled = x_services.store->stalled())
     return made.fail(std::move(*stalled));
-  if (x_services.queued->load() >= queue_size_max)
+  if (x_services.queued(domain::target_of(command)) >= queue_size_max)
     return made.fail(queue_is_full());
   if (const auto* key = made.request.header("idempotency-key")) {
     if (key->empty() || key->size() > key_size_max)
@@ -73,9 +101,8 @@ void api::send_command(call& made, v1::Command command, std::string kind, std::s
       return respond(http::problem_response({static_cast<error_code>(reply.reply.code()),
                                              reply.reply.text(), reply.reply.retryable()},
                                             path));
-    when_projected(reply.seq, [this, respond, reply, kind, name] {
-      answer_command(respond, reply, kind, name);
-    });
+    when_projected(
+        reply, [this, respond, reply, kind, name] { answer_command(respond, reply, kind, name); });
   };
   x_services.submit(std::move(what));
 }
@@ -99,7 +126,7 @@ void api::answer_command(const http::responder& respond, const command_reply& re
     body["job"]["state"] = "DONE";
   }
   auto made = json_response(202, body);
-  set_position(made, reply.seq);
+  set_position(made, position_text({reply.command.partition(), reply.seq}));
   respond(std::move(made));
 }
 
@@ -114,9 +141,12 @@ void api::post_cluster(call& made) {
   const auto kind = drivers::parse_kind(hypervisor);
   if (!kind)
     return made.fail(kind.error());
+  const auto where = emptiest_partition();
+  if (!where)
+    return made.fail(where.error());
   auto command = new_command(x_services.installation);
   auto* add = command.mutable_installation()->mutable_add_cluster();
-  domain::set(add->mutable_cluster(), new_id());
+  domain::set(add->mutable_cluster(), new_id(*where));
   add->set_name(name);
   add->set_kind(static_cast<v1::HypervisorKind>(*kind));
   send_command(made, std::move(command), "cluster.create", name);
@@ -145,14 +175,6 @@ result<void> check_endpoint(const std::string& hypervisor, const v1::NodeEndpoin
   return {};
 }
 
-/// The uuid in a view's id text.
-uuid id_in(const std::string& text) {
-  const auto underscore = text.find('_');
-  const auto parsed = parse_uuid(std::string_view(text).substr(underscore + 1));
-  ORRERY_CHECK(parsed.has_value());
-  return *parsed;
-}
-
 } // namespace
 
 void api::post_node(call& made) {
@@ -177,8 +199,9 @@ void api::post_node(call& made) {
   if (auto checked = check_endpoint(cluster->value.hypervisor(), endpoint); !checked)
     return made.fail(checked.error());
   auto command = new_command(id_in(cluster->value.id()));
+  const auto where = domain::target_of(command);
   auto* add = command.mutable_cluster()->mutable_add_node();
-  domain::set(add->mutable_node(), new_id());
+  domain::set(add->mutable_node(), new_id(where));
   add->set_name(name);
   *add->mutable_endpoint() = endpoint;
   add->set_vcpus(static_cast<std::uint32_t>(vcpus));
@@ -211,9 +234,10 @@ void api::post_network(call& made) {
   if (!cluster)
     return made.fail(cluster.error());
   auto command = new_command(id_in(cluster->value.id()));
+  const auto where = domain::target_of(command);
   auto* add = command.mutable_cluster()->mutable_add_network();
-  domain::set(add->mutable_network(), new_id());
-  domain::set(add->mutable_subnet(), new_id());
+  domain::set(add->mutable_network(), new_id(where));
+  domain::set(add->mutable_subnet(), new_id(where));
   add->set_name(name);
   add->set_prefix(prefix->base.bits);
   add->set_prefix_length(prefix->length);
@@ -252,9 +276,10 @@ void api::post_vm(call& made) {
                           printable(network_name, name_size_max) + "': `orrery network list`",
                       false});
   auto command = new_command(id_in(cluster->value.id()));
+  const auto where = domain::target_of(command);
   auto* place = command.mutable_cluster()->mutable_place_vm();
-  domain::set(place->mutable_vm(), new_id());
-  domain::set(place->mutable_nic(), new_id());
+  domain::set(place->mutable_vm(), new_id(where));
+  domain::set(place->mutable_nic(), new_id(where));
   domain::set(place->mutable_network(), id_in(network->id()));
   place->set_name(name);
   place->set_image(image);

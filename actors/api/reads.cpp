@@ -1,12 +1,15 @@
 #include "actors/api/call.hpp"
 #include "drivers/capabilities.hpp"
 #include "events/core/text.hpp"
+#include "events/log/sha256.hpp"
 #include "projections/views.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <charconv>
+#include <map>
+#include <mutex>
 
 namespace orrery::actors {
 
@@ -103,26 +106,84 @@ void api::get_hypervisors(call& made) {
   made.send(json_response(200, body));
 }
 
+namespace {
+
+/// What every partition said of itself, once all have.
+struct gathered_status {
+  std::mutex guard;
+  std::map<partition_number, partition_status> told;
+};
+
+/// One word for all partitions: what they have in common, else that they differ.
+std::string_view standing_of(const std::map<partition_number, partition_status>& told) {
+  const auto first = told.begin()->second.engine.standing;
+  const bool is_same = std::ranges::all_of(
+      told, [first](const auto& one) { return one.second.engine.standing == first; });
+  return is_same ? first : std::string_view("sharing");
+}
+
+nlohmann::ordered_json status_body(const std::map<partition_number, partition_status>& told,
+                                   const projections::log_positions& projected) {
+  nlohmann::ordered_json body;
+  std::map<partition_number, std::string> digests;
+  projections::log_positions positions;
+  std::uint64_t entities = 0;
+  std::uint64_t awake = 0;
+  std::uint64_t queued = 0;
+  std::string alarm;
+  auto rows = nlohmann::ordered_json::array();
+  for (const auto& [where, one] : told) {
+    positions.set(where, {one.engine.seq, {}});
+    entities += one.engine.entities;
+    awake += one.awake;
+    queued += one.engine.queued;
+    if (alarm.empty())
+      alarm = one.engine.alarm;
+    if (!one.state_digest.empty())
+      digests[where] = one.state_digest;
+    rows.push_back({{"partition", static_cast<unsigned>(where)},
+                    {"standing", one.engine.standing},
+                    {"position", position_text({where, one.engine.seq})},
+                    {"projected", position_text({where, projected.at(where).seq})},
+                    {"epoch", one.engine.epoch},
+                    {"entities", one.engine.entities},
+                    {"queued", one.engine.queued},
+                    {"alarm", one.engine.alarm}});
+  }
+  body["standing"] = standing_of(told);
+  body["position"] = position_text(positions);
+  body["projected"] = position_text(projected);
+  body["entities"] = entities;
+  body["awake"] = awake;
+  body["queued"] = queued;
+  body["alarm"] = alarm;
+  if (!digests.empty())
+    body["stateDigest"] = log::combine(digests);
+  body["partitions"] = std::move(rows);
+  return body;
+}
+
+} // namespace
+
 void api::get_status(call& made) {
-  status_request asked;
-  asked.with_digest = made.parameter("digest") == "true";
-  asked.done = [respond = made.respond, projected = x_services.store->lowest_position().seq,
-                read_only = x_services.is_read_only](const partition_status& status) {
-    nlohmann::ordered_json body;
-    body["standing"] = status.engine.standing;
-    body["readOnly"] = read_only;
-    body["position"] = position_text(status.engine.seq);
-    body["projected"] = position_text(projected);
-    body["epoch"] = status.engine.epoch;
-    body["entities"] = status.engine.entities;
-    body["awake"] = status.awake;
-    body["queued"] = status.engine.queued;
-    body["alarm"] = status.engine.alarm;
-    if (!status.state_digest.empty())
-      body["stateDigest"] = status.state_digest;
-    respond(json_response(200, body));
-  };
-  x_services.status(std::move(asked));
+  const auto gathered = std::make_shared<gathered_status>();
+  const auto projected = x_services.store->lowest_positions();
+  for (std::size_t i = 0; i < x_services.partitions; ++i) {
+    const auto where = static_cast<partition_number>(i);
+    status_request asked;
+    asked.with_digest = made.parameter("digest") == "true";
+    asked.done = [gathered, where, projected, respond = made.respond, count = x_services.partitions,
+                  read_only = x_services.is_read_only](const partition_status& status) {
+      const std::lock_guard lock(gathered->guard);
+      gathered->told[where] = status;
+      if (gathered->told.size() < count)
+        return;
+      auto body = status_body(gathered->told, projected);
+      body["readOnly"] = read_only;
+      respond(json_response(200, body));
+    };
+    x_services.status(where, std::move(asked));
+  }
 }
 
 void api::get_console(call& made) {

@@ -1,5 +1,7 @@
 #include "actors/engine/engine.hpp"
 
+#include <utility>
+
 // Who asks on a shared log: his command goes round by the transport until the accepted records have
 // an answer to it, whoever wrote them.
 
@@ -27,6 +29,16 @@ std::optional<error> engine::not_now() const {
   if (x_askers.size() >= queue_size_max)
     return queue_is_full();
   return std::nullopt;
+}
+
+/// For those who share the log: may this process own anything, and does the owner keep us waiting?
+void engine::report_standing() {
+  const bool is_current = x_is_replayed && !x_is_stopped &&
+                          (x_is_current || x_birth.steady_clock() - x_current_at <= ready_lag_max);
+  if (std::exchange(x_is_told_current, is_current) != is_current && x_birth.tell.current)
+    x_birth.tell.current(is_current);
+  if (x_birth.tell.waiting)
+    x_birth.tell.waiting(x_askers.empty() ? 0 : x_owner_process);
 }
 
 bool engine::answer_from_key(submission& who) const {

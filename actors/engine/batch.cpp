@@ -6,15 +6,51 @@ namespace orrery::actors {
 
 namespace {
 
+/// The decision of a command that is refused after all.
+v1::Decision refused(const v1::Decision& decision, const error& why) {
+  v1::Decision made;
+  *made.mutable_command() = decision.command();
+  auto* reply = made.mutable_reply();
+  reply->set_code(static_cast<std::uint32_t>(why.code));
+  reply->set_text(why.text);
+  reply->set_retryable(why.retryable);
+  return made;
+}
+
 v1::Decision too_large(const v1::Decision& decision) {
-  v1::Decision refused;
-  *refused.mutable_command() = decision.command();
-  refused.mutable_command()->clear_body();
-  auto* reply = refused.mutable_reply();
-  reply->set_code(static_cast<std::uint32_t>(error_code::too_large));
-  reply->set_text("what this command would change does not fit into " +
-                  std::to_string(decision_size_max / 1024) + " KiB: ask for less at once");
-  return refused;
+  auto made = refused(decision,
+                      {error_code::too_large,
+                       "what this command would change does not fit into " +
+                           std::to_string(decision_size_max / 1024) + " KiB: ask for less at once",
+                       false});
+  made.mutable_command()->clear_body();
+  return made;
+}
+
+error target_behind(partition_number target) {
+  return {error_code::target_behind,
+          "partition " + std::to_string(static_cast<unsigned>(target)) + " has left " +
+              std::to_string(unacknowledged_max) +
+              " messages undecided (GET /v1/status shows who owns it): try again later",
+          true};
+}
+
+/// The first of the targets that takes no more.
+std::optional<partition_number> behind(const std::vector<v1::Command>& sent,
+                                       const outbox& outgoing) {
+  for (const auto& one : sent)
+    if (const auto target = domain::target_of(one); outgoing.is_behind(target))
+      return target;
+  return std::nullopt;
+}
+
+std::size_t bytes_of(const v1::Decision& decision, const std::vector<v1::Command>& sent) {
+  constexpr std::size_t field = 8; // tag and length
+  constexpr std::size_t stream = 24;
+  auto bytes = decision.ByteSizeLong() + field;
+  for (const auto& one : sent)
+    bytes += one.ByteSizeLong() + field + stream;
+  return bytes;
 }
 
 bool is_of_a_client(const v1::Command& command) {
@@ -105,9 +141,11 @@ void batch::on_answer(const decide_answer& answer) {
     x_at = x_end;
 }
 
-batch::built batch::build(std::size_t size_max) {
+batch::built batch::build(std::size_t size_max, const domain::partition_state& accepted,
+                          const outbox& outgoing) {
   ORRERY_CHECK(is_decided());
   built made;
+  std::map<partition_number, std::uint64_t> numbers; // the last one of each stream
   made.body.set_decided_at(to_micros(x_with.now));
   std::size_t size = 0;
   bool is_full = false;
@@ -117,27 +155,38 @@ batch::built batch::build(std::size_t size_max) {
       continue;
     }
     // Whoever asked at another process has only the record to read his answer from.
-    const bool is_nothing = one.run.changes_nothing() && !is_of_a_client(*one.command);
+    const bool is_nothing =
+        one.run.changes_nothing() && !is_of_a_client(*one.command) && !one.command->has_stream();
+    auto sent = one.run.take_outgoing();
     auto decision = one.run.finish();
     if (is_nothing) {
       made.unrecorded.push_back({std::move(one.who), decision.reply()});
       continue;
     }
-    auto bytes = decision.ByteSizeLong();
-    const bool is_oversized = bytes > decision_size_max;
-    if (is_oversized) {
-      decision = too_large(decision);
-      bytes = decision.ByteSizeLong();
+    const auto late = behind(sent, outgoing);
+    const bool is_oversized = bytes_of(decision, sent) > decision_size_max;
+    if (late || is_oversized) {
+      decision = late ? refused(decision, target_behind(*late)) : too_large(decision);
+      sent.clear();
     }
+    const auto bytes = bytes_of(decision, sent);
     if (size + bytes > size_max) {
       made.left.push_back(std::move(one.who));
       is_full = true;
       continue;
     }
-    size += bytes + 8; // tag and length of the field
+    size += bytes;
     made.recorded.push_back({std::move(one.who), decision.reply()});
+    const auto here = domain::target_of(decision.command());
     *made.body.add_decisions() = std::move(decision);
-    is_full = is_oversized; // those behind it may have seen what now does not happen
+    for (auto& message : sent) {
+      const auto target = domain::target_of(message);
+      auto& number = numbers.try_emplace(target, accepted.last_sent(target)).first->second;
+      message.mutable_stream()->set_source(static_cast<std::uint32_t>(here));
+      message.mutable_stream()->set_number(++number);
+      *made.body.add_outbox() = std::move(message);
+    }
+    is_full = late || is_oversized; // those behind it may have seen what now does not happen
   }
   return made;
 }

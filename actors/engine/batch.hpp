@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/engine/deciding.hpp"
+#include "actors/engine/outbox.hpp"
 #include "events/domain/command_run.hpp"
 #include "events/domain/partition_state.hpp"
 
@@ -45,8 +46,11 @@ public:
     std::vector<std::shared_ptr<submission>> left; ///< no room: for the next record
   };
 
-  /// The record's body, once everything is decided; at most `size_max` bytes.
-  [[nodiscard]] built build(std::size_t size_max);
+  /// The record's body, once everything is decided; at most `size_max` bytes. Messages to other
+  /// partitions are numbered on from what `accepted` has sent; a command that would send one to a
+  /// partition that is behind (`outgoing`) is refused.
+  [[nodiscard]] built build(std::size_t size_max, const domain::partition_state& accepted,
+                            const outbox& outgoing);
 
   /// All commands, when the batch is given up.
   [[nodiscard]] std::vector<std::shared_ptr<submission>> give_up();

@@ -40,10 +40,6 @@ std::string_view outcome_of(const v1::Reply& reply) {
                            : orrery::name_of(static_cast<error_code>(reply.code()));
 }
 
-bool is_trust_command(const v1::Command& command) {
-  return command.has_installation() && command.installation().has_trust_clock();
-}
-
 /// Someone waits for the answer, and can be told to come again; observations and timers must not
 /// get lost.
 bool has_asker(const submission& who) { return static_cast<bool>(who.done); }
@@ -58,6 +54,8 @@ bool engine::is_settled(submission& who, batch_marks& marks) {
     if (!marks.origins.emplace(command.origin().nonce(), command.origin().number()).second)
       return true; // it came twice
   }
+  if (command.has_stream())
+    return is_out_of_turn(command, marks);
   if (x_state.is_outdated(command)) {
     refuse(who,
            {error_code::conflict,
@@ -106,9 +104,15 @@ result<utc_time> engine::time_to_decide() {
   const auto wall = x_birth.wall_clock();
   const auto steady = x_birth.steady_clock();
   const auto head = x_state.head_time();
+  // Also when the command cannot be decided before: it is what makes that possible.
   if (std::ranges::any_of(x_queue, [](const auto& who) { return is_trust_command(who->command); }))
     x_clock.trust(wall, steady, head);
   return x_clock.next(wall, steady, head);
+}
+
+void engine::trust_clock() {
+  x_clock.trust(x_birth.wall_clock(), x_birth.steady_clock(), x_state.head_time());
+  pump();
 }
 
 void engine::pump() {
@@ -160,7 +164,7 @@ void engine::give_back(std::vector<submission_ptr> commands) {
 }
 
 void engine::commit() {
-  auto built = x_batch->build(body_size_max);
+  auto built = x_batch->build(body_size_max, x_state, x_outbox);
   x_batch.reset();
   give_back(std::move(built.left));
   for (const auto& one : built.unrecorded)
@@ -236,6 +240,7 @@ void engine::finish_commit() {
   for (const auto& one : flight.folded->touched)
     note_timers(one);
   x_hands.accepted(*flight.folded);
+  send_streams();
   crash_point("partition.reply.before");
   for (const auto& one : flight.recorded) {
     answer(*one.who, one.reply, domain::from_proto(one.who->command.id()), flight.folded->seq);

@@ -45,6 +45,18 @@ error queue_is_full() {
           "10,000 commands are waiting already: try again in a second", true};
 }
 
+bool is_trust_command(const v1::Command& command) {
+  return command.has_installation() && command.installation().has_trust_clock();
+}
+
+error wrong_partition(const v1::Command& command) {
+  return {error_code::invalid_argument,
+          "the command is for partition " +
+              std::to_string(static_cast<unsigned>(domain::target_of(command))) +
+              ", which is not this one, or not there",
+          false};
+}
+
 v1::Reply reply_of(const error& failure) {
   v1::Reply reply;
   reply.set_code(static_cast<std::uint32_t>(failure.code));
@@ -102,6 +114,8 @@ void engine::take_ownership(std::uint64_t epoch) {
     note_timers({entity, nullptr, state});
   });
   x_hands.owning(epoch);
+  x_outbox.begin_again();
+  send_streams();
   const bool is_first = x_birth.where == partition_number{0};
   if (is_first && x_state.find(x_birth.identity.installation.value) == nullptr)
     found_installation();
@@ -167,6 +181,8 @@ void engine::on_submit(submission_ptr what) {
     return refuse(*what, x_alarm.empty() ? stopping()
                                          : error{error_code::unavailable,
                                                  "orreryd decides nothing: " + x_alarm, true});
+  if (domain::target_of(what->command) != x_birth.where)
+    return refuse(*what, wrong_partition(what->command));
   domain::clean_texts(what->command);
   if (x_birth.is_shared && what->done)
     return ask(std::move(what));
@@ -178,7 +194,8 @@ void engine::on_submit(submission_ptr what) {
 }
 
 void engine::on_carried(v1::Command command) {
-  if (!is_owning() || x_is_stopped || x_is_retired || x_queue.size() >= queue_size_max)
+  if (!is_owning() || x_is_stopped || x_is_retired || x_queue.size() >= queue_size_max ||
+      domain::target_of(command) != x_birth.where)
     return;
   auto what = std::make_shared<submission>();
   what->command = std::move(command);
@@ -194,12 +211,14 @@ void engine::on_tick() {
     return;
   if (x_batch && x_birth.steady_clock() - x_batch_began > decide_patience)
     return halt({error_code::internal, "a decision takes for ever: restart orreryd", false});
+  report_standing();
   claim();
   if (is_owning()) {
     fire_timers();
     report_state();
   }
   repeat_asking(false);
+  send_streams();
   pump();
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/engine/batch.hpp"
+#include "actors/engine/outbox.hpp"
 #include "events/log/clock_guard.hpp"
 #include "events/log/history.hpp"
 #include "events/log/liveness.hpp"
@@ -36,6 +37,10 @@ struct engine_observer {
   std::function<void(std::uint64_t epoch)> owning;
   /// It may not any more.
   std::function<void()> owning_ended;
+  /// Whether this process reads the partition less than a second behind; told when it changes.
+  std::function<void(bool is_current)> current;
+  /// About once a tick: whose decision somebody here waits for, as a process; 0 when nobody does.
+  std::function<void(std::uint64_t owner)> waiting;
   /// A claim was accepted; `process` made it.
   std::function<void(std::uint64_t process)> claimed;
   /// Something that only a restart or a human can mend.
@@ -45,7 +50,12 @@ struct engine_observer {
   std::function<void(std::size_t commands, std::chrono::microseconds took)> committed;
   std::function<void(std::string_view reason)> record_void;
   std::function<void(const projections::folded_commit&)> folded; ///< every commit after replay
-  std::function<void()> still_owning;                            ///< about once a second
+  /// The messages of a stream up to this one are decided: for the engine of `source`, which sends
+  /// them. While the log is replayed, too.
+  std::function<void(partition_number source, std::uint64_t number)> stream_taken;
+  /// An operator trusts the clock again: for all partitions' engines.
+  std::function<void()> clock_trusted;
+  std::function<void()> still_owning; ///< about once a second
 };
 
 /// Everything that an engine needs to know at its start.
@@ -88,16 +98,16 @@ public:
   /// A commit of ours counts: its entities evolve, its effects may begin.
   virtual void accepted(const projections::folded_commit& commit) = 0;
 
-  /// A commit for the projections; `end` is the offset behind its record.
-  virtual void project(std::shared_ptr<const projections::folded_commit> commit,
-                       log::offset end) = 0;
+  /// A commit for the projections.
+  virtual void project(std::shared_ptr<const projections::folded_commit> commit) = 0;
 
   /// Ownership began, and everything that the partition's state wants may be pursued; or it ended,
   /// and nothing may be touched any more.
   virtual void owning(std::uint64_t epoch) = 0;
   virtual void owning_ended() = 0;
 
-  /// Sends a command to whoever owns the partition; it may get lost. Shared logs only.
+  /// Sends a command to whoever owns the partition that it is for, ours or another; it may get
+  /// lost.
   virtual void carry(const v1::Command& command) = 0;
 };
 
@@ -117,6 +127,9 @@ inline constexpr std::size_t queue_size_max = 10'000;
 /// Commands in one record: beyond that only the latency grows.
 inline constexpr std::size_t batch_size_max = 1'000;
 
+/// A process that reads further behind is not one to own anything.
+inline constexpr std::chrono::seconds ready_lag_max{1};
+
 /// How long an engine that reads late may still take changes: clients would wait for ever.
 inline constexpr std::chrono::seconds behind_max{5};
 
@@ -125,6 +138,9 @@ inline constexpr std::chrono::seconds behind_max{5};
 ///
 ///   on_submit -> queue -> batch -> entities decide -> ONE record -> append -> read back, accepted,
 ///   delivered -> replies, effects
+///
+/// What a decision sends to entities of other partitions is in the record too, and sent until their
+/// partition has decided it.
 ///
 /// On a shared log the command of a client goes round by the transport, whoever owns the partition,
 /// and its reply is taken from the accepted record, which every process reads.
@@ -143,6 +159,12 @@ public:
   void on_read_failed(const error& why);
   void on_appended(std::uint64_t ticket, const log::append_outcome& outcome);
   void on_decided(const decide_answer& decided);
+
+  /// The log of `target` says that it decided our messages up to `number`.
+  void on_stream_taken(partition_number target, std::uint64_t number);
+
+  /// An operator says that the clock of this process is right.
+  void trust_clock();
 
   /// Whether this process is the one that should own the partition now. Shared logs only; the
   /// others are always wanted.
@@ -188,6 +210,7 @@ private:
   struct batch_marks {
     std::set<std::uint64_t> keys;
     std::set<std::pair<std::uint64_t, std::uint64_t>> origins;
+    std::map<partition_number, std::uint64_t> streams; ///< the last number of each
   };
 
   // Owning (engine.cpp)
@@ -205,6 +228,12 @@ private:
   void answer_askers(const v1::CommitBody& body, std::uint64_t seq);
   [[nodiscard]] std::optional<error> not_now() const;
   [[nodiscard]] bool answer_from_key(submission& who) const;
+  void report_standing();
+
+  // Between partitions (streaming.cpp)
+  void note_streams(const v1::CommitBody& body);
+  void send_streams();
+  [[nodiscard]] bool is_out_of_turn(const v1::Command& command, batch_marks& marks) const;
 
   // Deciding and committing (committing.cpp)
   void pump();
@@ -244,6 +273,7 @@ private:
   std::optional<batch> x_batch;
   std::optional<in_flight> x_in_flight;
   std::unordered_map<uuid, asker> x_askers; ///< by command id
+  outbox x_outbox;
   std::uint64_t x_batch_number = 0;
   std::uint64_t x_ticket = 0;
   steady_time x_batch_began;
@@ -260,6 +290,7 @@ private:
   bool x_is_retired = false;
   bool x_is_replayed = false;
   bool x_is_current = false;
+  bool x_is_told_current = false;
   bool x_is_stopped = false;
   std::string x_alarm;      ///< why nothing is decided now
   std::string x_alarm_told; ///< the last that the process's log was told
@@ -268,6 +299,12 @@ private:
 
 /// Too many commands wait already: said at the door, and where they wait.
 [[nodiscard]] error queue_is_full();
+
+/// An operator says that the clock is right after all.
+[[nodiscard]] bool is_trust_command(const v1::Command& command);
+
+/// The command is for an entity of another partition.
+[[nodiscard]] error wrong_partition(const v1::Command& command);
 
 /// A refusal as a reply.
 [[nodiscard]] v1::Reply reply_of(const error& failure);

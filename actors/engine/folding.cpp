@@ -7,6 +7,16 @@
 
 namespace orrery::actors {
 
+namespace {
+
+bool trusts_clock(const v1::CommitBody& body) {
+  return std::ranges::any_of(body.decisions(), [](const v1::Decision& one) {
+    return is_trust_command(one.command()) && one.reply().code() == 0;
+  });
+}
+
+} // namespace
+
 void engine::on_records(const std::vector<log::record>& records, log::offset end) {
   for (const auto& record : records) {
     if (x_owner.stands() == log::standing::halted || x_is_stopped)
@@ -26,6 +36,7 @@ void engine::on_records(const std::vector<log::record>& records, log::offset end
     x_current_at = x_birth.steady_clock();
   if (!x_is_replayed && x_next_offset >= x_birth.end_at_start && !x_is_stopped)
     after_replay();
+  report_standing();
 }
 
 void engine::read_record(const log::record& record) {
@@ -86,6 +97,7 @@ void engine::fold(const log::reading& read, std::uint64_t seq) {
   const bool is_projected = !x_birth.has_projections || seq <= x_birth.projected_seq;
   if (!x_is_replayed && is_projected) {
     x_state.fold_alone(*body, seq);
+    note_streams(*body);
     return answer_from(*body, seq);
   }
   auto folded = std::make_shared<projections::folded_commit>();
@@ -94,11 +106,14 @@ void engine::fold(const log::reading& read, std::uint64_t seq) {
   folded->head = read.after.hash;
   folded->bytes = read.body.size();
   folded->touched = x_state.fold(*body, seq);
+  note_streams(*body);
   folded->body = std::move(body);
   if (x_is_replayed && x_birth.tell.folded)
     x_birth.tell.folded(*folded);
+  if (x_is_replayed && x_birth.tell.clock_trusted && trusts_clock(*folded->body))
+    x_birth.tell.clock_trusted();
   if (!is_projected)
-    x_hands.project(folded, x_next_offset);
+    x_hands.project(folded);
   if (read.ours && x_in_flight)
     x_in_flight->folded = std::move(folded);
   else
@@ -111,8 +126,9 @@ void engine::answer_from(const v1::CommitBody& body, std::uint64_t seq) {
     return;
   for (const auto& decision : body.decisions()) {
     const auto command = domain::from_proto(decision.command().id());
-    const auto waits = std::ranges::find_if(x_queue, [&command](const auto& who) {
-      return domain::from_proto(who->command.id()) == command;
+    const auto waits = std::ranges::find_if(x_queue, [&](const auto& who) {
+      return domain::from_proto(who->command.id()) == command &&
+             who->command.stream().number() == decision.command().stream().number();
     });
     if (waits == x_queue.end())
       continue;

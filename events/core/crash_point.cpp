@@ -21,6 +21,8 @@ constexpr std::array names = std::to_array<std::string_view>({
     "partition.append.after",
     "partition.read_back.before",
     "partition.read_back.after",
+    "partition.stream.before",
+    "partition.stream.after",
     "partition.reply.before",
     "partition.reply.after",
     "projection.write.before",

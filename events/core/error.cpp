@@ -60,6 +60,8 @@ std::string_view name_of(error_code code) {
     return "io_failed";
   case error_code::image_unknown:
     return "image_unknown";
+  case error_code::target_behind:
+    return "target_behind";
   }
   return "internal"; // a number from a newer version, read from the log
 }

@@ -43,6 +43,7 @@ enum class error_code : std::uint16_t {
   unknown_record = 26,     ///< a record of a type or format that this version does not know
   io_failed = 27,          ///< the operating system refused an operation
   image_unknown = 28,      ///< no node of the cluster has the image
+  target_behind = 29,      ///< another partition leaves too much undecided to be sent more
 };
 
 /// The stable snake_case name of a code, as API and CLI print it ("capacity_exhausted").

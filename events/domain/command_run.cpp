@@ -1,5 +1,7 @@
 #include "events/domain/command_run.hpp"
 
+#include <utility>
+
 namespace orrery::domain {
 
 command_run::command_run(v1::Command command, utc_time) {
@@ -25,6 +27,7 @@ void command_run::decided(outcome said, entity_ptr after) {
   if (!said) {
     x_refused = true;
     x_waiting.clear();
+    x_outgoing.clear();
     x_states.clear();
     x_decision.clear_steps();
     reply->Clear();
@@ -44,26 +47,43 @@ void command_run::decided(outcome said, entity_ptr after) {
     x_subject = said->subject.is_none() ? asked.entity : said->subject;
   if (said->has_job)
     reply->set_has_job(true);
-  for (auto& sent : said->messages) {
-    ++x_messages;
-    auto& waiting = x_waiting.emplace_back();
-    waiting.entity = sent.entity;
-    waiting.command = std::move(sent.command);
-    waiting.caused_by = index;
-  }
+  for (auto& sent : said->messages)
+    send(std::move(sent), index);
   ORRERY_CHECK(x_messages <= messages_per_command_max);
   if (x_waiting.empty())
     set(reply->mutable_entity(), x_subject);
   ask_first();
 }
 
+void command_run::send(message sent, std::uint32_t caused_by) {
+  ++x_messages;
+  const auto& began = x_decision.command();
+  if (sent.entity.partition() == from_proto(began.entity()).partition()) {
+    auto& waiting = x_waiting.emplace_back();
+    waiting.entity = sent.entity;
+    waiting.command = std::move(sent.command);
+    waiting.caused_by = caused_by;
+    return;
+  }
+  // Who began it all stays known where it is decided.
+  auto& going = x_outgoing.emplace_back(std::move(sent.command));
+  *going.mutable_id() = began.id();
+  *going.mutable_principal() = began.principal();
+  set(going.mutable_entity(), sent.entity);
+}
+
 bool command_run::changes_nothing() const {
-  if (x_refused)
+  if (x_refused || !x_outgoing.empty())
     return false;
   for (const auto& step : x_decision.steps())
     if (step.events_size() > 0)
       return false;
   return true;
+}
+
+std::vector<v1::Command> command_run::take_outgoing() {
+  ORRERY_CHECK(x_waiting.empty());
+  return std::exchange(x_outgoing, {});
 }
 
 v1::Decision command_run::finish() {

@@ -36,9 +36,9 @@ private:
 };
 
 /// One command on its way through the entities that it concerns: the addressed one first, then
-/// those that get messages, breadth first, until nobody has anything to say or one refuses (then
-/// nothing of it happens). Knows no actor: whoever drives it asks the entity named by `next` to
-/// decide, and reports by `decided`.
+/// those of its partition that get messages, breadth first, until nobody has anything to say or one
+/// refuses (then nothing of it happens). Messages to other partitions are put aside. Knows no
+/// actor: whoever drives it asks the entity named by `next` to decide, and reports by `decided`.
 ///
 ///   run(command) -> next() -> { decide elsewhere } -> decided(outcome) -> next() … -> null ->
 ///   finish()
@@ -66,6 +66,10 @@ public:
   /// True when the command was allowed and changes nothing.
   [[nodiscard]] bool changes_nothing() const;
 
+  /// What is to be sent to entities of other partitions, without numbers; once, after `next` is
+  /// null. Nothing when the command was refused.
+  [[nodiscard]] std::vector<v1::Command> take_outgoing();
+
   /// The decision for the record; once, after `next` is null.
   [[nodiscard]] v1::Decision finish();
 
@@ -77,9 +81,11 @@ private:
   };
 
   void ask_first();
+  void send(message sent, std::uint32_t caused_by);
 
   v1::Decision x_decision;
   std::deque<pending> x_waiting; ///< front: the one being asked
+  std::vector<v1::Command> x_outgoing;
   request x_current;
   overlay x_states;
   uuid x_subject;

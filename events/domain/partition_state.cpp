@@ -141,12 +141,31 @@ void partition_state::remember(const v1::CommitBody& body, std::uint64_t seq) {
     remember_origin(decision.command().origin(), seq);
     remember_key(decision, seq, decided_at);
   }
+  remember_streams(body);
   x_head_time = std::max(x_head_time, last_time(body));
 }
 
 bool partition_state::was_decided(const v1::Origin& origin) const {
   const auto at = x_origins.find(origin.nonce());
   return at != x_origins.end() && at->second.window.contains(origin.number());
+}
+
+void partition_state::remember_streams(const v1::CommitBody& body) {
+  for (const auto& decision : body.decisions())
+    if (const auto& command = decision.command(); command.has_stream())
+      x_taken[source_of(command)] = command.stream().number();
+  for (const auto& sent : body.outbox())
+    x_sent[target_of(sent)] = sent.stream().number();
+}
+
+std::uint64_t partition_state::last_sent(partition_number target) const {
+  const auto at = x_sent.find(target);
+  return at == x_sent.end() ? 0 : at->second;
+}
+
+std::uint64_t partition_state::last_taken(partition_number source) const {
+  const auto at = x_taken.find(source);
+  return at == x_taken.end() ? 0 : at->second;
 }
 
 bool partition_state::is_outdated(const v1::Command& command) const {
@@ -233,6 +252,13 @@ std::string partition_state::to_bytes() const {
     out.add(keyed.command);
     out.add(keyed.seq);
     out.add(keyed.decided_at);
+  }
+  for (const auto* marks : {&x_sent, &x_taken}) {
+    out.add(marks->size());
+    for (const auto& [partition, number] : *marks) {
+      out.add(static_cast<std::uint64_t>(partition));
+      out.add(number);
+    }
   }
   out.add(x_head_time);
   return out.bytes();

@@ -81,6 +81,12 @@ public:
 
   [[nodiscard]] bool was_decided(const v1::Origin& origin) const;
 
+  /// The number of the last message in the stream from here to `target`; 0 for none.
+  [[nodiscard]] std::uint64_t last_sent(partition_number target) const;
+
+  /// The number of the last message from `source` that was decided here; 0 for none.
+  [[nodiscard]] std::uint64_t last_taken(partition_number source) const;
+
   /// True for an observation of a connection to a node that has been replaced by a newer one: to be
   /// dropped undecided. The VM cannot tell by itself, since a newer word that changes nothing is
   /// not recorded.
@@ -116,6 +122,7 @@ private:
   void remember_origin(const v1::Origin& origin, std::uint64_t seq);
   void remember_key(const v1::Decision& decision, std::uint64_t seq, utc_time decided_at);
   void forget_old_keys(utc_time now);
+  void remember_streams(const v1::CommitBody& body);
 
   struct origin_state {
     origin_window window;
@@ -124,6 +131,8 @@ private:
 
   std::unordered_map<uuid, entity_ptr> x_entities;
   std::map<std::uint64_t, origin_state> x_origins;
+  std::map<partition_number, std::uint64_t> x_sent;
+  std::map<partition_number, std::uint64_t> x_taken;
   std::unordered_map<std::uint64_t, keyed_command> x_keys;
   std::deque<std::uint64_t> x_keys_by_age;
   utc_time x_head_time;

@@ -41,7 +41,9 @@ struct context {
   const kind_policies* policies = nullptr; ///< never null
 };
 
-/// A command from one entity to another of the same partition, decided in the same record.
+/// A command from one entity to another. When both are in the same partition, it is decided in the
+/// same record, and its refusal refuses all; else it goes into the record's outbox and is decided
+/// later, for itself: the sender must have made sure that nothing speaks against it.
 struct message {
   uuid entity;
   v1::Command command; ///< only `body` is set
@@ -74,6 +76,16 @@ inline constexpr std::size_t messages_per_command_max = 16;
 inline void set(v1::Id* target, const uuid& value) {
   target->set_a(value.a);
   target->set_b(value.b);
+}
+
+/// Where a command is decided: with the entity that it is for.
+[[nodiscard]] inline partition_number target_of(const v1::Command& command) {
+  return from_proto(command.entity()).partition();
+}
+
+/// Where a message of a stream comes from.
+[[nodiscard]] inline partition_number source_of(const v1::Command& command) {
+  return static_cast<partition_number>(command.stream().source() & partition_number_max);
 }
 
 [[nodiscard]] inline error refuse(error_code code, std::string text, bool retryable = false) {

@@ -186,7 +186,7 @@ result<identified_log> open_by_prefix(kafka_options options, std::string_view pr
   auto opened = kafka_log::open(options);
   if (!opened)
     return opened.error();
-  return identified_log{std::move(*opened), known->log};
+  return identified_log{std::move(*opened), known->log, known->partitions};
 }
 
 } // namespace orrery::log

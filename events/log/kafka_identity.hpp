@@ -57,6 +57,7 @@ inline constexpr std::size_t kafka_identity_size = 48;
 struct identified_log {
   std::unique_ptr<kafka_log> log;
   log_identity identity;
+  std::uint16_t partitions = 0;
 };
 
 /// Reads the identity of the log with that prefix and opens it: topic and number of partitions in

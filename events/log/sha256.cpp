@@ -63,6 +63,13 @@ std::string to_text(const digest& value) {
   return text;
 }
 
+std::string combine(const std::map<partition_number, std::string>& digests) {
+  std::string lines;
+  for (const auto& [where, one] : digests)
+    lines += std::to_string(static_cast<unsigned>(where)) + " " + one + "\n";
+  return to_text(sha256_of(lines));
+}
+
 result<digest> parse_digest(std::string_view text) {
   digest parsed{};
   bool good = text.size() == parsed.size() * 2;

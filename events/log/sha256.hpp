@@ -1,9 +1,11 @@
 #pragma once
 
 #include "events/core/error.hpp"
+#include "events/core/id.hpp"
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -43,6 +45,10 @@ private:
 
 /// 64 hexadecimal digits, lower case.
 [[nodiscard]] std::string to_text(const digest& value);
+
+/// One digest for the states of several partitions, from theirs as `to_text` writes them: of the
+/// lines `<partition> <digest>`, ascending.
+[[nodiscard]] std::string combine(const std::map<partition_number, std::string>& digests);
 
 /// Parses what `to_text` writes (any case). Errors: `invalid_argument`.
 [[nodiscard]] result<digest> parse_digest(std::string_view text);

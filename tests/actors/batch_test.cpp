@@ -56,7 +56,7 @@ v1::CommitBody decide_all(batch& asked, const domain::partition_state& accepted,
       asked.on_answer(answer(entity, request, accepted));
     }
   }
-  return asked.build(log::record_size_max).body;
+  return asked.build(log::record_size_max, accepted, outbox{}).body;
 }
 
 // The actors' way and the plain loop must come to the same decisions, whatever order answers come
@@ -115,7 +115,7 @@ TEST(batch, what_does_not_fit_is_left_for_the_next_record) {
     for (const auto& [entity, request] : asked.ask())
       asked.on_answer(answer(entity, request, accepted));
   constexpr std::size_t size_max = 2'000;
-  const auto built = asked.build(size_max);
+  const auto built = asked.build(size_max, accepted, outbox{});
   EXPECT_LE(built.body.ByteSizeLong(), size_max + 64);
   EXPECT_GT(built.recorded.size(), 1U);
   EXPECT_EQ(built.recorded.size() + built.left.size(), commands.size());

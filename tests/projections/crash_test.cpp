@@ -38,7 +38,7 @@ void survives_kills_at(const std::string& point) {
   for (int kill = 0; kill < 4; ++kill) {
     const auto position = [&] {
       const auto rows = open_store(folder.path());
-      return rows->lowest_position();
+      return rows->lowest_position(partition_number{0});
     };
     const auto before = position();
     const auto count = 1 + dice.below(commits.size() / 5);

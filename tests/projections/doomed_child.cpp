@@ -65,7 +65,8 @@ bool apply_until_full(store& rows, const history& commits, std::size_t& done) {
     done += applied ? 1 : 0;
   }
   return !applied && applied.error().code == error_code::storage_full &&
-         applied.error().retryable && rows.lowest_position().seq == commits[done - 1]->seq;
+         applied.error().retryable &&
+         rows.lowest_position(partition_number{0}).seq == commits[done - 1]->seq;
 }
 
 int full_disk(std::span<char*> words) {
@@ -102,7 +103,8 @@ int full_disk(std::span<char*> words) {
     return 15;
   std::filesystem::remove(ballast);
   rows = open_store(folder);
-  if (rows->lowest_position().seq != commits[done - 1]->seq || !rows->apply(commits))
+  if (rows->lowest_position(partition_number{0}).seq != commits[done - 1]->seq ||
+      !rows->apply(commits))
     return 16;
   const filled_store whole(commits);
   return *rows->digest() == *whole.rows->digest() ? 0 : 17;

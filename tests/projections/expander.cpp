@@ -92,7 +92,7 @@ std::string rebuilt(const history& commits) {
   rows.reset();
   std::filesystem::remove_all(folder.path());
   rows = open_store(folder.path());
-  ORRERY_CHECK(rows->lowest_position() == log_position{});
+  ORRERY_CHECK(rows->lowest_position(partition_number{0}) == log_position{});
   apply_all(*rows, commits);
   return digest_of(*rows);
 }

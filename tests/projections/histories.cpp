@@ -4,6 +4,7 @@
 #include "events/log/sha256.hpp"
 #include "tests/support/random_history.hpp"
 
+#include <google/protobuf/message.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -13,12 +14,42 @@
 
 namespace orrery::projections {
 
-history history_of(const support::commit_list& commits) {
+namespace {
+
+/// Moves every id in a message.
+void move_ids(google::protobuf::Message& message, partition_number where) {
+  if (auto* id = dynamic_cast<v1::Id*>(&message); id != nullptr && id->a() != 0)
+    id->set_a((id->a() & ~std::uint64_t{partition_number_max}) | static_cast<std::uint64_t>(where));
+  const auto* fields = message.GetReflection();
+  std::vector<const google::protobuf::FieldDescriptor*> present;
+  fields->ListFields(message, &present);
+  for (const auto* field : present) {
+    if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE)
+      continue;
+    if (!field->is_repeated()) {
+      move_ids(*fields->MutableMessage(&message, field), where);
+      continue;
+    }
+    for (int i = 0; i < fields->FieldSize(message, field); ++i)
+      move_ids(*fields->MutableRepeatedMessage(&message, field, i), where);
+  }
+}
+
+} // namespace
+
+support::commit_list moved_to(support::commit_list commits, partition_number where) {
+  for (auto& [seq, body] : commits)
+    move_ids(body, where);
+  return commits;
+}
+
+history history_of(const support::commit_list& commits, partition_number where) {
   history made;
   domain::partition_state state;
   log::digest head{};
   for (const auto& [seq, body] : commits) {
     auto commit = std::make_shared<folded_commit>();
+    commit->where = where;
     commit->seq = seq;
     // Not over the body's bytes: random commands hold texts that no record can hold.
     head = log::sha256_of(log::bytes_of(head), std::to_string(seq));

@@ -14,7 +14,11 @@ namespace orrery::projections {
 using history = std::vector<std::shared_ptr<const folded_commit>>;
 
 /// The commits of a world, folded again, with the hashes that a log would give them.
-[[nodiscard]] history history_of(const support::commit_list& commits);
+[[nodiscard]] history history_of(const support::commit_list& commits,
+                                 partition_number where = partition_number{0});
+
+/// The same commits with every entity in another partition.
+[[nodiscard]] support::commit_list moved_to(support::commit_list commits, partition_number where);
 
 /// A long history of one world, much of it nonsense. Prints the seed when `name` is not empty.
 [[nodiscard]] history random_history(std::uint64_t seed, std::size_t commands);

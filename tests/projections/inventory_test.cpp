@@ -113,8 +113,8 @@ TEST(inventory, joins_names_in_the_same_moment) {
   EXPECT_EQ(found->value.node().name(), "n1");
   EXPECT_EQ(found->value.network().name(), "lan");
   EXPECT_EQ(found->value.observed().source().name(), "n1");
-  EXPECT_EQ(found->at.seq, filled.commits.back()->seq);
-  EXPECT_EQ(found->at.head, filled.commits.back()->head);
+  EXPECT_EQ(found->at.at(partition_number{0}).seq, filled.commits.back()->seq);
+  EXPECT_EQ(found->at.at(partition_number{0}).head, filled.commits.back()->head);
   EXPECT_EQ(filled.rows->find_node("n1")->value.cluster().name(), "c1");
   EXPECT_EQ(filled.rows->find_network("lan")->value.cluster().name(), "c1");
   EXPECT_EQ(filled.rows->find_cluster("c1")->value.vms(), 1U);

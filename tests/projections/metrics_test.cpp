@@ -23,9 +23,9 @@ void fill(metrics& shown) {
   shown.count_command("cluster", "capacity_exhausted");
   shown.count_commit(milliseconds(2));
   shown.count_void_record("duplicate");
-  shown.set_log_end(12);
+  shown.set_log_end(partition_number{0}, 12);
   shown.set_projection("inventory", 10);
-  shown.set_state({});
+  shown.set_state(partition_number{0}, {});
 }
 
 std::size_t series_of(const metrics& shown) {
@@ -91,12 +91,12 @@ TEST(metrics, state_is_shown_by_an_owner_only) {
   state.memory_mib_taken = 3;
   state.nodes_connected = 2;
   state.jobs_running = 5;
-  shown.set_state(state);
+  shown.set_state(partition_number{0}, state);
   EXPECT_TRUE(shows(shown, R"(orrery_vms{desired="running",observed="reachable"} 7)"));
   EXPECT_TRUE(shows(shown, R"(orrery_capacity_memory_bytes{share="taken"} 3145728)"));
   EXPECT_TRUE(shows(shown, R"(orrery_nodes{state="connected"} 2)"));
   EXPECT_TRUE(shows(shown, "orrery_jobs_running 5"));
-  shown.clear_state();
+  shown.clear_state(partition_number{0});
   EXPECT_EQ(shown.expose().find("orrery_vms"), std::string::npos);
 }
 
@@ -110,7 +110,7 @@ TEST(metrics, the_number_of_series_does_not_depend_on_the_number_of_vms) {
     row.fill(100'000);
   state.nodes_connected = 5'000;
   state.jobs_running = 10'000;
-  many.set_state(state);
+  many.set_state(partition_number{0}, state);
   for (int i = 0; i < 10'000; ++i)
     many.count(http_request{"/v1/vms/{id}", "GET", 200, milliseconds(1)});
   EXPECT_EQ(series_of(few), series_of(many));

@@ -43,10 +43,11 @@ void mentions_the_way_out(const error& said) {
 TEST(store, a_record_with_another_hash_means_a_cut_log) {
   const filled_store filled(support::world_with_vm());
   const auto& last = *filled.commits.back();
-  EXPECT_TRUE(filled.rows->check(last.seq, last.head));
-  EXPECT_TRUE(filled.rows->check(last.seq - 1, other_head())); // not the one that it stands on
-  EXPECT_TRUE(filled.rows->check(last.seq + 1, other_head()));
-  const auto checked = filled.rows->check(last.seq, other_head());
+  EXPECT_TRUE(filled.rows->check(partition_number{0}, last.seq, last.head));
+  EXPECT_TRUE(filled.rows->check(partition_number{0}, last.seq - 1,
+                                 other_head())); // not the one that it stands on
+  EXPECT_TRUE(filled.rows->check(partition_number{0}, last.seq + 1, other_head()));
+  const auto checked = filled.rows->check(partition_number{0}, last.seq, other_head());
   ASSERT_FALSE(checked);
   EXPECT_EQ(checked.error().code, error_code::log_cut);
   mentions_the_way_out(checked.error());
@@ -65,10 +66,10 @@ TEST(store, a_commit_with_another_hash_is_not_taken_for_a_repetition) {
 TEST(store, a_log_that_ends_before_a_projection_has_lost_records) {
   const filled_store filled(support::world_with_vm());
   const auto last = filled.commits.back()->seq;
-  EXPECT_TRUE(filled.rows->check_log_end(last));
-  EXPECT_TRUE(filled.rows->check_log_end(last + 1));
+  EXPECT_TRUE(filled.rows->check_log_end(partition_number{0}, last));
+  EXPECT_TRUE(filled.rows->check_log_end(partition_number{0}, last + 1));
   for (const auto end : {last - 1, std::uint64_t{0}}) {
-    const auto checked = filled.rows->check_log_end(end);
+    const auto checked = filled.rows->check_log_end(partition_number{0}, end);
     ASSERT_FALSE(checked);
     EXPECT_EQ(checked.error().code, error_code::log_cut);
     EXPECT_NE(checked.error().text.find("acknowledged records are lost"), std::string::npos);
@@ -79,9 +80,9 @@ TEST(store, a_log_that_ends_before_a_projection_has_lost_records) {
 TEST(store, an_empty_store_is_ahead_of_nothing) {
   const temporary_folder folder;
   const auto rows = open_store(folder.path());
-  EXPECT_TRUE(rows->check_log_end(0));
-  EXPECT_TRUE(rows->check(0, other_head()));
-  EXPECT_EQ(rows->lowest_position(), log_position{});
+  EXPECT_TRUE(rows->check_log_end(partition_number{0}, 0));
+  EXPECT_TRUE(rows->check(partition_number{0}, 0, other_head()));
+  EXPECT_EQ(rows->lowest_position(partition_number{0}), log_position{});
 }
 
 TEST(store, a_folder_that_another_one_has_open_is_locked) {
@@ -163,19 +164,19 @@ TEST(store, rows_of_another_version_are_dropped_and_filled_again) {
   auto opened = store::open(folder.path(), with_next_inventory());
   ASSERT_TRUE(opened) << opened.error().text;
   auto& rows = **opened;
-  EXPECT_EQ(rows.position(inventory::family), log_position{});
-  EXPECT_EQ(rows.position(jobs::family)->seq, commits.back()->seq);
-  EXPECT_EQ(rows.lowest_position(), log_position{});
+  EXPECT_EQ(rows.positions(inventory::family), log_positions{});
+  EXPECT_EQ(rows.positions(jobs::family)->at(partition_number{0}).seq, commits.back()->seq);
+  EXPECT_EQ(rows.lowest_position(partition_number{0}), log_position{});
   for (const auto& one : rows.status())
     EXPECT_EQ(one.dropped, one.name == inventory::family) << one.name;
   EXPECT_TRUE(rows.list_vms({}, {})->items.empty());
-  EXPECT_FALSE(rows.wait_for(1, std::chrono::milliseconds(0)));
+  EXPECT_FALSE(rows.wait_for(partition_number{0}, 1, std::chrono::milliseconds(0)));
   ASSERT_TRUE(rows.apply(commits)); // the others pass over what they have
-  EXPECT_EQ(rows.lowest_position().seq, commits.back()->seq);
+  EXPECT_EQ(rows.lowest_position(partition_number{0}).seq, commits.back()->seq);
   EXPECT_NE(*rows.digest(), digest); // the version stands in the rows too
   opened->reset();
   const auto again = open_store(folder.path());
-  EXPECT_EQ(again->position(inventory::family), log_position{});
+  EXPECT_EQ(again->positions(inventory::family), log_positions{});
   ASSERT_TRUE(again->apply(commits));
   EXPECT_EQ(*again->digest(), digest);
 }
@@ -192,12 +193,12 @@ TEST(store, rows_of_a_projection_that_is_no_more_are_dropped) {
     only_jobs.push_back(std::make_unique<jobs>());
     auto opened = store::open(folder.path(), std::move(only_jobs));
     ASSERT_TRUE(opened) << opened.error().text;
-    EXPECT_EQ((*opened)->position(jobs::family)->seq, commits.back()->seq);
-    EXPECT_EQ((*opened)->position(inventory::family), std::nullopt);
+    EXPECT_EQ((*opened)->positions(jobs::family)->at(partition_number{0}).seq, commits.back()->seq);
+    EXPECT_EQ((*opened)->positions(inventory::family), std::nullopt);
   }
   const auto again = open_store(folder.path());
-  EXPECT_EQ(again->position(inventory::family), log_position{});
-  EXPECT_EQ(again->position(jobs::family)->seq, commits.back()->seq);
+  EXPECT_EQ(again->positions(inventory::family), log_positions{});
+  EXPECT_EQ(again->positions(jobs::family)->at(partition_number{0}).seq, commits.back()->seq);
 }
 
 TEST(store, says_which_position_an_answer_is_right_for) {
@@ -206,11 +207,11 @@ TEST(store, says_which_position_an_answer_is_right_for) {
   const auto rows = open_store(folder.path());
   const auto half = std::span(commits).first(commits.size() / 2);
   ASSERT_TRUE(rows->apply(half));
-  EXPECT_EQ(rows->list_vms({}, {})->at.seq, half.back()->seq);
+  EXPECT_EQ(rows->list_vms({}, {})->at.at(partition_number{0}).seq, half.back()->seq);
   ASSERT_TRUE(rows->apply(commits));
-  EXPECT_EQ(rows->list_vms({}, {})->at.seq, commits.back()->seq);
-  EXPECT_EQ(rows->list_jobs({}, {})->at.head, commits.back()->head);
-  EXPECT_EQ(rows->list_events({}, {})->at.seq, commits.back()->seq);
+  EXPECT_EQ(rows->list_vms({}, {})->at.at(partition_number{0}).seq, commits.back()->seq);
+  EXPECT_EQ(rows->list_jobs({}, {})->at.at(partition_number{0}).head, commits.back()->head);
+  EXPECT_EQ(rows->list_events({}, {})->at.at(partition_number{0}).seq, commits.back()->seq);
 }
 
 TEST(store, a_waiter_is_woken_by_the_commit_it_waits_for) {
@@ -218,16 +219,18 @@ TEST(store, a_waiter_is_woken_by_the_commit_it_waits_for) {
   const auto commits = history_of(world.commits());
   const temporary_folder folder;
   const auto rows = open_store(folder.path());
-  EXPECT_FALSE(rows->wait_for(commits.back()->seq, std::chrono::milliseconds(1)));
+  EXPECT_FALSE(
+      rows->wait_for(partition_number{0}, commits.back()->seq, std::chrono::milliseconds(1)));
   std::atomic<bool> found = false;
   std::thread waiter([&] {
-    found = rows->wait_for(commits.back()->seq, std::chrono::minutes(2)) &&
+    found = rows->wait_for(partition_number{0}, commits.back()->seq, std::chrono::minutes(2)) &&
             rows->find_vm("web").has_value();
   });
   ASSERT_TRUE(rows->apply(commits));
   waiter.join();
   EXPECT_TRUE(found);
-  EXPECT_TRUE(rows->wait_for(commits.front()->seq, std::chrono::milliseconds(0)));
+  EXPECT_TRUE(
+      rows->wait_for(partition_number{0}, commits.front()->seq, std::chrono::milliseconds(0)));
 }
 
 /// Readers beside the writer: each answer is one moment, so a VM is in exactly one state list.
@@ -244,10 +247,10 @@ TEST(store, answers_beside_a_writer_are_of_one_moment) {
       while (!done) {
         const auto vms = rows->list_vms({}, {page_size_max, ""});
         const auto cluster = rows->find_cluster("c1");
-        if (!vms || vms->at.seq < last)
+        if (!vms || vms->at.at(partition_number{0}).seq < last)
           ++wrong;
         else
-          last = vms->at.seq;
+          last = vms->at.at(partition_number{0}).seq;
         for (const auto& vm : vms->items)
           if (vm.cluster().name().empty() || vm.node().name().empty())
             ++wrong;

@@ -3,6 +3,7 @@
 #include "events/core/net.hpp"
 #include "events/domain/nic.hpp"
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <optional>
@@ -40,6 +41,8 @@ constexpr std::string_view generations_rise = "generations_rise";
 constexpr std::string_view node_epochs_rise = "node_epochs_rise";
 constexpr std::string_view sayings_in_order = "sayings_in_order";
 constexpr std::string_view guests_are_vms = "guests_are_vms";
+constexpr std::string_view streams_in_order = "streams_in_order";
+constexpr std::string_view streams_arrive = "streams_arrive";
 
 constexpr std::array names{
     readable,           sequence_rises,     state_is_fold,
@@ -49,6 +52,7 @@ constexpr std::array names{
     address_once,       release_by_fact,    names_point,
     job_ends_once,      activity_is_job,    generations_rise,
     node_epochs_rise,   sayings_in_order,   guests_are_vms,
+    streams_in_order,   streams_arrive,
 };
 
 /// Collects what is broken, with the place in the log that is being looked at.
@@ -464,11 +468,14 @@ void check_table(findings& out, const domain::cluster_state& cluster, std::strin
 void check_names(findings& out, const partition_state& state) {
   const auto clusters = all_of<cluster_state>(state);
   for (const auto& [id, installation] : all_of<domain::installation_state>(state)) {
-    installation->cluster_names.for_each([&](const std::string& name, const uuid& cluster) {
-      const auto at = clusters.find(cluster);
-      if (at == clusters.end() || at->second->name != name)
-        out.add(names_point, "the name '" + name + "' points to no cluster of that name");
-    });
+    installation->cluster_names.for_each(
+        [&, here = id.partition()](const std::string& name, const uuid& cluster) {
+          if (cluster.partition() != here)
+            return; // it is made there when the message arrives
+          const auto at = clusters.find(cluster);
+          if (at == clusters.end() || at->second->name != name)
+            out.add(names_point, "the name '" + name + "' points to no cluster of that name");
+        });
   }
   const auto nodes = all_of<node_state>(state);
   const auto networks = all_of<network_state>(state);
@@ -538,6 +545,73 @@ std::vector<violation> check_guests(const partition_state& state, std::span<cons
                           vm->observed.state != v1::VmObserved::UNKNOWN;
     if (was_seen && !there.contains(id))
       out.add(guests_are_vms, "VM '" + vm->name + "' was seen, but it has no guest");
+  }
+  return out.take();
+}
+
+namespace {
+
+/// Messages by (source, target), in the order in which they were sent or decided.
+using streams =
+    std::map<std::pair<partition_number, partition_number>, std::vector<const v1::Command*>>;
+
+streams sent_in(const std::map<partition_number, commit_list>& commits) {
+  streams found;
+  for (const auto& [where, list] : commits)
+    for (const auto& [seq, body] : list)
+      for (const auto& sent : body.outbox())
+        found[{where, domain::target_of(sent)}].push_back(&sent);
+  return found;
+}
+
+streams decided_in(const std::map<partition_number, commit_list>& commits) {
+  streams found;
+  for (const auto& [where, list] : commits)
+    for (const auto& [seq, body] : list)
+      for (const auto& decision : body.decisions())
+        if (decision.command().has_stream())
+          found[{domain::source_of(decision.command()), where}].push_back(&decision.command());
+  return found;
+}
+
+std::string text_of(const std::pair<partition_number, partition_number>& ends) {
+  return "the stream from partition " + std::to_string(static_cast<unsigned>(ends.first)) + " to " +
+         std::to_string(static_cast<unsigned>(ends.second));
+}
+
+bool is_numbered(const std::vector<const v1::Command*>& messages) {
+  std::uint64_t number = 0;
+  return std::ranges::all_of(
+      messages, [&number](const auto* one) { return one->stream().number() == ++number; });
+}
+
+} // namespace
+
+std::vector<violation> check_streams(const std::map<partition_number, commit_list>& commits,
+                                     bool is_settled) {
+  findings out;
+  const auto sent = sent_in(commits);
+  for (const auto& [ends, messages] : sent)
+    if (!is_numbered(messages))
+      out.add(streams_in_order, text_of(ends) + " is not numbered from 1 without a gap");
+  const auto decided = decided_in(commits);
+  for (const auto& [ends, messages] : decided) {
+    const auto from = sent.find(ends);
+    const auto known = from == sent.end() ? 0 : from->second.size();
+    if (!is_numbered(messages) || messages.size() > known) {
+      out.add(streams_in_order,
+              text_of(ends) + " is not decided in order, each once, or more than was sent");
+      continue;
+    }
+    for (std::size_t i = 0; i < messages.size(); ++i)
+      if (messages[i]->SerializeAsString() != from->second[i]->SerializeAsString())
+        out.add(streams_in_order, "message " + std::to_string(i + 1) + " of " + text_of(ends) +
+                                      " is decided with other bytes than were sent");
+  }
+  for (const auto& [ends, messages] : sent) {
+    const auto to = decided.find(ends);
+    if (is_settled && messages.size() > (to == decided.end() ? 0 : to->second.size()))
+      out.add(streams_arrive, text_of(ends) + " has messages that were never decided");
   }
   return out.take();
 }

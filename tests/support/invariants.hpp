@@ -3,15 +3,16 @@
 #include "events/domain/partition_state.hpp"
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-/// What must hold of every history, whatever happened: named checks over the accepted commits of
-/// one partition and the state folded from them. Knows no test framework, so that system tests can
-/// use it on a log that was dumped.
+/// What must hold of every history, whatever happened: named checks over the accepted commits of a
+/// partition and the state folded from them, and over the streams between partitions. Knows no test
+/// framework, so that system tests can use it on a log that was dumped.
 namespace orrery::support {
 
 /// A promise that was broken: the check's name, and a sentence that names the things.
@@ -30,7 +31,7 @@ struct guest {
   uuid node;
 };
 
-/// The names of all checks of `check_invariants` and `check_guests`.
+/// The names of all checks of `check_invariants`, `check_guests` and `check_streams`.
 [[nodiscard]] std::span<const std::string_view> all_checks();
 
 /// All checks over a history; `state` is what the process under test folded from it. Empty when all
@@ -43,6 +44,11 @@ struct guest {
 /// seen yet, or is unknown, may have one.
 [[nodiscard]] std::vector<violation> check_guests(const domain::partition_state& state,
                                                   std::span<const guest> guests);
+
+/// The streams between the partitions of a log: what is decided is what was sent, in order and
+/// once; and, with `is_settled`, all of it is decided.
+[[nodiscard]] std::vector<violation>
+check_streams(const std::map<partition_number, commit_list>& commits, bool is_settled);
 
 /// The checks over serialised commit bodies in the order of the log, as a dump gives them. A body
 /// that does not parse is a violation "readable" and ends the check.

@@ -3,17 +3,22 @@
 // orreryd's log, after whatever was done to it.
 //
 // Reads the log as any reader does (acceptance rule, fold), runs every invariant, compares with
-// simulated worlds (one directory a node, named by its id), and prints `state <SHA-256 of the
-// folded state>`, `commits <count>`. Exit status 1 with a line for each violation.
+// simulated worlds (one directory a node, named by its id), and prints `state <SHA-256 over the
+// folded states of all partitions>`, `commits <count>`. Exit status 1 with a line for each
+// violation.
 
 #include "drivers/simulated/store.hpp"
 #include "events/log/history.hpp"
 #include "events/log/kafka_identity.hpp"
 #include "events/log/segment_log.hpp"
+#include "events/log/sha256.hpp"
 #include "tests/support/invariants.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +36,7 @@ struct folded_log {
 struct source {
   std::unique_ptr<log::log> log;
   log::log_identity identity;
+  std::size_t partitions = partition_number_max + 1; ///< at most
 };
 
 result<source> open_directory(const std::string& directory) {
@@ -41,7 +47,7 @@ result<source> open_directory(const std::string& directory) {
   if (!opened)
     return opened.error();
   const auto identity = (*opened)->identity();
-  return source{std::move(*opened), identity};
+  return source{std::move(*opened), identity, partition_number_max + 1};
 }
 
 result<source> open_kafka(const std::string& servers, const std::string& prefix) {
@@ -51,20 +57,20 @@ result<source> open_kafka(const std::string& servers, const std::string& prefix)
   auto opened = log::open_by_prefix(options, prefix);
   if (!opened)
     return opened.error();
-  return source{std::move(opened->log), opened->identity};
+  return source{std::move(opened->log), opened->identity, opened->partitions};
 }
 
-result<folded_log> fold(const source& from) {
+result<folded_log> fold(const source& from, partition_number where) {
   folded_log made;
-  log::history reader(from.identity, partition_number{0});
+  log::history reader(from.identity, where);
   constexpr std::size_t chunk = 4 * 1024 * 1024;
-  const auto end = from.log->end(partition_number{0});
+  const auto end = from.log->end(where);
   if (!end)
     return end.error();
   while (true) {
     if (made.records >= *end)
       return made;
-    auto read = from.log->read(partition_number{0}, made.records, chunk, std::chrono::seconds(10));
+    auto read = from.log->read(where, made.records, chunk, std::chrono::seconds(10));
     if (!read)
       return read.error();
     if (read->empty())
@@ -105,6 +111,47 @@ int fail(const error& why) {
   return 1;
 }
 
+/// Every partition's invariants, and those between them. Prints what the states are.
+result<std::vector<support::violation>> judge(const source& from,
+                                              const std::vector<std::string>& worlds) {
+  std::vector<support::guest> guests;
+  for (const auto& world : worlds) {
+    const auto found = guests_in(world);
+    if (!found)
+      return found.error();
+    guests.insert(guests.end(), found->begin(), found->end());
+  }
+  std::vector<support::violation> violations;
+  const auto note = [&violations](std::vector<support::violation> more) {
+    violations.insert(violations.end(), more.begin(), more.end());
+  };
+  std::map<partition_number, support::commit_list> commits;
+  std::map<partition_number, std::string> digests;
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < from.partitions; ++i) {
+    const auto where = static_cast<partition_number>(i);
+    auto folded = fold(from, where);
+    if (!folded)
+      return folded.error();
+    note(support::check_invariants(folded->commits, folded->state));
+    std::vector<support::guest> here;
+    std::ranges::copy_if(guests, std::back_inserter(here), [where](const support::guest& one) {
+      return one.vm.partition() == where;
+    });
+    if (!worlds.empty())
+      note(support::check_guests(folded->state, here));
+    if (folded->commits.empty())
+      continue;
+    count += folded->commits.size();
+    digests[where] = log::to_text(log::sha256_of(folded->state.to_bytes()));
+    commits[where] = std::move(folded->commits);
+  }
+  note(support::check_streams(commits, true));
+  std::printf("state %s\n", log::combine(digests).c_str());
+  std::printf("commits %zu\n", count);
+  return violations;
+}
+
 } // namespace
 
 int main(int count, char** values) {
@@ -125,23 +172,9 @@ int main(int count, char** values) {
   const auto from = servers.empty() ? open_directory(directory) : open_kafka(servers, prefix);
   if (!from)
     return fail(from.error());
-  const auto folded = fold(*from);
-  if (!folded)
-    return fail(folded.error());
-  auto violations = support::check_invariants(folded->commits, folded->state);
-  std::vector<support::guest> guests;
-  for (const auto& world : worlds) {
-    const auto found = guests_in(world);
-    if (!found)
-      return fail(found.error());
-    guests.insert(guests.end(), found->begin(), found->end());
-  }
-  if (!worlds.empty()) {
-    auto more = support::check_guests(folded->state, guests);
-    violations.insert(violations.end(), more.begin(), more.end());
-  }
-  std::printf("state %s\n", log::to_text(log::sha256_of(folded->state.to_bytes())).c_str());
-  std::printf("commits %zu\n", folded->commits.size());
-  std::fputs(support::to_text(violations).c_str(), stdout);
-  return violations.empty() ? 0 : 1;
+  auto judged = judge(*from, worlds);
+  if (!judged)
+    return fail(judged.error());
+  std::fputs(support::to_text(*judged).c_str(), stdout);
+  return judged->empty() ? 0 : 1;
 }

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import threading
 
-from harness import (Died, fresh_key, make_site, program, run_tests, scratch, simulated_daemon,
-                     vm_body)
+from harness import (Died, fresh_key, make_site, partition_of, program, run_tests, scratch,
+                     simulated_daemon, vm_body, wait_until)
 
 # A point may be passed several times in one operation; later passes are not more of the same.
 PASSES = (1, 2, 3)
@@ -49,10 +49,16 @@ OPERATIONS = {
     "stop": ("POST", "/v1/vms/web-1:stop", None),
     "shutdown": ("POST", "/v1/vms/web-1:shutdown", None),
     "delete": ("DELETE", "/v1/vms/web-1", None),
+    "cluster": ("POST", "/v1/clusters", {"name": "c2", "hypervisor": "simulated"}),
 }
 
 
 def is_as_wished(daemon, operation):
+    if operation == "cluster":  # decided in one partition, made in another
+        clusters = {one["name"]: one["id"] for one in daemon.get("/v1/clusters")["clusters"]}
+        assert sorted(clusters) == ["c1", "c2"], clusters
+        assert partition_of(clusters["c1"]) != partition_of(clusters["c2"]), clusters
+        return
     vm = daemon.vm("web-1")
     if operation == "delete":
         assert vm is None, vm
@@ -78,7 +84,8 @@ def crash_once(template, operation, point, count):
         try:
             job = daemon.change(method, path, body, key)
             is_answered = True
-            daemon.ended(job["id"])
+            if job["state"] == "RUNNING":
+                daemon.ended(job["id"])
             # Not dead: the operation does not pass the point so often. What follows may.
             daemon.settle()
         except Died:
@@ -92,8 +99,13 @@ def crash_once(template, operation, point, count):
             status, _, reply = daemon.request(method, path, body, {"Idempotency-Key": key})
             assert status == 202 or (operation == "delete" and status == 404), (status, reply)
         daemon.settle()
-        jobs = [job for job in daemon.get("/v1/jobs")["jobs"] if job["kind"] == f"vm.{operation}"]
-        assert len(jobs) == 1 and jobs[0]["state"] == "DONE", jobs
+        if operation == "cluster":
+            wait_until("the cluster is made",
+                       lambda: len(daemon.get("/v1/clusters")["clusters"]) > 1)
+        else:
+            jobs = [job for job in daemon.get("/v1/jobs")["jobs"]
+                    if job["kind"] == f"vm.{operation}"]
+            assert len(jobs) == 1 and jobs[0]["state"] == "DONE", jobs
         is_as_wished(daemon, operation)
         daemon.finish()
         with guard:
@@ -120,7 +132,7 @@ def main():
     with scratch() as bare, scratch() as running:
         templates = {"create": Template(bare, False)}
         with_vm = Template(running, True)
-        templates.update({"stop": with_vm, "shutdown": with_vm, "delete": with_vm})
+        templates.update({name: with_vm for name in OPERATIONS if name != "create"})
         tests = [(f"{operation} {point}",
                   lambda operation=operation, point=point: crash_at(
                       templates[operation], operation, point))

@@ -260,18 +260,26 @@ def simulated_daemon(directory, extra="", prefix=()):
     return Daemon(directory, extra + SIMULATED.format(directory=directory), prefix)
 
 
-def make_site(daemon, kind="simulated", prefix="10.99.0.0/24", node=None):
-    """Cluster, node in sight, network."""
-    daemon.change("POST", "/v1/clusters", {"name": "c1", "hypervisor": kind})
-    daemon.change("POST", "/v1/nodes", {"name": "n1", "cluster": "c1", **(node or {})})
-    daemon.change("POST", "/v1/networks", {"name": "net1", "cluster": "c1", "prefix": prefix})
+def make_site(daemon, kind="simulated", prefix="10.99.0.0/24", node=None, number=1):
+    """Cluster, node in sight, network; all named by the number."""
+    cluster = f"c{number}"
+    daemon.change("POST", "/v1/clusters", {"name": cluster, "hypervisor": kind})
+    daemon.change("POST", "/v1/nodes", {"name": f"n{number}", "cluster": cluster, **(node or {})})
+    daemon.change("POST", "/v1/networks",
+                  {"name": f"net{number}", "cluster": cluster, "prefix": prefix})
     wait_until("the node is in sight",
-               lambda: daemon.get("/v1/nodes/n1")["state"] == "CONNECTED")
+               lambda: daemon.get(f"/v1/nodes/n{number}")["state"] == "CONNECTED")
 
 
-def vm_body(name="web-1", image="tiny", vcpus=1, memory=64):
-    return {"name": name, "cluster": "c1", "network": "net1", "image": image, "vcpus": vcpus,
-            "memoryMib": memory}
+def vm_body(name="web-1", image="tiny", vcpus=1, memory=64, number=1):
+    """A VM of the site with that number."""
+    return {"name": name, "cluster": f"c{number}", "network": f"net{number}", "image": image,
+            "vcpus": vcpus, "memoryMib": memory}
+
+
+def partition_of(identifier):
+    """The partition of the log in which a thing lives: bits of its UUIDv7."""
+    return int(identifier.rsplit("_", 1)[1].split("-")[2][1:], 16)
 
 
 def scratch():

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import threading
 
-from harness import Daemon, SIMULATED, make_site, program, run_tests, scratch, vm_body, wait_until
+from harness import (Daemon, SIMULATED, make_site, partition_of, program, run_tests, scratch,
+                     vm_body, wait_until)
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "kafka"))
 from cluster import cluster, random_id  # noqa: E402 (the path comes first)
@@ -22,12 +23,12 @@ BROKERS = None  # one Kafka for all tests; each has topics of its own
 class Site:
     """Processes that share a fresh log and a simulated world."""
 
-    def __init__(self, folder, count):
+    def __init__(self, folder, count, partitions=3):
         self.folder = folder
         self.prefix = "t" + random_id().replace("_", "x").replace("-", "y")
         made = subprocess.run(
             [program("orrery"), "log", "init", "--kafka", BROKERS.servers(), "--prefix",
-             self.prefix, "--partitions", "1", "--replication", "1"],
+             self.prefix, "--partitions", str(partitions), "--replication", "1"],
             capture_output=True, text=True, timeout=120, check=False)
         assert made.returncode == 0, made
         self.daemons = [self.daemon(number) for number in range(count)]
@@ -40,14 +41,17 @@ class Site:
             f'[kafka]\nservers = "{BROKERS.servers()}"\nprefix = "{self.prefix}"\n'
             "replication = 1\n" + SIMULATED.format(directory=self.folder))
 
-    def owner(self):
-        """The one that owns the log, once there is one."""
+    def living(self):
+        return [one for one in self.daemons if not one.is_dead()]
+
+    def owner(self, where=1):
+        """Who owns a partition, once somebody does: by default that of the first cluster."""
         def look():
-            for one in self.daemons:
-                if not one.is_dead() and one.get("/v1/status")["standing"] == "owning":
+            for one in self.living():
+                if where in owned_by(one):
                     return one
             return None
-        return wait_until("somebody owns the log", look)
+        return wait_until(f"somebody owns partition {where}", look)
 
     def others(self, but):
         return [one for one in self.daemons if one is not but and not one.is_dead()]
@@ -55,7 +59,7 @@ class Site:
     def finish(self):
         """All agree; the invariants hold; and a rebuild of the projections from the topic gives the
         same answers, at each process."""
-        living = [one for one in self.daemons if not one.is_dead()]
+        living = self.living()
         living[0].settle()
         def agree():
             digests = [one.get("/v1/status?digest=true")["stateDigest"] for one in living]
@@ -79,6 +83,12 @@ class Site:
                 one.stop()
                 shutil.rmtree(one.data / "projections")
         assert all(one == told[0] for one in told)
+
+
+def owned_by(daemon):
+    """The partitions that a process owns."""
+    return {one["partition"] for one in daemon.get("/v1/status")["partitions"]
+            if one["standing"] == "owning"}
 
 
 def owned_site(folder):
@@ -155,12 +165,43 @@ def an_owner_that_ends_hands_over():
         site.finish()
 
 
+def partitions_are_shared_and_taken_over():
+    with scratch() as folder:
+        # So many that each of two has some, but for one in 30,000 runs.
+        partitions = 16
+        site = Site(folder, 2, partitions)
+        one, other = site.daemons
+        wait_until("both own some, and all are owned",
+                   lambda: owned_by(one) and owned_by(other)
+                   and len(owned_by(one) | owned_by(other)) == partitions)
+        for number in range(1, 5):
+            daemon = site.daemons[number % 2]
+            make_site(daemon, prefix=f"10.{number}.0.0/24", number=number)
+            daemon.ended(daemon.change("POST", "/v1/vms",
+                                       vm_body(f"vm-{number}", number=number))["id"])
+        clusters = {partition_of(cluster["id"]) for cluster in one.get("/v1/clusters")["clusters"]}
+        assert len(clusters) == 4 and 0 not in clusters, clusters
+        one.kill()
+        job = other.change("POST", "/v1/clusters", {"name": "c5", "hypervisor": "simulated"})
+        assert job["state"] == "DONE", job
+        for number in range(1, 5):
+            other.ended(other.change("POST", "/v1/vms/vm-%d:stop" % number)["id"])
+        wait_until("one owns all", lambda: len(owned_by(other)) == partitions)
+        one.start()
+        wait_until("both own some again", lambda: owned_by(one) and owned_by(other)
+                   and not owned_by(one) & owned_by(other))
+        for number in range(1, 5):
+            one.ended(one.change("POST", "/v1/vms/vm-%d:start" % number)["id"])
+        site.finish()
+
+
 TESTS = [
     any_process_takes_changes_and_all_agree,
     a_key_used_at_two_processes_takes_effect_once,
     a_killed_owner_is_replaced_and_no_answered_change_is_lost,
     a_stopped_owner_that_goes_on_does_no_harm,
     an_owner_that_ends_hands_over,
+    partitions_are_shared_and_taken_over,
 ]
 
 if __name__ == "__main__":

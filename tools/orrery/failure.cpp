@@ -13,7 +13,7 @@ struct row {
   exit_code exit;
 };
 
-constexpr std::array<row, 13> exits{{
+constexpr std::array<row, 14> exits{{
     {"unauthenticated", exit_code::login_needed},
     {"not_found", exit_code::not_found},
     {"already_exists", exit_code::conflict},
@@ -27,6 +27,7 @@ constexpr std::array<row, 13> exits{{
     {"too_many_requests", exit_code::refused},
     {"read_only", exit_code::refused},
     {"image_unknown", exit_code::refused},
+    {"target_behind", exit_code::refused},
 }};
 
 } // namespace

@@ -71,6 +71,8 @@ row row_of(error_code code) {
     return {500, "Operating system refused"};
   case error_code::image_unknown:
     return {422, "Image unknown"};
+  case error_code::target_behind:
+    return {429, "Target behind"};
   }
   return {500, "Internal error"}; // a number from a newer version, read from the log
 }

@@ -39,7 +39,8 @@ constexpr std::string_view names[] = {"internal",
                                       "config_invalid",
                                       "unknown_record",
                                       "io_failed",
-                                      "image_unknown"};
+                                      "image_unknown",
+                                      "target_behind"};
 
 TEST(error_code, has_the_name_that_its_number_always_had) {
   std::uint16_t number = 0;

@@ -47,6 +47,38 @@ TEST(command_run, drops_everything_when_one_of_those_told_refuses) {
   EXPECT_FALSE(made.reply().has_job());
 }
 
+TEST(command_run, puts_messages_to_other_partitions_aside) {
+  auto command = place_vm();
+  command.mutable_principal()->set_name("somebody");
+  domain::command_run run(command, start_of_time());
+  const auto far = make_uuid(start_of_time(), partition_number{5}, 1);
+  domain::decision first;
+  first.messages.push_back({far, start_vm()});
+  first.messages.push_back({vm(), start_vm()});
+  run.decided(std::move(first), nullptr);
+  ASSERT_NE(run.next(), nullptr);
+  EXPECT_EQ(run.next()->entity, vm()) << "the one of this partition is asked at once";
+  run.decided(domain::decision(), nullptr);
+  EXPECT_FALSE(run.changes_nothing()) << "it sends something";
+  const auto sent = run.take_outgoing();
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(domain::from_proto(sent[0].entity()), far);
+  EXPECT_TRUE(sent[0].vm().has_start());
+  EXPECT_EQ(sent[0].principal().name(), "somebody");
+  EXPECT_FALSE(sent[0].has_key());
+  EXPECT_FALSE(sent[0].has_origin());
+}
+
+TEST(command_run, sends_nothing_when_one_of_those_told_refuses) {
+  domain::command_run run(place_vm(), start_of_time());
+  domain::decision first;
+  first.messages.push_back({make_uuid(start_of_time(), partition_number{5}, 1), start_vm()});
+  first.messages.push_back({vm(), start_vm()});
+  run.decided(std::move(first), nullptr);
+  run.decided(domain::refuse(error_code::conflict, "no"), nullptr);
+  EXPECT_THAT(run.take_outgoing(), IsEmpty());
+}
+
 TEST(command_run, asks_breadth_first_and_remembers_who_caused_what) {
   domain::command_run run(place_vm(), start_of_time());
   domain::decision first;

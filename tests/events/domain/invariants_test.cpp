@@ -72,7 +72,8 @@ TEST(invariants, have_a_test_each) {
                   "refusal_changes_nothing", "key_once", "origin_once", "create_is_one_record",
                   "placements_are_vms", "capacity_is_sum", "addresses_are_nics", "address_once",
                   "release_by_fact", "names_point", "job_ends_once", "activity_is_job",
-                  "generations_rise", "node_epochs_rise", "sayings_in_order", "guests_are_vms"));
+                  "generations_rise", "node_epochs_rise", "sayings_in_order", "guests_are_vms",
+                  "streams_in_order", "streams_arrive"));
 }
 
 TEST(invariants, find_a_record_out_of_sequence) {
@@ -343,6 +344,74 @@ TEST(check_log, reads_serialised_bodies) {
   EXPECT_THAT(names_of(check_log(damaged)), ElementsAre("readable"));
   std::swap(bodies[2], bodies[3]);
   EXPECT_THAT(names_of(check_log(bodies)), testing::Contains("times_rise"));
+}
+
+/// A stream of three messages from partition 0 to 2, all decided.
+class forged_streams {
+public:
+  forged_streams() {
+    auto& sent = commits[partition_number{0}].emplace_back(1, v1::CommitBody()).second;
+    for (std::uint64_t number = 1; number <= 3; ++number) {
+      auto* message = sent.add_outbox();
+      domain::set(message->mutable_entity(),
+                  make_uuid(start_of_time(), partition_number{2}, number));
+      message->mutable_stream()->set_number(number);
+      *decided().add_decisions()->mutable_command() = *message;
+    }
+  }
+
+  v1::CommitBody& decided() {
+    auto& list = commits[partition_number{2}];
+    return list.empty() ? list.emplace_back(1, v1::CommitBody()).second : list.back().second;
+  }
+
+  v1::CommitBody& sent() { return commits[partition_number{0}].back().second; }
+
+  [[nodiscard]] std::vector<std::string> broken(bool is_settled = true) const {
+    return names_of(check_streams(commits, is_settled));
+  }
+
+  std::map<partition_number, commit_list> commits;
+};
+
+TEST(invariants, hold_of_true_streams) { EXPECT_THAT(forged_streams().broken(), IsEmpty()); }
+
+TEST(invariants, find_a_message_that_never_arrives) {
+  forged_streams forged;
+  forged.decided().mutable_decisions()->RemoveLast();
+  EXPECT_THAT(forged.broken(), ElementsAre("streams_arrive"));
+  EXPECT_THAT(forged.broken(false), IsEmpty()) << "it may be on its way";
+}
+
+TEST(invariants, find_a_message_that_was_decided_twice) {
+  forged_streams forged;
+  *forged.decided().add_decisions() = forged.decided().decisions(2);
+  EXPECT_THAT(forged.broken(), ElementsAre("streams_in_order"));
+}
+
+TEST(invariants, find_a_message_out_of_turn) {
+  forged_streams forged;
+  forged.decided().mutable_decisions()->SwapElements(0, 1);
+  EXPECT_THAT(forged.broken(), ElementsAre("streams_in_order"));
+}
+
+TEST(invariants, find_a_message_that_nobody_sent) {
+  forged_streams forged;
+  forged.sent().mutable_outbox()->RemoveLast();
+  EXPECT_THAT(forged.broken(), ElementsAre("streams_in_order"));
+}
+
+TEST(invariants, find_a_message_that_became_another) {
+  forged_streams forged;
+  forged.decided().mutable_decisions(1)->mutable_command()->mutable_vm()->mutable_stop();
+  EXPECT_THAT(forged.broken(), ElementsAre("streams_in_order"));
+}
+
+TEST(invariants, find_a_gap_in_what_was_sent) {
+  forged_streams forged;
+  forged.sent().mutable_outbox()->DeleteSubrange(0, 1);
+  forged.decided().mutable_decisions()->DeleteSubrange(0, 1);
+  EXPECT_THAT(forged.broken(), ElementsAre("streams_in_order"));
 }
 
 } // namespace

@@ -1,0 +1,72 @@
+#include "actors/private_files.hpp"
+
+#include "events/log/new_identity.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+
+namespace orrery::actors {
+
+namespace {
+
+error system_failure(const std::string& what, int number) {
+  return {error_code::io_failed, what + ": " + std::strerror(number), false};
+}
+
+} // namespace
+
+result<void> make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST)
+    return {};
+  return system_failure("cannot make the directory " + path, errno);
+}
+
+result<void> write_private(const std::string& path, const std::string& content) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (file < 0)
+    return system_failure("cannot write " + path, errno);
+  const auto written = ::write(file, content.data(), content.size());
+  const int number = errno;
+  ::close(file);
+  if (written != static_cast<ssize_t>(content.size()))
+    return system_failure("cannot write " + path, number);
+  return {};
+}
+
+result<std::string> load_token(const std::string& path) {
+  constexpr std::size_t token_size_min = 16;
+
+  struct stat seen {};
+
+  if (::stat(path.c_str(), &seen) != 0) {
+    std::string token = "orr_";
+    for (int i = 0; i < 4; ++i) {
+      char digits[17];
+      std::snprintf(digits, sizeof digits, "%016llx",
+                    static_cast<unsigned long long>(log::random_number()));
+      token += digits;
+    }
+    if (auto written = write_private(path, token + "\n"); !written)
+      return written.error();
+    return token;
+  }
+  if ((seen.st_mode & 077) != 0)
+    return error{error_code::config_invalid,
+                 "others may read the token file " + path + ": chmod 600 it", false};
+  std::ifstream file(path);
+  std::string token;
+  std::getline(file, token);
+  if (token.size() < token_size_min)
+    return error{error_code::config_invalid,
+                 "the token in " + path + " is too short: delete the file, a new one is made",
+                 false};
+  return token;
+}
+
+} // namespace orrery::actors

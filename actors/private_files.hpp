@@ -1,0 +1,21 @@
+#pragma once
+
+#include "events/core/error.hpp"
+
+#include <string>
+
+// The few files of a process beside log and projections.
+
+namespace orrery::actors {
+
+/// Makes a directory with mode 0700 unless it is there. Errors: `io_failed`.
+[[nodiscard]] result<void> make_directory(const std::string& path);
+
+/// Writes a small file at once, mode 0600. Errors: `io_failed`.
+[[nodiscard]] result<void> write_private(const std::string& path, const std::string& content);
+
+/// The token in the file, made when there is none. Errors: `config_invalid` (others may read it, or
+/// it is too short), `io_failed`.
+[[nodiscard]] result<std::string> load_token(const std::string& path);
+
+} // namespace orrery::actors
