@@ -1,6 +1,5 @@
 #include "actors/engine/outbox.hpp"
 
-
 #include <algorithm>
 #include <utility>
 

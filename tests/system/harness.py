@@ -1,6 +1,7 @@
 """The real programs under test: one orreryd with its directory, its API, its invariants.
 
-Standard library only.
+Standard library only. With ORRERY_ENGINE=kafka every log is one of its own on a real Kafka, which
+`run_tests` starts and ends; else it is the embedded one.
 """
 
 import concurrent.futures
@@ -36,6 +37,47 @@ def program(name):
     raise SystemExit(f"{name} is not in {build}: cmake --build {build} --target {name}")
 
 
+sys.path.insert(0, str(ROOT / "tests" / "kafka"))
+from cluster import cluster, random_id  # noqa: E402 (the path comes first)
+
+IS_ON_KAFKA = os.environ.get("ORRERY_ENGINE") == "kafka"
+BROKERS = None  # one Kafka for all tests of a program; each has topics of its own
+
+
+class EmbeddedLog:
+    """The log of one orreryd, in its data directory."""
+
+    config = ""
+
+    @staticmethod
+    def arguments(data):
+        """For check_log."""
+        return [str(data / "log")]
+
+
+class KafkaLog:
+    """A fresh log on Kafka."""
+
+    def __init__(self, servers, partitions, replication=1):
+        self.servers = servers
+        self.prefix = "t" + random_id().replace("_", "x").replace("-", "y")
+        made = subprocess.run(
+            [program("orrery"), "log", "init", "--kafka", servers, "--prefix", self.prefix,
+             "--partitions", str(partitions), "--replication", str(replication)],
+            capture_output=True, text=True, timeout=START_LIMIT, check=False)
+        assert made.returncode == 0, made
+        self.config = (f'[kafka]\nservers = "{servers}"\nprefix = "{self.prefix}"\n'
+                       f"replication = {replication}\n")
+
+    def arguments(self, _data):
+        return ["--kafka", self.servers, "--prefix", self.prefix]
+
+
+def fresh_log():
+    """On the engine of this run; with as many partitions as the embedded one has."""
+    return KafkaLog(BROKERS.servers(), 5) if IS_ON_KAFKA else EmbeddedLog()
+
+
 class Died(Exception):
     """The daemon ended while it was asked."""
 
@@ -55,7 +97,8 @@ def wait_until(what, condition, limit=JOB_LIMIT):
 class Daemon:
     """One orreryd on one directory. Started and killed as often as a test likes."""
 
-    def __init__(self, directory, config="", prefix=()):
+    def __init__(self, directory, config="", prefix=(), log=None):
+        self.log = log or fresh_log()
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.data = self.directory / "data"
@@ -68,7 +111,8 @@ class Daemon:
         self.errors = self.directory / "orreryd.log"
         self.config.write_text(
             f'data_directory = "{self.data}"\n'
-            f'listen = "127.0.0.1:0"\ntoken_file = "{self.token_file}"\n' + config)
+            f'listen = "127.0.0.1:0"\ntoken_file = "{self.token_file}"\n' + config + "\n"
+            + self.log.config)
 
     def start(self, *arguments, environment=None):
         """Starts it and waits until the API answers."""
@@ -223,7 +267,7 @@ class Daemon:
         """Runs every invariant over the stopped daemon's log; the digest of the folded state."""
         found = self.worlds() if with_worlds else []
         worlds = [part for one in found for part in ("--world", one)]
-        done = subprocess.run([program("check_log"), str(self.data / "log"), *worlds],
+        done = subprocess.run([program("check_log"), *self.log.arguments(self.data), *worlds],
                               capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.split()[1]
@@ -256,8 +300,8 @@ class Daemon:
 SIMULATED = '[simulated]\ndirectory = "{directory}/simulated"\nverb_microseconds = 5000\n'
 
 
-def simulated_daemon(directory, extra="", prefix=()):
-    return Daemon(directory, extra + SIMULATED.format(directory=directory), prefix)
+def simulated_daemon(directory, extra="", prefix=(), log=None):
+    return Daemon(directory, extra + SIMULATED.format(directory=directory), prefix, log)
 
 
 def make_site(daemon, kind="simulated", prefix="10.99.0.0/24", node=None, number=1):
@@ -296,6 +340,8 @@ def seed():
 def run_tests(tests, workers=1, after=()):
     """Runs functions (or (name, function) pairs), prints a line for each and the closing count; the
     exit status. `after` run one by one when all others are done."""
+    global BROKERS  # started by this thread: they die with the one that started them
+    BROKERS = cluster(1, False) if IS_ON_KAFKA else None
     named = [one if isinstance(one, tuple) else (one.__name__, one) for one in tests]
     wanted = [one for one in sys.argv[1:] if not one.startswith("-")]
     if wanted:
@@ -323,6 +369,8 @@ def run_tests(tests, workers=1, after=()):
     for one in after:
         named.append(one)
         failed += report(*run((one.__name__, one)))
+    if BROKERS:
+        BROKERS.end()
     print(f"{len(named) - failed} passed, {failed} failed", flush=True)
     return 1 if failed or not named else 0
 
