@@ -77,6 +77,36 @@ end_process() {
     fail "process $1" "does not end, not even by SIGKILL" "See /proc/$1/stack and end it by hand"
 }
 
+# become_service RECORD COMMAND...: this process becomes the command, in a session of its own and with
+# a small environment. It writes down who it is before: there is no moment in which nobody knows it.
+become_service() {
+  # shellcheck disable=SC2016  # expanded by the inner shell
+  exec setsid env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=/root bash -c '
+    source "$1"
+    printf "%s %s %s\n" "$(boot_id)" "$$" "$(process_start $$)" >"$2"
+    shift 2
+    exec "$@"' service "${BASH_SOURCE[0]}" "$@"
+}
+
+# service_process RECORD: "PID START" of the service when it lives. Start times count from the boot,
+# so the record names it.
+service_process() {
+  local boot pid start
+  [[ -f $1 ]] || return 0
+  read -r boot pid start <"$1" || return 0
+  if [[ $boot == "$(boot_id)" ]] && process_is "$pid" "$start"; then
+    printf '%s %s' "$pid" "$start"
+  fi
+}
+
+# stop_service RECORD SECONDS
+stop_service() {
+  local who
+  who=$(service_process "$1")
+  if [[ -n $who ]]; then end_process "${who% *}" "${who#* }" "$2"; fi
+  rm -f "$1"
+}
+
 # check_node_name NAME: it becomes a host name, a namespace and a cgroup; 40 keeps each of them far
 # from its limit.
 check_node_name() {

@@ -86,7 +86,7 @@ END
 test_scripts() {
   local script
   for script in "$deploy/quickstart" "$lib"/{guest-image,install-packages} \
-    "$lib"/{node-up,node-down,probe-acceleration}; do
+    "$lib"/{node-up,node-down,probe-acceleration,kafka-up}; do
     check "${script##*/} --help tells its use" refuses 0 '^Usage: ' "$script" --help
     check "${script##*/} refuses an unknown option" \
       refuses 2 'unknown .*--help' "$script" --nonsense

@@ -45,7 +45,7 @@ clean_up() {
 daemon_pid() { awk '{ print $2 }' "$directory/orreryd.process"; }
 virsh_of_node() { virsh -q -c "qemu+unix:///system?socket=$socket" "$@"; }
 said() { grep -qE "$1" "$scratch/said"; }
-run_quickstart() { quickstart >"$scratch/said" 2>&1 || { cat "$scratch/said" && false; }; }
+run_quickstart() { quickstart "$@" >"$scratch/said" 2>&1 || { cat "$scratch/said" && false; }; }
 state_of_vm() { orrery vm get web-1 -o json | jq -r .observed.state; }
 vm_is() { [[ $(state_of_vm) == "$1" ]]; }
 
@@ -102,6 +102,28 @@ test_down() {
   check "a second --down is harmless" quickstart --down
 }
 
+# The same with the log on Kafka, killed whole in the middle.
+test_kafka() {
+  local record
+  check "quickstart --kafka comes to a guest that answers" run_quickstart --kafka
+  check "it says where the broker is" said "kafka .*one broker on 127\.0\.0\.1:$((port + 1))"
+  check "the broker is on the loopback only" same \
+    "$(ss -Hltn "sport = :$((port + 1))" | awk '{ print $4 }' | tr -d '[]' | sed 's/::ffff://')" \
+    "127.0.0.1:$((port + 1))"
+  check "the log is not in the directory" no test -e "$directory/data/log"
+  check "the other engine is refused" refuses 1 'on the other engine .kafka.' quickstart
+  local domains
+  domains=$(virsh_of_node list --uuid)
+  for record in "$directory/kafka/kafka.process" "$directory/orreryd.process"; do
+    kill -KILL "$(awk '{ print $2 }' "$record")"
+  done
+  check "it starts a killed broker and a killed daemon again" within 60 run_quickstart --kafka
+  check "which knows the same guest" same "$domains" "$(virsh_of_node list --uuid)"
+  check "--down ends it all" quickstart --down
+  check "no process of it is left" no pgrep -f "$directory"
+  check "the directory is gone" no test -e "$directory"
+}
+
 main() {
   require_root
   trap clean_up EXIT
@@ -109,6 +131,7 @@ main() {
   test_first_run
   test_again
   test_down
+  test_kafka
   tell_result
 }
 

@@ -46,11 +46,12 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parents[1] / "build" / "cache" / "kafka"
-POM = HERE / "pom.xml"
+DEPLOY = HERE.parents[1] / "deploy" / "kafka"
+POM = DEPLOY / "pom.xml"
 HEAP = "-Xmx384m"
 # Quick to start rather than quick in the long run.
 JAVA_OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
-                f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}")
+                f"-Dlog4j2.configurationFile={DEPLOY / 'log4j2.properties'}")
 # Who may come in; `admin` may do everything, the others what ACLs allow.
 USERS = ("admin", "init", "orreryd", "reader", "stranger", "newcomer")
 OPENSSL_LIMIT_S = 60  # a key of an elliptic curve takes 10 ms

@@ -85,7 +85,7 @@ def install(run):
     if os.geteuid() != 0:
         return tally(1)
     return run.program("install-packages",
-                       ["deploy/lib/install-packages", "build", "run", "test"])
+                       ["deploy/lib/install-packages", "build", "run", "kafka", "test"])
 
 
 def build(run):
