@@ -39,6 +39,11 @@ std::string_view bearer_of(const http::request& request) {
   return std::string_view(*given).substr(scheme.size());
 }
 
+bool has_position(const http::response& reply) {
+  return std::ranges::any_of(reply.headers,
+                             [](const auto& one) { return one.name == position_header; });
+}
+
 } // namespace
 
 struct api::route {
@@ -177,8 +182,12 @@ void api::handle(http::request request, http::responder respond) {
     break;
   }
   const std::string pattern(found == nullptr ? "" : found->pattern);
-  made.respond = [metrics = x_services.metrics, respond = std::move(respond), pattern,
-                  method = request.method, began](http::response reply) {
+  made.respond = [metrics = x_services.metrics, store = x_services.store,
+                  respond = std::move(respond), pattern, method = request.method,
+                  began](http::response reply) {
+    constexpr int not_found = 404; // is an answer too, from a place in the log
+    if (reply.status == not_found && !pattern.empty() && !has_position(reply))
+      set_position(reply, position_text(store->lowest_positions()));
     metrics->count(projections::http_request{pattern, method, reply.status,
                                              std::chrono::steady_clock::now() - began});
     respond(std::move(reply));

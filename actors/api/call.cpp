@@ -68,7 +68,7 @@ result<std::vector<log_place>> parse_position(std::string_view text) {
 }
 
 void set_position(http::response& made, std::string position) {
-  made.headers.push_back({"Orrery-Position", std::move(position)});
+  made.headers.push_back({std::string(position_header), std::move(position)});
 }
 
 http::response list_response(const char* name,

@@ -37,7 +37,9 @@ struct log_place {
 /// Reads either. Errors: `invalid_argument`.
 [[nodiscard]] result<std::vector<log_place>> parse_position(std::string_view text);
 
-/// Says in a header up to which records the answer is right.
+/// Says up to which records an answer is right.
+inline constexpr std::string_view position_header = "Orrery-Position";
+
 void set_position(http::response& made, std::string position);
 
 [[nodiscard]] http::response list_response(const char* name,

@@ -97,10 +97,14 @@ void api::send_command(call& made, v1::Command command, std::string kind, std::s
   what->command = std::move(command);
   what->done = [this, respond = made.respond, path = made.request.path, kind = std::move(kind),
                 name = std::move(name)](const command_reply& reply) {
-    if (reply.reply.code() != 0)
-      return respond(http::problem_response({static_cast<error_code>(reply.reply.code()),
+    if (reply.reply.code() != 0) {
+      auto refusal = http::problem_response({static_cast<error_code>(reply.reply.code()),
                                              reply.reply.text(), reply.reply.retryable()},
-                                            path));
+                                            path);
+      if (reply.seq > 0) // recorded: whoever reads on shall see what it was refused for
+        set_position(refusal, position_text(log_place{reply.command.partition(), reply.seq}));
+      return respond(std::move(refusal));
+    }
     when_projected(
         reply, [this, respond, reply, kind, name] { answer_command(respond, reply, kind, name); });
   };

@@ -10,8 +10,8 @@ import subprocess
 import sys
 import threading
 
-from harness import (Daemon, fresh_key, make_site, program, run_tests, scratch, simulated_daemon,
-                     vm_body, wait_until)
+from harness import (Daemon, fresh_key, make_site, partition_of, program, run_tests, scratch,
+                     simulated_daemon, vm_body, wait_until)
 
 
 def site(folder, **options):
@@ -60,6 +60,26 @@ def capacity_names_images_addresses():
         refuses(daemon, "conflict", "running already", path="/v1/vms/vm-0:start")
         refuses(daemon, "not_found", "vm-9", path="/v1/vms/vm-9:start")
         refuses(daemon, "invalid_argument", "reboot", path="/v1/vms/vm-0:reboot")
+        daemon.finish()
+
+
+def refusals_say_up_to_where_they_are_right():
+    with scratch() as folder:
+        daemon = site(folder)
+        daemon.ended(daemon.change("POST", "/v1/vms", vm_body())["id"])
+        where = partition_of(daemon.vm("web-1")["id"])
+
+        def position(headers):
+            places = dict(one.split("/") for one in headers["Orrery-Position"].split(","))
+            return int(places[str(where)])
+
+        _, headers, _ = daemon.request("GET", "/v1/vms")
+        seen = position(headers)
+        status, headers, _ = daemon.request("POST", "/v1/vms", vm_body())
+        assert status == 409 and position(headers) == seen + 1, (status, headers)
+        for method in ("GET", "DELETE"):
+            status, headers, _ = daemon.request(method, "/v1/vms/no")
+            assert status == 404 and position(headers) == seen + 1, (status, headers)
         daemon.finish()
 
 
@@ -400,7 +420,8 @@ def many_clients_at_once():
         daemon.finish()
 
 
-TESTS = [capacity_names_images_addresses, capability_table_at_admission, bad_input_at_the_door,
+TESTS = [capacity_names_images_addresses, refusals_say_up_to_where_they_are_right,
+         capability_table_at_admission, bad_input_at_the_door,
          same_key_other_body, second_daemon_on_the_directory, config_with_a_typo,
          full_disk_while_committing, clock_jumps_a_year_ahead_and_back,
          a_projection_ahead_of_the_log_refuses_to_start, a_flipped_byte_refuses_to_start,
