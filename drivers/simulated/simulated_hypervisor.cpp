@@ -119,8 +119,8 @@ result<std::vector<guest_seen>> simulated_hypervisor::list(const uuid& installat
   if (auto asked = ask(simulated_verb::list, std::nullopt); !asked)
     return asked.error();
   std::vector<guest_seen> found;
-  for (const auto& shard : x_world->x_shards) {
-    const std::lock_guard lock(shard.guard);
+  for (auto& shard : x_world->shards()) {
+    const simulated_world::turn mine(*x_world, shard);
     for (const auto& [id, guest] : shard.guests)
       if (guest.defined && guest.spec.installation == installation)
         found.push_back(seen_of(vm_id{id}, guest));

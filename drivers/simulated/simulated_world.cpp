@@ -8,6 +8,13 @@ namespace {
 
 using std::chrono::microseconds;
 
+/// How long after its due time a job of another process is ended for it: longer than the process
+/// needs to do so itself.
+constexpr microseconds job_grace{50'000};
+
+/// How often a process looks whether another one's job has ended, since nobody wakes it.
+constexpr std::chrono::milliseconds job_look{5};
+
 error refusal(error_code code, std::string text) {
   return {.code = code, .text = std::move(text), .retryable = false};
 }
@@ -55,14 +62,14 @@ result<std::shared_ptr<simulated_world>> simulated_world::open(options settings)
   auto guests = world->x_store->load();
   if (!guests)
     return guests.error();
-  world->resume(*guests);
+  world->resume(*guests, microseconds(0));
   return world;
 }
 
-simulated_world::simulated_world(options settings)
-    : x_options(std::move(settings)),
-      x_store(x_options.directory.empty() ? std::nullopt
-                                          : std::optional<simulated_store>(x_options.directory)) {}
+simulated_world::simulated_world(options settings) : x_options(std::move(settings)) {
+  if (!x_options.directory.empty())
+    x_store.emplace(x_options.directory);
+}
 
 simulated_world::~simulated_world() {
   {
@@ -74,29 +81,72 @@ simulated_world::~simulated_world() {
     x_alarm_thread.join();
 }
 
-void simulated_world::resume(const std::vector<std::pair<vm_id, simulated_guest>>& guests) {
+void simulated_world::resume(const std::vector<std::pair<vm_id, simulated_guest>>& guests,
+                             microseconds patience) {
   const auto now = std::chrono::system_clock::now();
-  const auto left = [now](std::chrono::system_clock::time_point due) {
-    return std::max(microseconds(0), std::chrono::duration_cast<microseconds>(due - now));
+  const auto left = [now, patience](std::chrono::system_clock::time_point due) {
+    return patience +
+           std::max(microseconds(0), std::chrono::duration_cast<microseconds>(due - now));
   };
   for (const auto& [vm, guest] : guests) {
     shard_of(vm).guests.emplace(vm.value, guest);
-    plug(vm, guest.spec.port.link);
+    if (guest.defined)
+      plug(vm, guest.spec.port.link);
   }
   for (const auto& [vm, guest] : guests) {
     if (guest.pending.what != simulated_change::none)
-      set_alarm(left(guest.pending.due), {.vm = vm, .kind = alarm_kind::job});
+      set_alarm(left(guest.pending.due),
+                {.vm = vm, .kind = alarm_kind::job, .due = guest.pending.due});
     if (guest.fate != simulated_fate::none)
       set_alarm(left(guest.fate_due), {.vm = vm, .kind = alarm_kind::fate});
   }
 }
 
 simulated_world::shard& simulated_world::shard_of(vm_id vm) {
-  return x_shards[std::hash<uuid>{}(vm.value) % shard_count];
+  return x_shards[x_store ? 0 : std::hash<uuid>{}(vm.value) % shard_count];
 }
 
-const simulated_world::shard& simulated_world::shard_of(vm_id vm) const {
-  return x_shards[std::hash<uuid>{}(vm.value) % shard_count];
+std::span<simulated_world::shard> simulated_world::shards() {
+  return std::span(x_shards).first(x_store ? 1 : shard_count);
+}
+
+// --- processes that share it ---------------------------------------------------------------------
+
+simulated_world::turn::turn(simulated_world& world, shard& where)
+    : x_world(world), x_where(where), x_lock(where.guard) {
+  begin();
+}
+
+simulated_world::turn::~turn() { end(); }
+
+void simulated_world::turn::begin() {
+  if (!x_world.x_store)
+    return;
+  const auto now = x_world.x_store->begin_turn();
+  if (std::exchange(x_world.x_changes, now) == now)
+    return;
+  const auto guests = x_world.x_store->load();
+  if (!guests)
+    return; // what cannot be read is seen by the next one who opens it
+  for (const auto& [vm, guest] : x_where.guests)
+    x_world.unplug(guest.spec.port.link);
+  x_where.guests.clear();
+  // Who began a job ends it himself, unless he is dead or stands still.
+  x_world.resume(*guests, job_grace);
+}
+
+void simulated_world::turn::end() {
+  if (x_world.x_store)
+    x_world.x_store->end_turn();
+}
+
+bool simulated_world::turn::wait(steady_time deadline) {
+  end();
+  const auto now = std::chrono::steady_clock::now();
+  const auto until = x_world.x_store ? std::min(deadline, now + job_look) : deadline;
+  x_where.job_ended.wait_until(x_lock, until);
+  begin();
+  return std::chrono::steady_clock::now() < deadline;
 }
 
 // --- what it is told -----------------------------------------------------------------------------
@@ -166,7 +216,7 @@ void simulated_world::unplug(const std::string& link) {
   x_links.erase(link);
 }
 
-bool simulated_world::answers_on(const std::string& link) const {
+bool simulated_world::answers_on(const std::string& link) {
   std::optional<vm_id> vm;
   {
     const std::lock_guard lock(x_links_guard);
@@ -176,10 +226,10 @@ bool simulated_world::answers_on(const std::string& link) const {
   return vm && answers(*vm);
 }
 
-bool simulated_world::answers(vm_id vm) const {
-  const auto& where = shard_of(vm);
+bool simulated_world::answers(vm_id vm) {
+  auto& where = shard_of(vm);
   {
-    const std::lock_guard lock(where.guard);
+    const turn mine(*this, where);
     const auto found = where.guests.find(vm.value);
     if (found == where.guests.end() || found->second.condition != guest_condition::running ||
         found->second.spec.image.ends_with("-silent"))
@@ -240,7 +290,7 @@ void simulated_world::lose_connections() {
 void simulated_world::stop_guest(vm_id vm, stop_cause cause) {
   auto& where = shard_of(vm);
   {
-    const std::lock_guard lock(where.guard);
+    const turn mine(*this, where);
     const auto found = where.guests.find(vm.value);
     if (found == where.guests.end() || found->second.condition != guest_condition::running)
       return;
@@ -261,7 +311,7 @@ void simulated_world::power_off_guest(vm_id vm) { stop_guest(vm, stop_cause::gue
 void simulated_world::lose_guest(vm_id vm) {
   auto& where = shard_of(vm);
   {
-    const std::lock_guard lock(where.guard);
+    const turn mine(*this, where);
     if (where.guests.erase(vm.value) == 0)
       return;
     const auto kept = keep(vm, std::nullopt);
@@ -271,19 +321,19 @@ void simulated_world::lose_guest(vm_id vm) {
   notify(vm);
 }
 
-std::optional<simulated_guest> simulated_world::guest(vm_id vm) const {
-  const auto& where = shard_of(vm);
-  const std::lock_guard lock(where.guard);
+std::optional<simulated_guest> simulated_world::guest(vm_id vm) {
+  auto& where = shard_of(vm);
+  const turn mine(*this, where);
   const auto found = where.guests.find(vm.value);
   if (found == where.guests.end() || !found->second.defined)
     return std::nullopt;
   return found->second;
 }
 
-std::size_t simulated_world::guest_count() const {
+std::size_t simulated_world::guest_count() {
   std::size_t count = 0;
-  for (const auto& where : x_shards) {
-    const std::lock_guard lock(where.guard);
+  for (auto& where : shards()) {
+    const turn mine(*this, where);
     for (const auto& [id, guest] : where.guests)
       count += guest.defined ? 1 : 0;
   }
@@ -294,9 +344,11 @@ std::uint64_t simulated_world::verb_count(simulated_verb verb) const {
   return x_verb_counts[static_cast<std::size_t>(verb)].load(std::memory_order_relaxed);
 }
 
-result<void> simulated_world::keep(vm_id vm, const std::optional<simulated_guest>& guest) const {
+result<void> simulated_world::keep(vm_id vm, const std::optional<simulated_guest>& guest) {
   if (!x_store)
     return {};
+  if (auto noted = x_store->note(++x_changes); !noted)
+    return noted;
   return guest ? x_store->write(vm, *guest) : x_store->remove(vm);
 }
 
@@ -309,24 +361,29 @@ result<void> simulated_world::keep(vm_id vm, const std::optional<simulated_guest
 result<guest_seen> simulated_world::change(vm_id vm, simulated_operation operation,
                                            microseconds duration, microseconds patience) {
   auto& where = shard_of(vm);
+  std::chrono::system_clock::time_point due;
   {
-    std::unique_lock lock(where.guard);
-    const auto is_idle = [&where, vm] {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    std::optional<turn> mine(std::in_place, *this, where);
+    const auto is_busy = [&where, vm] {
       const auto found = where.guests.find(vm.value);
-      return found == where.guests.end() || found->second.pending.what == simulated_change::none;
+      return found != where.guests.end() && found->second.pending.what != simulated_change::none;
     };
-    if (!where.job_ended.wait_for(lock, patience, is_idle))
-      return error{.code = error_code::unavailable,
-                   .text = "guest " + to_text(vm) + " is busy with an earlier operation",
-                   .retryable = true};
+    for (bool is_early = true; is_busy(); is_early = mine->wait(deadline))
+      if (!is_early)
+        return error{.code = error_code::unavailable,
+                     .text = "guest " + to_text(vm) + " is busy with an earlier operation",
+                     .retryable = true};
     if (duration.count() <= 0) {
       auto done = apply(where, vm, operation);
-      lock.unlock();
+      mine.reset();
       if (done.is_visible)
         notify(vm);
       return std::move(done.seen);
     }
-    operation.due = std::chrono::system_clock::now() + duration;
+    // In microseconds, as it is kept.
+    due = operation.due =
+        std::chrono::time_point_cast<microseconds>(std::chrono::system_clock::now() + duration);
     auto& slot = where.guests[vm.value];
     slot.pending = std::move(operation);
     if (auto kept = keep(vm, slot); !kept) {
@@ -338,27 +395,33 @@ result<guest_seen> simulated_world::change(vm_id vm, simulated_operation operati
   }
   if (duration <= patience) {
     std::this_thread::sleep_for(duration);
-    return finish_job(vm);
+    return finish_job(vm, due);
   }
-  set_alarm(duration, {.vm = vm, .kind = alarm_kind::job});
+  set_alarm(duration, {.vm = vm, .kind = alarm_kind::job, .due = due});
   std::this_thread::sleep_for(patience);
   return error{.code = error_code::unavailable,
                .text = "the simulated hypervisor did not answer in time",
                .retryable = true};
 }
 
-result<guest_seen> simulated_world::finish_job(vm_id vm) {
+result<guest_seen> simulated_world::finish_job(vm_id vm,
+                                               std::chrono::system_clock::time_point due) {
   auto& where = shard_of(vm);
   outcome done{.seen = guest_seen{.vm = vm}};
   {
-    const std::lock_guard lock(where.guard);
+    const turn mine(*this, where);
     const auto found = where.guests.find(vm.value);
+    const auto is_there = found != where.guests.end() &&
+                          found->second.pending.what != simulated_change::none &&
+                          found->second.pending.due == due;
+    if (!is_there && x_store)
+      return error{.code = error_code::unavailable,
+                   .text = "another process ended what was begun with guest " + to_text(vm),
+                   .retryable = true};
     // The guest was lost under the hands of the job.
-    if (found == where.guests.end() || found->second.pending.what == simulated_change::none)
+    if (!is_there)
       return refusal(error_code::driver_failed, "guest " + to_text(vm) + " vanished meanwhile");
     const auto operation = std::exchange(found->second.pending, {});
-    if (!found->second.defined)
-      where.guests.erase(found);
     done = apply(where, vm, operation);
   }
   where.job_ended.notify_all();
@@ -370,8 +433,8 @@ result<guest_seen> simulated_world::finish_job(vm_id vm) {
 void simulated_world::finish_fate(vm_id vm) {
   auto fate = simulated_fate::none;
   {
-    const auto& where = shard_of(vm);
-    const std::lock_guard lock(where.guard);
+    auto& where = shard_of(vm);
+    const turn mine(*this, where);
     const auto found = where.guests.find(vm.value);
     if (found == where.guests.end() || found->second.fate == simulated_fate::none)
       return;
@@ -385,25 +448,29 @@ void simulated_world::finish_fate(vm_id vm) {
 
 simulated_world::outcome simulated_world::apply(shard& where, vm_id vm,
                                                 const simulated_operation& operation) {
-  std::optional<simulated_guest> guest;
   const auto found = where.guests.find(vm.value);
-  if (found != where.guests.end())
-    guest = found->second;
-  auto done = operation.what == simulated_change::define ? apply_define(guest, operation)
-                                                         : apply_known(vm, guest, operation);
+  const auto before = found == where.guests.end() ? simulated_guest{} : found->second;
+  auto guest = before.defined ? std::optional(before) : std::nullopt;
+  outcome done{.seen = stale(vm, before.token)};
+  if (operation.token >= before.token)
+    done = operation.what == simulated_change::define ? apply_define(guest, operation)
+                                                      : apply_known(vm, guest, operation);
+  const bool is_remembered = x_store && !guest;
+  const simulated_guest gone{.token = std::max(before.token, operation.token)};
   // Also after a refusal: the job that the file speaks of has ended.
-  if (auto kept = keep(vm, guest); !kept)
+  if (auto kept = keep(vm, is_remembered ? gone : guest); !kept)
     return {.seen = kept.error()};
   if (done.seen && guest && guest->fate != simulated_fate::none &&
       operation.what != simulated_change::fence)
     set_alarm(x_options.verb_time, {.vm = vm, .kind = alarm_kind::fate});
-  if (guest) {
+  if (before.defined && !guest)
+    unplug(before.spec.port.link);
+  if (guest)
     plug(vm, guest->spec.port.link);
-    where.guests.insert_or_assign(vm.value, std::move(*guest));
-  } else if (found != where.guests.end()) {
-    unplug(found->second.spec.port.link);
+  if (guest || is_remembered)
+    where.guests.insert_or_assign(vm.value, guest ? std::move(*guest) : gone);
+  else if (found != where.guests.end())
     where.guests.erase(found);
-  }
   return done;
 }
 
@@ -416,8 +483,6 @@ simulated_world::outcome simulated_world::apply_define(std::optional<simulated_g
   bool is_changed = true;
   if (!guest) {
     guest = simulated_guest{.defined = true, .spec = spec, .condition = guest_condition::stopped};
-  } else if (operation.token < guest->token) {
-    return {.seen = stale(spec.vm, guest->token)};
   } else if (guest->spec.installation != spec.installation) {
     return {.seen = refusal(error_code::conflict,
                             "guest " + to_text(spec.vm) + " belongs to another installation")};
@@ -442,8 +507,6 @@ simulated_world::outcome simulated_world::apply_known(vm_id vm,
       return {.seen = refusal(error_code::not_found, "guest " + to_text(vm) + " is not defined")};
     return {.seen = seen_of(vm, guest)};
   }
-  if (operation.token < guest->token)
-    return {.seen = stale(vm, guest->token)};
   const bool was_running = guest->condition == guest_condition::running;
   if (operation.what == simulated_change::undefine && was_running)
     return {.seen =
@@ -515,7 +578,7 @@ void simulated_world::ring_alarms() {
     switch (what.kind) {
     case alarm_kind::job: {
       // The caller's patience is over: nobody waits for the answer.
-      const auto unheard = finish_job(what.vm);
+      const auto unheard = finish_job(what.vm, what.due);
       static_cast<void>(unheard);
       break;
     }

@@ -15,6 +15,7 @@
 #include <optional>
 #include <set>
 #include <shared_mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -63,6 +64,9 @@ struct simulated_fault {
 /// One simulated node's hypervisor and its guests: what lives on when a driver dies. Shared by
 /// every driver that claims to speak to this node; all members may be called from any thread.
 ///
+/// A durable world is also shared by processes, as a node is by those who own its cluster one after
+/// the other: each sees what the others did.
+///
 /// How an image behaves is told by its name's ending: `-silent` never answers on its address,
 /// `-deaf` ignores a graceful shutdown, `-crash` dies one verb time after each start. So a system
 /// test can order such guests through the API.
@@ -89,10 +93,10 @@ public:
   ~simulated_world();
 
   /// Would the guest answer on its address? True for a running guest, unless it was told not to.
-  [[nodiscard]] bool answers(vm_id vm) const;
+  [[nodiscard]] bool answers(vm_id vm);
 
   /// The same for whichever guest is plugged into this link.
-  [[nodiscard]] bool answers_on(const std::string& link) const;
+  [[nodiscard]] bool answers_on(const std::string& link);
 
   /// From now on this guest never answers (`is_silent`), or does again. May be said before the
   /// guest exists.
@@ -123,9 +127,9 @@ public:
   void lose_connections();
 
   /// How the guest stands, with what no driver tells; none when there is none.
-  [[nodiscard]] std::optional<simulated_guest> guest(vm_id vm) const;
+  [[nodiscard]] std::optional<simulated_guest> guest(vm_id vm);
 
-  [[nodiscard]] std::size_t guest_count() const;
+  [[nodiscard]] std::size_t guest_count();
 
   /// How often this verb was called on any driver of this world.
   [[nodiscard]] std::uint64_t verb_count(simulated_verb verb) const;
@@ -142,8 +146,9 @@ private:
     std::atomic<bool> is_connected = false;
   };
 
+  /// A durable world has one that is used, whose lock goes with the turn among the processes.
   struct shard {
-    mutable std::mutex guard;
+    std::mutex guard;
     std::condition_variable job_ended;
     std::unordered_map<uuid, simulated_guest> guests;
   };
@@ -158,6 +163,27 @@ private:
   struct alarm {
     vm_id vm;
     alarm_kind kind;
+    std::chrono::system_clock::time_point due{}; ///< of the job that is meant
+  };
+
+  /// A shard's lock, and among processes the turn: what others changed before is read first.
+  class turn {
+  public:
+    turn(simulated_world& world, shard& where);
+    turn(const turn&) = delete;
+    turn& operator=(const turn&) = delete;
+    ~turn();
+
+    /// Gives it away until something may have changed, or `deadline`; false: that has passed.
+    [[nodiscard]] bool wait(steady_time deadline);
+
+  private:
+    void begin();
+    void end();
+
+    simulated_world& x_world;
+    shard& x_where;
+    std::unique_lock<std::mutex> x_lock;
   };
 
   /// What a change of one guest did.
@@ -176,7 +202,7 @@ private:
   void disconnect(observer& ear);
 
   [[nodiscard]] shard& shard_of(vm_id vm);
-  [[nodiscard]] const shard& shard_of(vm_id vm) const;
+  [[nodiscard]] std::span<shard> shards(); ///< all that are used
 
   /// Counts the call and says which fault strikes it, if any.
   [[nodiscard]] std::optional<simulated_fault> begin(simulated_verb verb, std::optional<vm_id> vm);
@@ -184,7 +210,7 @@ private:
   [[nodiscard]] result<guest_seen> change(vm_id vm, simulated_operation operation,
                                           std::chrono::microseconds duration,
                                           std::chrono::microseconds patience);
-  [[nodiscard]] result<guest_seen> finish_job(vm_id vm);
+  [[nodiscard]] result<guest_seen> finish_job(vm_id vm, std::chrono::system_clock::time_point due);
   void finish_fate(vm_id vm);
   void stop_guest(vm_id vm, stop_cause cause);
 
@@ -197,14 +223,16 @@ private:
   [[nodiscard]] outcome apply_known(vm_id vm, std::optional<simulated_guest>& guest,
                                     const simulated_operation& operation) const;
   [[nodiscard]] bool obeys_shutdown(vm_id vm, const simulated_guest& guest) const;
-  [[nodiscard]] result<void> keep(vm_id vm, const std::optional<simulated_guest>& guest) const;
+  [[nodiscard]] result<void> keep(vm_id vm, const std::optional<simulated_guest>& guest);
 
   void set_alarm(std::chrono::microseconds from_now, alarm what);
   void ring_alarms();
-  void resume(const std::vector<std::pair<vm_id, simulated_guest>>& guests);
+  void resume(const std::vector<std::pair<vm_id, simulated_guest>>& guests,
+              std::chrono::microseconds patience);
 
   const options x_options;
-  const std::optional<simulated_store> x_store;
+  std::optional<simulated_store> x_store;
+  std::uint64_t x_changes = 0; ///< of a durable world, as they are known; needs the turn
   std::array<shard, shard_count> x_shards;
 
   std::array<std::atomic<std::uint64_t>, simulated_verb_count> x_verb_counts{};

@@ -2,6 +2,10 @@
 
 #include "drivers/guest_spec_check.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <fstream>
@@ -14,6 +18,7 @@ namespace orrery::drivers {
 namespace {
 
 constexpr std::string_view file_ending = ".guest";
+constexpr std::string_view turns_name = "turns";
 constexpr std::string_view first_line = "orrery simulated guest 1";
 // A spec has a dozen short fields; anything longer was not written by us.
 constexpr std::uintmax_t file_size_max = 8192;
@@ -237,11 +242,38 @@ result<std::pair<vm_id, simulated_guest>> parse_simulated_guest(std::string_view
 simulated_store::simulated_store(std::filesystem::path directory)
     : x_directory(std::move(directory)) {}
 
-result<std::vector<std::pair<vm_id, simulated_guest>>> simulated_store::load() const {
+simulated_store::~simulated_store() {
+  if (x_turns >= 0)
+    ::close(x_turns);
+}
+
+std::uint64_t simulated_store::begin_turn() {
+  while (::flock(x_turns, LOCK_EX) != 0 && errno == EINTR) {
+  }
+  std::uint64_t changes = 0;
+  // A short file is that of a folder in which nothing was changed yet.
+  return ::pread(x_turns, &changes, sizeof changes, 0) == sizeof changes ? changes : 0;
+}
+
+result<void> simulated_store::note(std::uint64_t changes) const {
+  if (::pwrite(x_turns, &changes, sizeof changes, 0) != sizeof changes)
+    return io_failed("cannot write", x_directory / turns_name,
+                     std::error_code(errno, std::generic_category()));
+  return {};
+}
+
+void simulated_store::end_turn() { ::flock(x_turns, LOCK_UN); }
+
+result<std::vector<std::pair<vm_id, simulated_guest>>> simulated_store::load() {
   std::error_code failure;
   std::filesystem::create_directories(x_directory, failure);
   if (failure)
     return io_failed("cannot make", x_directory, failure);
+  const auto turns = x_directory / turns_name;
+  if (x_turns < 0)
+    x_turns = ::open(turns.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (x_turns < 0)
+    return io_failed("cannot open", turns, std::error_code(errno, std::generic_category()));
   std::vector<std::filesystem::path> paths;
   for (auto i = std::filesystem::directory_iterator(x_directory, failure);
        !failure && i != std::filesystem::directory_iterator(); i.increment(failure))
@@ -258,7 +290,13 @@ result<std::vector<std::pair<vm_id, simulated_guest>>> simulated_store::load() c
     auto guest = parse_simulated_guest(*text);
     if (!guest)
       return damaged(path.string() + ": " + guest.error().text);
-    guests.push_back(std::move(*guest));
+    const bool is_gone =
+        !guest->second.defined && guest->second.pending.what == simulated_change::none;
+    const auto written = std::filesystem::last_write_time(path, failure);
+    if (is_gone && !failure && std::filesystem::file_time_type::clock::now() - written > gone_kept)
+      std::filesystem::remove(path, failure);
+    else
+      guests.push_back(std::move(*guest));
   }
   return guests;
 }

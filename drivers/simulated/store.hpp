@@ -38,7 +38,9 @@ struct simulated_operation {
 
 /// One guest of a simulated world.
 struct simulated_guest {
-  bool defined = false; ///< false while its first `define` is under way
+  /// False while its first `define` is under way; and when it is gone from a durable world, where
+  /// its token stays, so that nobody who was deposed makes it again.
+  bool defined = false;
   guest_spec spec{};
   guest_condition condition = guest_condition::absent;
   stop_cause cause = stop_cause::none;
@@ -62,10 +64,27 @@ parse_simulated_guest(std::string_view text);
 /// need not survive a power cut. Blocks for the disk.
 class simulated_store {
 public:
-  explicit simulated_store(std::filesystem::path directory);
+  /// How long the token of a guest that is gone is kept: longer than anybody who was deposed may
+  /// stand still and then go on.
+  static constexpr std::chrono::hours gone_kept{1};
 
-  /// Makes the folder, reads every guest. Errors: `damaged` (naming the file), `io_failed`.
-  [[nodiscard]] result<std::vector<std::pair<vm_id, simulated_guest>>> load() const;
+  explicit simulated_store(std::filesystem::path directory);
+  simulated_store(const simulated_store&) = delete;
+  simulated_store& operator=(const simulated_store&) = delete;
+  ~simulated_store();
+
+  /// Waits until no other process has its turn; how often the folder was changed so far. It must
+  /// have been loaded once.
+  [[nodiscard]] std::uint64_t begin_turn();
+
+  /// To be told, with a higher number, before the folder is changed. Errors: `io_failed`.
+  [[nodiscard]] result<void> note(std::uint64_t changes) const;
+
+  void end_turn();
+
+  /// Makes the folder, reads every guest, forgets those that are gone for `gone_kept`. Errors:
+  /// `damaged` (naming the file), `io_failed`.
+  [[nodiscard]] result<std::vector<std::pair<vm_id, simulated_guest>>> load();
 
   /// Errors: `io_failed`.
   [[nodiscard]] result<void> write(vm_id vm, const simulated_guest& guest) const;
@@ -75,6 +94,7 @@ public:
 
 private:
   std::filesystem::path x_directory;
+  int x_turns = -1; ///< the file whose lock is the turn
 };
 
 } // namespace orrery::drivers

@@ -345,6 +345,41 @@ TEST(simulated_store, the_world_outlives_a_killed_process) {
   EXPECT_EQ(world->guest(spec.vm)->spec.port.link, spec.port.link);
 }
 
+TEST(simulated_store, processes_see_each_other_and_a_deposed_one_makes_nothing_again) {
+  const scratch_directory scratch;
+  const auto spec = make_spec(1);
+  const auto old_world = open_world(milliseconds(1), scratch.path());
+  const auto new_world = open_world(milliseconds(1), scratch.path());
+  const auto deposed = connected(old_world);
+  const auto owner = connected(new_world);
+  ASSERT_TRUE(deposed->define(spec, {1}, token).has_value());
+  ASSERT_TRUE(deposed->start(spec.vm, {1}, token).has_value());
+  EXPECT_EQ(owner->inspect(spec.vm)->condition, guest_condition::running);
+  EXPECT_TRUE(new_world->answers_on(spec.port.link));
+  ASSERT_TRUE(owner->kill(spec.vm, newer).has_value());
+  ASSERT_TRUE(owner->undefine(spec.vm, newer).has_value());
+  EXPECT_TRUE(deposed->list(spec.installation)->empty());
+  EXPECT_FALSE(old_world->answers_on(spec.port.link));
+  const auto again = deposed->define(spec, {1}, token);
+  ASSERT_FALSE(again.has_value());
+  EXPECT_EQ(again.error().code, error_code::conflict);
+  EXPECT_EQ(old_world->guest_count(), 0u);
+  EXPECT_TRUE(owner->define(spec, {2}, newer).has_value());
+}
+
+TEST(simulated_store, what_is_gone_for_long_is_forgotten) {
+  const scratch_directory scratch;
+  const auto spec = make_spec(1);
+  ASSERT_TRUE(connected(open_world(milliseconds(1), scratch.path()))->fence(spec.vm, token));
+  const auto file = scratch.path() / (to_text(spec.vm.value) + ".guest");
+  ASSERT_TRUE(std::filesystem::exists(file));
+  std::filesystem::last_write_time(file, std::filesystem::file_time_type::clock::now() -
+                                             drivers::simulated_store::gone_kept -
+                                             std::chrono::minutes(1));
+  ASSERT_TRUE(open_world(milliseconds(1), scratch.path()));
+  EXPECT_FALSE(std::filesystem::exists(file));
+}
+
 TEST(simulated_store, what_a_killed_process_had_under_way_goes_on_and_a_fence_waits_for_it) {
   const scratch_directory scratch;
   const auto spec = make_spec(1);
