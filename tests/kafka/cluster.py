@@ -34,6 +34,7 @@ import ctypes
 import fcntl
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -215,10 +216,12 @@ class node:
 
 
 class cluster:
-    """Brokers 1 to `count` under one folder, which is deleted in the end."""
+    """Brokers 1 to `count` under one folder, which is deleted in the end. Clients find them at
+    `host`, an address of this machine or of the network namespace that we are in."""
 
-    def __init__(self, count, is_secure):
+    def __init__(self, count, is_secure, host="127.0.0.1"):
         self.libs = fetch()
+        self.host = host
         parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.folder = Path(tempfile.mkdtemp(prefix="orrery-kafka-", dir=parent))
         self.nodes = {}
@@ -238,7 +241,7 @@ class cluster:
             raise
 
     def servers(self):
-        return ",".join(f"127.0.0.1:{one.port}" for one in self.nodes.values())
+        return ",".join(f"{self.host}:{one.port}" for one in self.nodes.values())
 
     def ready(self):
         """What a caller needs to know."""
@@ -280,9 +283,9 @@ class cluster:
             folder.mkdir()
             one = node(n + 1, folder, ports[n], ports[2 * count + n])
             one.properties.write_text(form.format(
-                node=one.number, voters=voters, port=one.port, voter_port=ports[count + n],
-                data=one.data, replication=count, certificate_port=one.certificate_port,
-                folder=self.clients), encoding="utf-8")
+                node=one.number, voters=voters, host=self.host, port=one.port,
+                voter_port=ports[count + n], data=one.data, replication=count,
+                certificate_port=one.certificate_port, folder=self.clients), encoding="utf-8")
             self.nodes[one.number] = one
             formatting.append((one, subprocess.Popen(
                 java(self.libs, "-Xmx128m", "kafka.tools.StorageTool", "format", "-t", cluster_id,
@@ -305,7 +308,7 @@ class cluster:
             if not one.is_running():
                 raise cluster_error(f"broker {one.number} ended: {one.last_words()}")
             try:
-                socket.create_connection(("127.0.0.1", one.port), timeout=1).close()
+                socket.create_connection((self.host, one.port), timeout=1).close()
                 return
             except OSError:
                 pass
@@ -377,14 +380,26 @@ class cluster:
             raise cluster_error(f"ConsoleProducer: {done.stdout[-1000:]}")
 
     def tool(self, name, *arguments):
+        for line in self.ask_tool(name, *arguments).splitlines():
+            print(f"| {line}", flush=True)
+
+    # --- for callers in Python ---
+
+    def ask_tool(self, name, *arguments):
+        """What one of Kafka's own command-line tools says."""
         done = subprocess.run(java(self.libs, "-Xmx128m", name, *arguments),
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=TOOL_LIMIT_S,
                               check=False)
-        for line in done.stdout.splitlines():
-            print(f"| {line}", flush=True)
         if done.returncode != 0:
-            raise cluster_error(f"{name} ended with {done.returncode}")
+            raise cluster_error(f"{name} ended with {done.returncode}: {done.stdout[-1000:]}")
+        return done.stdout
+
+    def leader(self, topic, partition):
+        """The number of the broker that leads a partition of a topic."""
+        said = self.ask_tool("org.apache.kafka.tools.TopicCommand", "--bootstrap-server",
+                             self.servers(), "--describe", "--topic", topic)
+        return int(re.search(rf"Partition: {partition}\s+Leader: (\d+)", said)[1])
 
 
 def serve(brokers):

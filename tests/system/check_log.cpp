@@ -4,8 +4,8 @@
 //
 // Reads the log as any reader does (acceptance rule, fold), runs every invariant, compares with
 // simulated worlds (one directory a node, named by its id), and prints `state <SHA-256 over the
-// folded states of all partitions>`, `commits <count>`. Exit status 1 with a line for each
-// violation.
+// folded states of all partitions>`, `commits <count>` and, for records that count for nothing,
+// `void <reason> <count>`. Exit status 1 with a line for each violation.
 
 #include "drivers/simulated/store.hpp"
 #include "events/log/history.hpp"
@@ -31,6 +31,7 @@ struct folded_log {
   support::commit_list commits;
   domain::partition_state state;
   std::uint64_t records = 0;
+  std::map<std::string_view, std::uint64_t> voids; ///< by reason
 };
 
 struct source {
@@ -80,6 +81,8 @@ result<folded_log> fold(const source& from, partition_number where) {
       const auto judged = reader.take(record.bytes);
       if (std::holds_alternative<log::stopped>(judged))
         return error{error_code::unknown_record, "the reader stops at a record", false};
+      if (const auto* one = std::get_if<log::voided>(&judged))
+        ++made.voids[log::name_of(one->reason)];
       const auto* commit = std::get_if<log::accepted_commit>(&judged);
       if (commit == nullptr)
         continue;
@@ -127,6 +130,7 @@ result<std::vector<support::violation>> judge(const source& from,
   };
   std::map<partition_number, support::commit_list> commits;
   std::map<partition_number, std::string> digests;
+  std::map<std::string_view, std::uint64_t> voids;
   std::size_t count = 0;
   for (std::size_t i = 0; i < from.partitions; ++i) {
     const auto where = static_cast<partition_number>(i);
@@ -140,6 +144,8 @@ result<std::vector<support::violation>> judge(const source& from,
     });
     if (!worlds.empty())
       note(support::check_guests(folded->state, here));
+    for (const auto& [reason, times] : folded->voids)
+      voids[reason] += times;
     if (folded->commits.empty())
       continue;
     count += folded->commits.size();
@@ -149,6 +155,9 @@ result<std::vector<support::violation>> judge(const source& from,
   note(support::check_streams(commits, true));
   std::printf("state %s\n", log::combine(digests).c_str());
   std::printf("commits %zu\n", count);
+  for (const auto& [reason, times] : voids)
+    std::printf("void %s %llu\n", std::string(reason).c_str(),
+                static_cast<unsigned long long>(times));
   return violations;
 }
 

@@ -38,7 +38,7 @@ def program(name):
 
 
 sys.path.insert(0, str(ROOT / "tests" / "kafka"))
-from cluster import cluster, random_id  # noqa: E402 (the path comes first)
+from cluster import cluster, fetch, random_id  # noqa: E402,F401 (the path comes first)
 
 IS_ON_KAFKA = os.environ.get("ORRERY_ENGINE") == "kafka"
 BROKERS = None  # one Kafka for all tests of a program; each has topics of its own
@@ -117,6 +117,9 @@ class Daemon:
     def start(self, *arguments, environment=None):
         """Starts it and waits until the API answers."""
         self.launch(*arguments, environment=environment)
+        return self.await_ready()
+
+    def await_ready(self):
         try:
             line = self.expect_line("ready: ")
         except BaseException:
@@ -177,9 +180,12 @@ class Daemon:
     def token(self):
         return self.token_file.read_text().strip()
 
+    def connection(self, timeout=START_LIMIT):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
     def request(self, method, path, body=None, headers=None, raw=None, timeout=START_LIMIT):
         """(status, headers, parsed body or text)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection = self.connection(timeout)
         sent = {"Authorization": "Bearer " + self.token(), **(headers or {})}
         content = raw if raw is not None else (json.dumps(body) if body is not None else None)
         try:
@@ -245,7 +251,7 @@ class Daemon:
         bodies = {}
         for path in paths:
             while path:
-                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+                connection = self.connection()
                 connection.request("GET", path, headers={"Authorization": "Bearer " + self.token()})
                 text = connection.getresponse().read()
                 connection.close()

@@ -4,96 +4,19 @@
 Usage: shared_log_test.py [PART OF A TEST'S NAME …]
 """
 
-import pathlib
-import shutil
 import signal
-import subprocess
 import sys
 import threading
 
-from harness import (Daemon, SIMULATED, make_site, partition_of, program, run_tests, scratch,
-                     vm_body, wait_until)
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "kafka"))
-from cluster import cluster, random_id  # noqa: E402 (the path comes first)
+from harness import cluster, make_site, partition_of, run_tests, scratch, vm_body, wait_until
+from shared_log import Site, owned_by
 
 BROKERS = None  # one Kafka for all tests; each has topics of its own
 
 
-class Site:
-    """Processes that share a fresh log and a simulated world."""
-
-    def __init__(self, folder, count, partitions=3):
-        self.folder = folder
-        self.prefix = "t" + random_id().replace("_", "x").replace("-", "y")
-        made = subprocess.run(
-            [program("orrery"), "log", "init", "--kafka", BROKERS.servers(), "--prefix",
-             self.prefix, "--partitions", str(partitions), "--replication", "1"],
-            capture_output=True, text=True, timeout=120, check=False)
-        assert made.returncode == 0, made
-        self.daemons = [self.daemon(number) for number in range(count)]
-        for one in self.daemons:
-            one.start()
-
-    def daemon(self, number):
-        return Daemon(
-            f"{self.folder}/{number}",
-            f'[kafka]\nservers = "{BROKERS.servers()}"\nprefix = "{self.prefix}"\n'
-            "replication = 1\n" + SIMULATED.format(directory=self.folder))
-
-    def living(self):
-        return [one for one in self.daemons if not one.is_dead()]
-
-    def owner(self, where=1):
-        """Who owns a partition, once somebody does: by default that of the first cluster."""
-        def look():
-            for one in self.living():
-                if where in owned_by(one):
-                    return one
-            return None
-        return wait_until(f"somebody owns partition {where}", look)
-
-    def others(self, but):
-        return [one for one in self.daemons if one is not but and not one.is_dead()]
-
-    def finish(self):
-        """All agree; the invariants hold; and a rebuild of the projections from the topic gives the
-        same answers, at each process."""
-        living = self.living()
-        living[0].settle()
-        def agree():
-            digests = [one.get("/v1/status?digest=true")["stateDigest"] for one in living]
-            return len(set(digests)) == 1
-        wait_until("all fold the same state", agree)
-        for one in living:
-            one.stop()
-        world = pathlib.Path(self.folder, "simulated")
-        checked = subprocess.run(
-            [program("check_log"), "--kafka", BROKERS.servers(), "--prefix", self.prefix,
-             *(part for one in sorted(world.iterdir()) for part in ("--world", str(one)))],
-            capture_output=True, text=True, timeout=120, check=False)
-        assert checked.returncode == 0, checked
-        digest = checked.stdout.split()[1]
-        told = []
-        for one in self.daemons:
-            for _ in range(2):
-                one.start("--read-only")
-                assert one.get("/v1/status?digest=true")["stateDigest"] == digest
-                told.append(one.everything())
-                one.stop()
-                shutil.rmtree(one.data / "projections")
-        assert all(one == told[0] for one in told)
-
-
-def owned_by(daemon):
-    """The partitions that a process owns."""
-    return {one["partition"] for one in daemon.get("/v1/status")["partitions"]
-            if one["standing"] == "owning"}
-
-
 def owned_site(folder):
     """Two processes with a cluster, a node and a network: the site, its owner and the other one."""
-    site = Site(folder, 2)
+    site = Site(BROKERS, folder, 2)
     owner = site.owner()
     make_site(owner)
     return site, owner, site.others(owner)[0]
@@ -101,7 +24,7 @@ def owned_site(folder):
 
 def any_process_takes_changes_and_all_agree():
     with scratch() as folder:
-        site = Site(folder, 2)
+        site = Site(BROKERS, folder, 2)
         owner = site.owner()
         other = site.others(owner)[0]
         make_site(other)
@@ -113,7 +36,7 @@ def any_process_takes_changes_and_all_agree():
 
 def a_key_used_at_two_processes_takes_effect_once():
     with scratch() as folder:
-        site = Site(folder, 2)
+        site = Site(BROKERS, folder, 2)
         make_site(site.daemons[0])
         first = site.daemons[0].change("POST", "/v1/vms", vm_body(), key="once")
         again = site.daemons[1].change("POST", "/v1/vms", vm_body(), key="once")
@@ -169,7 +92,7 @@ def partitions_are_shared_and_taken_over():
     with scratch() as folder:
         # So many that each of two has some, but for one in 30,000 runs.
         partitions = 16
-        site = Site(folder, 2, partitions)
+        site = Site(BROKERS, folder, 2, partitions)
         one, other = site.daemons
         wait_until("both own some, and all are owned",
                    lambda: owned_by(one) and owned_by(other)

@@ -151,9 +151,11 @@ def ctest(run, labels, folder="build/release", jobs=1, names=".", env=None):
 
 
 def kafka(run):
-    """The log on a real Kafka, whose jars are brought first: a test's limit is not for that."""
-    jars = run.step("bring Kafka's jars", [sys.executable, "tests/kafka/cluster.py", "--fetch"])
-    return jars if jars.failed else ctest(run, LABELS["kafka"], jobs=JOBS)
+    """The log on a real Kafka, whose jars are brought first, and the judge's module: a test's limit
+    is not for that."""
+    brought = run.step("bring Kafka's jars", [sys.executable, "tests/kafka/cluster.py", "--fetch"])
+    brought.add(run.step("bring the judge", [sys.executable, "tests/system/judge.py", "--fetch"]))
+    return brought if brought.failed else ctest(run, LABELS["kafka"], jobs=JOBS)
 
 
 def shell(run):
@@ -269,8 +271,8 @@ SUITES = (
     suite("contract", "one suite for every log and every driver", ctest_suite(JOBS), "build"),
     suite("actors", "actors on virtual time, and whole processes without a hypervisor",
           ctest_suite(JOBS), "build"),
-    suite("kafka", "the log on a real Apache Kafka, of one broker and of three", kafka,
-          "install build"),
+    suite("kafka", "the log on a real Apache Kafka, and several orreryd on it, while things fail",
+          kafka, "install build"),
     suite("deploy", "the lab: packages, namespaces, its own libvirtd; README's first command",
           deploy, "build root"),
     suite("system", "the daemon and the command line, kernel networks, the real hypervisor",
