@@ -85,17 +85,27 @@ private:
 };
 
 /// Has the handle learn where the partitions of its topic are and connect, so that the first
-/// message need not.
+/// message need not. A broker that has not heard of the topic yet is asked again.
 result<void> warm_up(const kafka_handle& handle, const kafka_target& target,
                      steady::time_point deadline) {
-  const rd_kafka_metadata_t* seen = nullptr;
-  const auto asked = rd_kafka_metadata(handle.get(), 0, handle.topic(), &seen,
-                                       std::max(1, library_time(left_until(deadline))));
-  if (asked != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return kafka_failure(asked,
-                         "topic " + target.topic + " at " + target.servers + handle.last_trouble());
-  rd_kafka_metadata_destroy(seen);
-  return {};
+  while (true) {
+    const rd_kafka_metadata_t* seen = nullptr;
+    auto told = rd_kafka_metadata(handle.get(), 0, handle.topic(), &seen,
+                                  std::max(1, library_time(left_until(deadline))));
+    if (told == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      if (seen->topic_cnt == 1)
+        told = seen->topics[0].err;
+      rd_kafka_metadata_destroy(seen);
+    }
+    if (told == RD_KAFKA_RESP_ERR_NO_ERROR)
+      return {};
+    auto failure = kafka_failure(told, "topic " + target.topic + " at " + target.servers +
+                                           handle.last_trouble());
+    const bool may_come = failure.retryable || failure.code == error_code::not_found;
+    if (!may_come || left_until(deadline).count() == 0)
+      return failure;
+    std::this_thread::sleep_for(milliseconds(20));
+  }
 }
 
 /// Where the board ends.

@@ -15,7 +15,9 @@ constexpr std::array<std::string_view, 5> settable{"security.", "ssl.", "sasl.",
                                                    "socket."};
 
 /// For every handle. A broker that came back is found within the back-off's limit; no log of its
-/// own; a topic is made by `orrery log init` alone, never by asking for it.
+/// own; a topic is made by `orrery log init` alone, never by asking for it. Topics are asked after
+/// every 2 s: a broker that has not heard of a new one yet says that there is none, and until it
+/// is asked again the library takes that for the truth.
 const std::vector<kafka_setting>& common_settings() {
   static const std::vector<kafka_setting> all{
       {"client.id", "orrery"},
@@ -23,7 +25,7 @@ const std::vector<kafka_setting>& common_settings() {
       {"socket.timeout.ms", "10000"},
       {"reconnect.backoff.ms", "50"},
       {"reconnect.backoff.max.ms", "250"},
-      {"topic.metadata.refresh.interval.ms", "30000"},
+      {"topic.metadata.refresh.interval.ms", "2000"},
       {"topic.metadata.refresh.fast.interval.ms", "100"},
       {"allow.auto.create.topics", "false"},
       {"log.connection.close", "false"},
