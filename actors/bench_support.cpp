@@ -173,7 +173,8 @@ std::chrono::nanoseconds run_burst(const burst_shape& shape) {
 
 struct bench_partition::parts {
   domain::kind_policies policies = make_policies();
-  std::shared_ptr<log::segment_log> log;
+  std::shared_ptr<log::log> log;
+  log::log_identity identity;
   std::shared_ptr<projections::store> store;
   std::shared_ptr<drivers::simulated_world> world;
   std::shared_ptr<flow> handed = std::make_shared<flow>(chunks_handed_max);
@@ -206,7 +207,7 @@ partition_birth bench_partition::parts::birth() {
   partition_birth made;
   made.engine.where = the_partition;
   made.log = log;
-  made.engine.identity = log->identity();
+  made.engine.identity = identity;
   made.engine.policies = &policies;
   made.engine.owner_name = "bench";
   made.engine.end_at_start = log->end(the_partition).value();
@@ -219,7 +220,7 @@ partition_birth bench_partition::parts::birth() {
                                 const partition_actor& to) -> std::optional<hypervisor_actor> {
     hypervisor_birth of;
     of.traits = traits_of(world);
-    of.installation = log->identity().installation.value;
+    of.installation = identity.installation.value;
     of.cluster = cluster;
     of.partition = to;
     of.where = the_partition;
@@ -289,11 +290,16 @@ void bench_partition::parts::wait_for_rest(std::size_t guests) {
 
 result<std::unique_ptr<bench_partition>> bench_partition::start(const options& wanted) {
   auto made = std::make_unique<parts>();
-  log::open_report report;
-  auto opened = log::segment_log::open(wanted.directory + "/log", {}, report);
-  if (!opened)
-    return opened.error();
-  made->log = std::move(*opened);
+  made->log = wanted.log;
+  made->identity = wanted.identity;
+  if (!made->log) {
+    log::open_report report;
+    auto opened = log::segment_log::open(wanted.directory + "/log", {}, report);
+    if (!opened)
+      return opened.error();
+    made->identity = (*opened)->identity();
+    made->log = std::move(*opened);
+  }
   if (wanted.with_projections) {
     auto store = projections::store::open(wanted.directory + "/projections");
     if (!store)
@@ -306,7 +312,7 @@ result<std::unique_ptr<bench_partition>> bench_partition::start(const options& w
   if (!opened_world)
     return opened_world.error();
   made->world = std::move(*opened_world);
-  const auto installation = made->log->identity().installation.value;
+  const auto installation = made->identity.installation.value;
   if (auto added = add_guests(made->world, installation, *wanted.folded); !added)
     return added.error();
   made->start_actors();

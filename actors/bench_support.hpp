@@ -2,6 +2,8 @@
 
 #include "events/core/error.hpp"
 #include "events/domain/partition_state.hpp"
+#include "events/log/history.hpp"
+#include "events/log/log.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -39,6 +41,9 @@ public:
     bool with_projections = true;
     /// What the log says: its running VMs are the guests that the hypervisor finds.
     const domain::partition_state* folded = nullptr;
+    /// Instead of the one in the directory, with its identity.
+    std::shared_ptr<log::log> log = {};
+    log::log_identity identity = {};
   };
 
   /// Opens, replays, claims, and waits until the hypervisor has asked after every guest. Blocks.

@@ -13,6 +13,11 @@ namespace orrery::bench {
 [[nodiscard]] std::vector<row> log_append(const settings& wanted);
 [[nodiscard]] std::vector<row> replay(const settings& wanted);
 
+// On a Kafka that is there already, on a log that is empty (`kafka_consume`: that is filled).
+[[nodiscard]] std::vector<row> pipeline_kafka(const settings& wanted);
+[[nodiscard]] std::vector<row> kafka_fill(const settings& wanted);
+[[nodiscard]] std::vector<row> kafka_consume(const settings& wanted);
+
 /// What `--check` has against a line's rows; empty: nothing.
 [[nodiscard]] std::string objection_to(const row& made);
 

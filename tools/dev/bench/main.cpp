@@ -14,6 +14,7 @@ namespace {
 struct line {
   const char* id;
   std::vector<row> (*run)(const settings&);
+  bool needs_kafka = false; ///< runs only when it is named
 };
 
 constexpr line lines[] = {
@@ -21,6 +22,9 @@ constexpr line lines[] = {
     {"log_append", log_append},
     {"replay", replay},
     {"pipeline_embedded", pipeline_embedded},
+    {"pipeline_kafka", pipeline_kafka, true},
+    {"kafka_fill", kafka_fill, true},
+    {"kafka_consume", kafka_consume, true},
 };
 
 nlohmann::ordered_json or_null(std::optional<double> number) {
@@ -81,7 +85,8 @@ int run(const request& asked, settings wanted) {
   auto all = nlohmann::ordered_json::array();
   int status = EXIT_SUCCESS;
   for (const auto& one : lines) {
-    if (!asked.ids.empty() && std::ranges::find(asked.ids, one.id) == asked.ids.end())
+    const bool is_named = std::ranges::find(asked.ids, one.id) != asked.ids.end();
+    if (!is_named && (one.needs_kafka || !asked.ids.empty()))
       continue;
     const scratch place(asked.parent);
     wanted.scratch = place.path();
@@ -115,6 +120,8 @@ int main(int argc, char** argv) {
   app.add_option("--commands", wanted.commands, "Commands in one run")
       ->check(CLI::Range(100, 50'000));
   app.add_option("--scratch", asked.parent, "Directory on the disk that is to be measured");
+  app.add_option("--kafka", wanted.kafka, "Servers of a Kafka that is there, HOST:PORT,…");
+  app.add_option("--prefix", wanted.prefix, "Of the topics there, which `orrery log init` made");
   app.add_flag("--tiny", asked.is_tiny, "Sizes for a test: the figures mean nothing");
   app.add_flag("--check", asked.is_checked, "Status 1 when a line that guards a setting fails");
   CLI11_PARSE(app, argc, argv);

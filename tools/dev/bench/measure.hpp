@@ -14,6 +14,8 @@ struct settings {
   std::size_t vms = 100'000;
   std::size_t commands = 50'000; ///< in one run
   std::string scratch;           ///< an existing directory on the disk that is to be measured
+  std::string kafka;             ///< its servers, for the lines that need one
+  std::string prefix = "bench";  ///< of its topics
 };
 
 /// One line of the answer. Values are medians over the runs; a ratio is the median of the ratios of

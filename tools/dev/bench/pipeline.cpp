@@ -1,110 +1,20 @@
 #include "actors/bench_support.hpp"
 #include "actors/policies.hpp"
+#include "tools/dev/bench/flight.hpp"
 #include "tools/dev/bench/lines.hpp"
 #include "tools/dev/bench/plain_loop.hpp"
 #include "tools/dev/bench/workload.hpp"
 
 #include <algorithm>
 #include <cmath>
-#include <condition_variable>
 #include <filesystem>
-#include <mutex>
-#include <thread>
 
 namespace orrery::bench {
 
 namespace {
 
-using steady_clock = std::chrono::steady_clock;
-
-/// Commands under way at once: the next record is always full when the one before it is done.
-constexpr std::size_t window = 4'000;
-
-/// Single commands whose latency makes a p99.
-constexpr std::size_t latency_commands = 500;
-
 /// Of the plain loop, where its speed does not count.
 constexpr double commands_per_record = 1'000;
-
-/// Half the load comes in pieces this far apart.
-constexpr std::chrono::milliseconds piece_interval{1};
-
-/// Counts answers on the partition's thread; another thread waits for them.
-class answers {
-public:
-  void note(std::uint32_t code, std::uint64_t seq) {
-    if (code != 0 || seq == 0)
-      give_up("a command was not recorded (code " + std::to_string(code) +
-              "): the load is not what it says it is");
-    bool is_told = false;
-    {
-      const std::lock_guard hold(x_guard);
-      ++x_count;
-      x_records += seq != x_last_seq ? 1 : 0;
-      x_last_seq = seq;
-      is_told = x_count >= x_awaited;
-    }
-    if (is_told)
-      x_changed.notify_one();
-  }
-
-  void wait_for(std::size_t count) {
-    std::unique_lock hold(x_guard);
-    x_awaited = count;
-    x_changed.wait(hold, [&] { return x_count >= count; });
-  }
-
-  [[nodiscard]] std::uint64_t last_seq() {
-    const std::lock_guard hold(x_guard);
-    return x_last_seq;
-  }
-
-  [[nodiscard]] std::size_t records() {
-    const std::lock_guard hold(x_guard);
-    return x_records;
-  }
-
-private:
-  std::mutex x_guard;
-  std::condition_variable x_changed;
-  std::size_t x_count = 0;
-  std::size_t x_awaited = 0;
-  std::size_t x_records = 0;
-  std::uint64_t x_last_seq = 0;
-};
-
-struct flown {
-  double rate = 0;          ///< commands a second, until the last is projected
-  double answered_rate = 0; ///< until the last is answered
-  double cpu_seconds_per_million = 0;
-  double commands_per_record = 0;
-};
-
-/// As many commands as there are, always `window` of them under way, until the last is answered and
-/// projected.
-flown fly(actors::bench_partition& partition, std::vector<v1::Command> commands) {
-  answers told;
-  const auto count = commands.size();
-  std::vector<std::shared_ptr<actors::submission>> ready;
-  ready.reserve(count);
-  for (auto& command : commands) {
-    ready.push_back(actors::bench_partition::prepare(
-        std::move(command),
-        [&told](std::uint32_t code, std::uint64_t seq) { told.note(code, seq); }));
-  }
-  const stopwatch watch;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (i >= window && i % (window / 4) == 0)
-      told.wait_for(i - window + window / 4);
-    partition.submit(std::move(ready[i]));
-  }
-  told.wait_for(count);
-  const auto answered = watch.seconds();
-  partition.wait_for_projections(told.last_seq());
-  const auto all = static_cast<double>(count);
-  return {all / watch.seconds(), all / answered, watch.cpu_seconds() / all * 1e6,
-          all / static_cast<double>(told.records())};
-}
 
 /// The same commands in records of the same size.
 double plod(plain_loop& loop, const std::vector<v1::Command>& commands, double per_record) {
@@ -122,54 +32,6 @@ double plod(plain_loop& loop, const std::vector<v1::Command>& commands, double p
   if (recorded != commands.size())
     give_up("a command of the plain loop was not recorded");
   return static_cast<double>(commands.size()) / watch.seconds();
-}
-
-/// Milliseconds from submission to answer.
-samples latencies_idle(actors::bench_partition& partition, std::vector<v1::Command> commands) {
-  samples found;
-  for (auto& command : commands) {
-    answers told;
-    auto ready = actors::bench_partition::prepare(
-        std::move(command),
-        [&told](std::uint32_t code, std::uint64_t seq) { told.note(code, seq); });
-    const stopwatch watch;
-    partition.submit(std::move(ready));
-    told.wait_for(1);
-    found.add(watch.seconds() * 1e3);
-  }
-  return found;
-}
-
-/// The same while commands come at a steady rate, whether or not they are answered.
-samples latencies_at(actors::bench_partition& partition, std::vector<v1::Command> commands,
-                     double rate) {
-  answers told;
-  std::vector<double> took(commands.size());
-  std::vector<steady_clock::time_point> due(commands.size());
-  std::vector<std::shared_ptr<actors::submission>> ready;
-  const auto began = steady_clock::now() + piece_interval;
-  const auto piece = std::max(1.0, rate * std::chrono::duration<double>(piece_interval).count());
-  for (std::size_t i = 0; i < commands.size(); ++i) {
-    const auto pieces = static_cast<std::int64_t>(static_cast<double>(i) / piece);
-    due[i] = began + pieces * piece_interval;
-    ready.push_back(actors::bench_partition::prepare(
-        std::move(commands[i]), [&told, &took, &due, i](std::uint32_t code, std::uint64_t seq) {
-          took[i] = std::chrono::duration<double, std::milli>(steady_clock::now() - due[i]).count();
-          told.note(code, seq);
-        }));
-  }
-  const auto late = steady_clock::now() - began; // making them ready took a while
-  for (auto& when : due)
-    when += late;
-  for (std::size_t i = 0; i < ready.size(); ++i) {
-    std::this_thread::sleep_until(due[i]);
-    partition.submit(std::move(ready[i]));
-  }
-  told.wait_for(ready.size());
-  samples found;
-  for (const auto one : took)
-    found.add(one);
-  return found;
 }
 
 struct flight {
@@ -192,19 +54,8 @@ flight compare(const settings& wanted, actors::bench_partition& partition, plain
   return made;
 }
 
-row row_of(const std::string& id, const std::string& what, const std::string& unit, double value,
-           double load) {
-  row made;
-  made.id = id;
-  made.what = what;
-  made.unit = unit;
-  made.value = value;
-  made.load = load;
-  return made;
-}
-
-row row_of(const std::string& id, const std::string& what, const comparison& compared,
-           double load) {
+row compared_row(const std::string& id, const std::string& what, const comparison& compared,
+                 double load) {
   auto made = row_of(id, what, "commands/s", 0, load);
   made.yardstick_what = "plain loop over a map, same records and syncs";
   compared.fill(made);
@@ -262,8 +113,8 @@ void add_bare(std::vector<row>& rows, const settings& wanted, const field& where
   const auto load = load_average();
   const auto partition = start(where, false);
   auto compared = compare(wanted, *partition, *where.loop, seen, load_kind::skewed);
-  rows.push_back(
-      row_of("pipeline_embedded.bare", "skewed, without projections", compared.compared, load));
+  rows.push_back(compared_row("pipeline_embedded.bare", "skewed, without projections",
+                              compared.compared, load));
 }
 
 } // namespace
@@ -279,19 +130,19 @@ std::vector<row> pipeline_embedded(const settings& wanted) {
     const auto partition = start(where, true);
     (void)where.loop->commit({greeting_of(where.set.node, 2)}); // the node's epoch is that there
     const auto skewed = compare(wanted, *partition, *where.loop, seen, load_kind::skewed);
-    rows.push_back(row_of("pipeline_embedded",
-                          "one-event commands (guest seen off, on), 80 % for 1 % of " +
-                              std::to_string(wanted.vms) + " VMs",
-                          skewed.compared, load));
-    rows.push_back(row_of("pipeline_embedded.answered",
-                          "of the line above, until answered: projections may lag", skewed.answered,
-                          load));
+    rows.push_back(compared_row("pipeline_embedded",
+                                "one-event commands (guest seen off, on), 80 % for 1 % of " +
+                                    std::to_string(wanted.vms) + " VMs",
+                                skewed.compared, load));
+    rows.push_back(compared_row("pipeline_embedded.answered",
+                                "of the line above, until answered: projections may lag",
+                                skewed.answered, load));
     rows.push_back(row_of("pipeline_embedded.commands_per_record", "of the first line", "commands",
                           skewed.commands_per_record.median(), load));
     load = load_average();
     const auto even = compare(wanted, *partition, *where.loop, seen, load_kind::even);
-    rows.push_back(
-        row_of("pipeline_embedded.random", "any VM as likely as any other", even.compared, load));
+    rows.push_back(compared_row("pipeline_embedded.random", "any VM as likely as any other",
+                                even.compared, load));
     add_latencies(rows, wanted, *partition, *where.loop, seen);
   }
   // Its node is greeted anew, with a higher epoch: the plain loop's as well.

@@ -13,7 +13,7 @@ constexpr partition_number the_partition{0};
 /// As the partition's reader (actors/log_reader.cpp).
 constexpr std::size_t chunk_bytes_max = 4 * 1024 * 1024;
 
-std::unique_ptr<log::segment_log> open_or_make(const std::string& directory, utc_time first) {
+std::shared_ptr<log::segment_log> open_or_make(const std::string& directory, utc_time first) {
   log::open_report report;
   auto opened = log::segment_log::open(directory, {}, report);
   if (opened || opened.error().code != error_code::not_found)
@@ -45,8 +45,16 @@ std::uint64_t events_in(const v1::CommitBody& body) {
 
 plain_loop::plain_loop(const std::string& directory, const domain::kind_policies& policies,
                        utc_time first)
-    : x_policies(policies), x_log(open_or_make(directory, first)),
-      x_owner(std::make_unique<log::owner>(x_log->identity(), the_partition)), x_first(first) {
+    : plain_loop(open_or_make(directory, first), policies, first) {}
+
+plain_loop::plain_loop(const std::shared_ptr<log::segment_log>& log,
+                       const domain::kind_policies& policies, utc_time first)
+    : plain_loop(log, log->identity(), policies, first) {}
+
+plain_loop::plain_loop(std::shared_ptr<log::log> log, const log::log_identity& identity,
+                       const domain::kind_policies& policies, utc_time first)
+    : x_policies(policies), x_log(std::move(log)), x_identity(identity),
+      x_owner(std::make_unique<log::owner>(identity, the_partition)), x_first(first) {
   fold_all();
   const auto claim = x_owner->make_claim({"bench", "", 0, 1 + x_owner->head().next, first});
   append(claim);
@@ -54,12 +62,13 @@ plain_loop::plain_loop(const std::string& directory, const domain::kind_policies
 }
 
 void plain_loop::fold_all() {
+  const auto end = must(x_log->end(the_partition));
   log::offset next = 0;
-  while (true) {
+  while (next < end) {
     const auto read =
-        must(x_log->read(the_partition, next, chunk_bytes_max, std::chrono::milliseconds(0)));
+        must(x_log->read(the_partition, next, chunk_bytes_max, std::chrono::seconds(10)));
     if (read.empty())
-      return;
+      give_up("a record that is there does not come");
     for (const auto& record : read) {
       const auto said = x_owner->on_record(record.bytes);
       if (said.what != log::reading::kind::commit)

@@ -22,23 +22,30 @@ public:
   /// claimed. `first`: time of the first commit at the earliest. Ends the program on any error.
   plain_loop(const std::string& directory, const domain::kind_policies& policies, utc_time first);
 
+  /// The same on a log that is open.
+  plain_loop(std::shared_ptr<log::log> log, const log::log_identity& identity,
+             const domain::kind_policies& policies, utc_time first);
+
   /// Decides the commands, commits what changed something as one record, waits until it is durable,
   /// folds it. Gives how many commands are in the record.
   std::size_t commit(std::vector<v1::Command> commands);
 
   [[nodiscard]] const domain::partition_state& state() const { return x_state; }
 
-  [[nodiscard]] const log::log_identity& identity() const { return x_log->identity(); }
+  [[nodiscard]] const log::log_identity& identity() const { return x_identity; }
 
   /// Events folded since the log began.
   [[nodiscard]] std::uint64_t events() const { return x_events; }
 
 private:
+  plain_loop(const std::shared_ptr<log::segment_log>& log, const domain::kind_policies& policies,
+             utc_time first);
   void fold_all();
   void append(const std::string& bytes);
 
   const domain::kind_policies& x_policies;
-  std::unique_ptr<log::segment_log> x_log;
+  std::shared_ptr<log::log> x_log;
+  log::log_identity x_identity;
   std::unique_ptr<log::owner> x_owner;
   domain::partition_state x_state;
   utc_time x_first;

@@ -19,8 +19,6 @@ constexpr partition_number the_partition{0};
 /// As the partition's reader (actors/log_reader.cpp).
 constexpr std::size_t chunk_bytes_max = 4 * 1024 * 1024;
 
-constexpr std::size_t commands_per_record = 1'000;
-
 /// The first block of the yardstick's arena: a record's messages fit.
 constexpr std::size_t arena_bytes = 8 * 1024 * 1024;
 
@@ -92,16 +90,6 @@ read_log scan(const std::string& directory) {
   return result_of(watch, events);
 }
 
-/// A log with about ten events a VM: eight to make it, two of its life.
-void make_log(const std::string& directory, const domain::kind_policies& policies,
-              std::size_t vms) {
-  plain_loop loop(directory, policies, first_commit_time());
-  const auto set = set_the_stage(loop, vms);
-  observations seen(set);
-  for (std::size_t done = 0; done < 2 * vms; done += commands_per_record)
-    (void)loop.commit(seen.make(std::min(commands_per_record, 2 * vms - done), load_kind::even, 1));
-}
-
 } // namespace
 
 std::vector<row> replay(const settings& wanted) {
@@ -113,7 +101,10 @@ std::vector<row> replay(const settings& wanted) {
   made.load = load_average();
   const auto policies = actors::make_policies();
   const auto directory = wanted.scratch + "/replay";
-  make_log(directory, policies, wanted.vms);
+  {
+    plain_loop loop(directory, policies, first_commit_time());
+    fill(loop, wanted.vms);
+  }
   comparison compared;
   for (std::size_t run = 0; run < wanted.runs; ++run) {
     read_log folded;

@@ -49,4 +49,7 @@ private:
   std::uint64_t x_number = 0;
 };
 
+/// Fills a log with about ten events a VM: eight to make it, two of its life.
+void fill(plain_loop& loop, std::size_t vms);
+
 } // namespace orrery::bench
