@@ -77,8 +77,10 @@ void engine::on_claim(const log::reading& read) {
     x_birth.tell.claimed(x_owner_process);
   if (read.ours)
     take_ownership(read.after.epoch);
-  else
+  else if (x_is_wanted)
     x_pacer.on_deposed(paced(x_birth.steady_clock()), jitter());
+  else
+    x_pacer.on_yielded();
   repeat_asking(true); // the new owner may not have heard of what waits
 }
 

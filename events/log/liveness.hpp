@@ -109,6 +109,10 @@ public:
   /// own the partition, it claims after a pause.
   void on_deposed(std::chrono::milliseconds now, std::uint64_t random);
 
+  /// The same, and this process agrees that the other one should own the partition: nobody is
+  /// fought, so the next claim need not wait for it.
+  void on_yielded() { x_began.reset(); }
+
   /// The own epoch ended by the owner's own will: the fate of a record is in doubt. It may claim at
   /// once, but for the distance to its last claim.
   void on_doubt(std::chrono::milliseconds now, std::uint64_t random);

@@ -594,6 +594,18 @@ TEST(claim_pacer, short_epochs_double_the_pause_up_to_eight_seconds) {
   EXPECT_EQ(pauses, wanted);
 }
 
+TEST(claim_pacer, who_yields_is_not_slowed_down) {
+  claim_pacer pacer;
+  for (int at = 0; at < 5; ++at) {
+    const milliseconds now(10'000 * at);
+    EXPECT_TRUE(pacer.may_claim(now));
+    pacer.on_sent(now, 0);
+    pacer.on_accepted(now);
+    pacer.on_yielded();
+  }
+  EXPECT_EQ(pacer.next(), milliseconds(40'000) + claim_pacer::pause_min);
+}
+
 TEST(claim_pacer, a_long_epoch_brings_the_first_pace_back) {
   claim_pacer pacer;
   for (int at = 0; at < 5; ++at) {
