@@ -1,6 +1,6 @@
 #pragma once
 
-#include "events/core/id.hpp"
+#include "actors/hypervisors/driving.hpp"
 
 #include <condition_variable>
 #include <cstddef>
@@ -13,23 +13,16 @@
 
 namespace orrery::actors {
 
-/// Threads for the blocking verbs of one node's hypervisor, so that none ever runs on a scheduler
-/// thread. Work of the same key (a VM) runs one after the other, in order; different keys run side
-/// by side, up to the number of threads.
-class workbench {
+/// A bench of threads, so that no verb ever runs on a scheduler thread. Different keys run side by
+/// side, up to the number of threads.
+class workbench final : public bench {
 public:
-  using work = std::function<void()>;
-
   explicit workbench(std::size_t threads);
-  workbench(const workbench&) = delete;
-  workbench& operator=(const workbench&) = delete;
 
   /// Drops work that has not begun and waits for what has.
-  ~workbench();
+  ~workbench() override;
 
-  /// Hands over a piece of work. Does not block. A key of none is a key like any other (work on the
-  /// node itself).
-  void add(const uuid& key, work todo);
+  void add(const uuid& key, work todo) override;
 
 private:
   struct lane {

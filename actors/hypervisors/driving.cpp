@@ -1,0 +1,488 @@
+#include "actors/hypervisors/driving.hpp"
+
+#include "events/domain/nic.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+namespace orrery::actors {
+
+namespace {
+
+// A node, as its cluster's actor lives through it:
+//
+//   known --connect--> connected --hello--> (accepted in the log) --ports reconciled, guests fenced
+//   and asked--> serving
+//     ^ |
+//     +--------------------------- pause <--- lost: node.lose, its guests unknown
+//     <--------------------------------+
+//
+// Effects go out only while serving: a process whose hello is not in the log may not touch a guest.
+
+/// A guest that was asked to shut down is asked again: many ignore the first request while they
+/// boot.
+constexpr std::chrono::milliseconds shutdown_repeat{5'000};
+
+/// An effect that was done but whose fact does not show is looked at again.
+constexpr std::chrono::milliseconds pursue_repeat{5'000};
+
+/// A guest that runs and does not answer, and for which no job waits, is asked again.
+constexpr std::chrono::milliseconds silent_repeat{30'000};
+
+/// Every guest is asked how it stands at least this often, in case an event was lost.
+constexpr std::chrono::seconds sweep_interval{60};
+
+/// How often a node is asked for a sign of life.
+constexpr std::chrono::seconds alive_interval{15};
+
+std::string_view name_of(domain::wanted_verb verb) {
+  switch (verb) {
+  case domain::wanted_verb::nothing:
+    return "nothing";
+  case domain::wanted_verb::run:
+    return "run";
+  case domain::wanted_verb::reach:
+    return "reach";
+  case domain::wanted_verb::shut_down:
+    return "shut_down";
+  case domain::wanted_verb::power_off:
+    return "power_off";
+  case domain::wanted_verb::remove:
+    return "remove";
+  }
+  return "nothing";
+}
+
+} // namespace
+
+cluster_driving::cluster_driving(driving_birth birth, driving_hands& hands)
+    : x_birth(std::move(birth)), x_hands(hands) {}
+
+void cluster_driving::on_world(const std::vector<std::pair<uuid, domain::entity_ptr>>& entities,
+                               std::uint64_t log_epoch) {
+  x_log_epoch = log_epoch;
+  for (const auto& [entity, state] : entities)
+    if (std::holds_alternative<domain::vm_state>(*state))
+      on_guest(entity, state);
+  for (const auto& [entity, state] : entities)
+    if (std::holds_alternative<domain::node_state>(*state))
+      on_node(entity, state);
+}
+
+void cluster_driving::on_changed(const uuid& entity, const domain::entity_ptr& state) {
+  if (state == nullptr) {
+    x_guests.erase(entity); // only VMs end, and they end when they were seen gone
+    return;
+  }
+  if (std::holds_alternative<domain::vm_state>(*state))
+    on_guest(entity, state);
+  else if (std::holds_alternative<domain::node_state>(*state))
+    on_node(entity, state);
+}
+
+// Nodes -------------------------------------------------------------------------------------------
+
+void cluster_driving::on_node(const uuid& node, const domain::entity_ptr& state) {
+  auto& entry = x_nodes[node];
+  const auto& now = std::get<domain::node_state>(*state);
+  // An entity that fell asleep and woke again has two actors for a moment: the newer word counts.
+  if (entry.state != nullptr && entry.node().version > now.version)
+    return;
+  entry.state = state;
+  if (entry.phase == node_phase::known)
+    return connect(node);
+  if (entry.phase == node_phase::greeting && now.connected && now.nonce == entry.nonce)
+    prepare(node);
+}
+
+void cluster_driving::connect(const uuid& node) {
+  auto& entry = x_nodes.at(node);
+  if (entry.bench == nullptr) {
+    auto link = x_birth.traits.make_link(node, entry.node());
+    if (!link) {
+      entry.not_before = x_birth.steady_clock() + pause_max;
+      return lose(node, link.error().text);
+    }
+    entry.bench = std::make_unique<node_bench>(std::move(*link),
+                                               x_hands.make_bench(x_birth.traits.operations_max));
+  }
+  entry.phase = node_phase::connecting;
+  entry.bench->tasks->add({}, [this, node, post = x_hands.poster(), to = entry.bench.get()] {
+    auto facts = std::make_shared<result<drivers::node_facts>>(to->link.hypervisor->connect());
+    post([this, node, facts] { on_connected(node, *facts); });
+  });
+}
+
+void cluster_driving::on_connected(const uuid& node, const result<drivers::node_facts>& facts) {
+  auto& entry = x_nodes.at(node);
+  if (!facts) {
+    entry.not_before = x_birth.steady_clock() + entry.pause;
+    entry.pause = std::min(entry.pause * 2, pause_max);
+    return lose(node, facts.error().text);
+  }
+  entry.last_alive = x_birth.steady_clock();
+  if (entry.phase != node_phase::connecting) {
+    // A sign of life.
+    v1::Command alive;
+    auto* body = alive.mutable_node()->mutable_see_alive();
+    body->set_nonce(entry.nonce);
+    body->set_at(to_micros(x_birth.wall_clock()));
+    return send_command(std::move(alive), node);
+  }
+  entry.pause = pause_min;
+  entry.phase = node_phase::greeting;
+  entry.nonce = x_birth.random();
+  entry.number = 0;
+  entry.strays_told.clear();
+  entry.bench->link.hypervisor->listen([this, node, post = x_hands.poster()](vm_id vm) {
+    post([this, node, vm] {
+      if (vm.is_none())
+        lose(node, "the connection to its hypervisor broke");
+      else if (x_guests.contains(vm.value))
+        ask_guest(vm.value, false);
+      else
+        look_for_strays(node);
+    });
+  });
+  v1::Command hello;
+  auto* body = hello.mutable_node()->mutable_hello();
+  body->set_nonce(entry.nonce);
+  body->set_hypervisor(facts->hypervisor);
+  body->set_vcpus(facts->vcpus.count);
+  body->set_memory_mib(facts->memory.count);
+  for (const auto& image : facts->images)
+    body->add_images(image);
+  send_command(std::move(hello), node);
+}
+
+void cluster_driving::prepare(const uuid& node) {
+  auto& entry = x_nodes.at(node);
+  entry.phase = node_phase::preparing;
+  std::vector<pvip::port> ports;
+  for (const auto& [vm, guest] : x_guests)
+    if (guest.vm().node == node && !guest.vm().nic.network.is_none())
+      ports.push_back(port_of(guest.vm(), entry.bench->link.guest_uid));
+  entry.bench->tasks->add({}, [this, node, nonce = entry.nonce, post = x_hands.poster(),
+                               to = entry.bench.get(), ports = std::move(ports)]() mutable {
+    auto report =
+        std::make_shared<result<pvip::apply_report>>(to->link.network->reconcile(std::move(ports)));
+    post([this, node, nonce, report] { on_prepared(node, nonce, *report); });
+  });
+}
+
+void cluster_driving::on_prepared(const uuid& node, std::uint64_t nonce,
+                                  const result<pvip::apply_report>& report) {
+  auto& entry = x_nodes.at(node);
+  if (entry.phase != node_phase::preparing || entry.nonce != nonce)
+    return; // lost meanwhile
+  if (!report)
+    return lose(node, "its network cannot be prepared: " + report.error().text);
+  // Nothing of ours can have drifted on a node that we see for the first time.
+  const bool is_new = entry.node().epoch <= 1;
+  for (const auto& line : report->drift)
+    std::fprintf(stderr, "%s: node %s: %s: %s\n", is_new ? "info" : "warn",
+                 entry.node().name.c_str(), is_new ? "set up" : "drift repaired", line.c_str());
+  entry.phase = node_phase::serving;
+  entry.last_sweep = x_birth.steady_clock();
+  for (auto& [vm, guest] : x_guests)
+    if (guest.vm().node == node)
+      ask_guest(vm, true);
+  look_for_strays(node);
+}
+
+void cluster_driving::lose(const uuid& node, const std::string& reason) {
+  auto& entry = x_nodes.at(node);
+  entry.phase = node_phase::known;
+  entry.not_before = std::max(entry.not_before, x_birth.steady_clock() + pause_min);
+  if (entry.bench != nullptr)
+    entry.bench->link.hypervisor->listen({});
+  if (!entry.node().connected && entry.node().ever_connected)
+    return;
+  v1::Command lost;
+  auto* body = lost.mutable_node()->mutable_lose();
+  // The connection of a former life of ours is lost as well: nobody else holds it.
+  body->set_nonce(entry.node().nonce);
+  body->set_reason(reason);
+  send_command(std::move(lost), node);
+  if (!entry.node().ever_connected)
+    return; // no guest was ever there
+  for (auto& [vm, guest] : x_guests) {
+    if (guest.vm().node != node)
+      continue;
+    guest.is_busy = false;
+    guest.done = {};
+    v1::Command unseen;
+    auto* seen = unseen.mutable_vm()->mutable_observe();
+    domain::set(seen->mutable_node(), node);
+    seen->set_node_epoch(entry.node().epoch);
+    // The last word of this epoch: whatever a thread still brings home from before is older.
+    seen->set_number(entry.number = std::max(entry.number, guest.vm().observed.number) + 1);
+    seen->set_at(to_micros(x_birth.wall_clock()));
+    seen->set_state(v1::VmObserved::UNKNOWN);
+    seen->set_reason(reason);
+    seen->set_generation(guest.vm().observed.generation);
+    send_command(std::move(unseen), vm);
+  }
+}
+
+void cluster_driving::stay_in_touch(const uuid& node, node_entry& entry) {
+  const auto now = x_birth.steady_clock();
+  if (entry.phase == node_phase::known && now >= entry.not_before)
+    return connect(node);
+  if (entry.phase != node_phase::serving)
+    return;
+  if (now - entry.last_alive > alive_interval) {
+    entry.last_alive = now;
+    entry.bench->tasks->add({}, [this, node, post = x_hands.poster(), to = entry.bench.get()] {
+      auto facts = std::make_shared<result<drivers::node_facts>>(to->link.hypervisor->connect());
+      post([this, node, facts] {
+        if (x_nodes.at(node).phase == node_phase::serving)
+          on_connected(node, *facts);
+      });
+    });
+  }
+  if (now - entry.last_sweep > sweep_interval) {
+    entry.last_sweep = now;
+    for (auto& [vm, guest] : x_guests)
+      if (guest.vm().node == node)
+        ask_guest(vm, false);
+    look_for_strays(node);
+  }
+}
+
+void cluster_driving::look_for_strays(const uuid& node) {
+  auto& entry = x_nodes.at(node);
+  if (entry.phase != node_phase::serving)
+    return; // it is done when the node is served
+  if (entry.is_looking_for_strays) {
+    entry.must_look_again = true; // many words of one guest cost two looks
+    return;
+  }
+  entry.is_looking_for_strays = true;
+  entry.bench->tasks->add({}, [this, node, installation = x_birth.installation,
+                               post = x_hands.poster(), to = entry.bench.get()] {
+    auto listed = std::make_shared<result<std::vector<drivers::guest_seen>>>(
+        to->link.hypervisor->list(installation));
+    post([this, node, listed] { on_guests_listed(node, *listed); });
+  });
+}
+
+void cluster_driving::on_guests_listed(const uuid& node,
+                                       const result<std::vector<drivers::guest_seen>>& listed) {
+  auto& entry = x_nodes.at(node);
+  entry.is_looking_for_strays = false;
+  if (std::exchange(entry.must_look_again, false))
+    look_for_strays(node);
+  if (!listed || entry.phase != node_phase::serving)
+    return;
+  for (const auto& guest : *listed) {
+    if (x_guests.contains(guest.vm.value))
+      continue;
+    // It holds no address and no memory. Anything else is a person's to judge: it may have data.
+    if (guest.condition == drivers::guest_condition::stopped &&
+        guest.cause == drivers::stop_cause::none)
+      remove_stray(node, guest.vm);
+    else if (entry.strays_told.insert(guest.vm.value).second)
+      std::fprintf(stderr, "warn: node %s: guest %s is ours but has no VM; it is left alone\n",
+                   entry.node().name.c_str(), to_text(guest.vm).c_str());
+  }
+}
+
+void cluster_driving::remove_stray(const uuid& node, vm_id vm) {
+  auto& entry = x_nodes.at(node);
+  const drivers::fencing_token token{x_birth.incarnation, x_log_epoch};
+  entry.bench->tasks->add(vm.value, [vm, token, name = entry.node().name, to = entry.bench.get()] {
+    const auto done = to->link.hypervisor->undefine(vm, token);
+    std::fprintf(stderr, "%s: node %s: guest %s without a VM %s\n", done ? "info" : "warn",
+                 name.c_str(), to_text(vm).c_str(),
+                 done ? "was removed; it never ran" : ("stays: " + done.error().text).c_str());
+  });
+}
+
+// Guests ------------------------------------------------------------------------------------------
+
+void cluster_driving::on_guest(const uuid& vm, const domain::entity_ptr& state) {
+  auto& guest = x_guests[vm];
+  if (guest.state != nullptr && guest.vm().version > std::get<domain::vm_state>(*state).version)
+    return;
+  guest.state = state;
+  guest.pause = pause_min;
+  guest.not_before = {};
+  pursue_guest(vm);
+}
+
+cluster_driving::node_entry* cluster_driving::serving_node_of(const guest_entry& guest) {
+  const auto found = x_nodes.find(guest.vm().node);
+  return found == x_nodes.end() || found->second.phase != node_phase::serving ? nullptr
+                                                                              : &found->second;
+}
+
+void cluster_driving::ask_guest(const uuid& vm, bool is_fenced) {
+  const auto found = x_guests.find(vm);
+  if (found == x_guests.end())
+    return;
+  auto* node = serving_node_of(found->second);
+  if (node == nullptr)
+    return;
+  const drivers::fencing_token token{x_birth.incarnation, x_log_epoch};
+  node->bench->tasks->add(vm, [this, vm, is_fenced, token, wish = found->second.vm().generation,
+                               nonce = node->nonce, post = x_hands.poster(),
+                               to = node->bench.get()] {
+    auto report = std::make_shared<work_report>(is_fenced ? ask_fenced(to->link, vm, token)
+                                                          : ask(to->link, vm));
+    post([this, vm, wish, nonce, report] {
+      const auto again = x_guests.find(vm);
+      if (again == x_guests.end())
+        return;
+      const auto* serving = serving_node_of(again->second);
+      if (serving == nullptr || serving->nonce != nonce)
+        return;
+      observe(vm, report->seen, wish);
+      pursue_guest(vm);
+    });
+  });
+}
+
+void cluster_driving::pursue_guest(const uuid& vm) {
+  const auto found = x_guests.find(vm);
+  if (found == x_guests.end() || x_is_stopped)
+    return;
+  auto& guest = found->second;
+  const auto wanted = domain::effects(guest.vm());
+  if (guest.is_busy || wanted.verb == domain::wanted_verb::nothing ||
+      x_birth.steady_clock() < guest.not_before)
+    return;
+  auto* node = serving_node_of(guest);
+  if (node == nullptr)
+    return;
+  guest.is_busy = true;
+  guest.busy_with = wanted;
+  guest_task task{
+      x_birth.installation, vm, guest.state, wanted, {x_birth.incarnation, x_log_epoch}};
+  node->bench->tasks->add(vm, [this, vm, task = std::move(task), nonce = node->nonce,
+                               patience = x_birth.traits.arp_patience, clock = x_birth.steady_clock,
+                               post = x_hands.poster(), to = node->bench.get()] {
+    const auto began = clock();
+    auto report = std::make_shared<work_report>(pursue(to->link, task, patience));
+    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(clock() - began);
+    post([this, vm, wanted = task.wanted, nonce, report, took] {
+      const auto again = x_guests.find(vm);
+      if (again == x_guests.end())
+        return;
+      const auto* serving = serving_node_of(again->second);
+      if (serving == nullptr || serving->nonce != nonce)
+        return;
+      on_pursued(vm, wanted, *report, took);
+    });
+  });
+}
+
+void cluster_driving::retry_later(guest_entry& guest) {
+  guest.not_before = x_birth.steady_clock() + guest.pause;
+  guest.pause = std::min(guest.pause * 2, pause_max);
+}
+
+void cluster_driving::on_pursued(const uuid& vm, const domain::wanted_effect& wanted,
+                                 const work_report& report, std::chrono::microseconds took) {
+  auto& guest = x_guests.at(vm);
+  guest.is_busy = false;
+  if (x_birth.tell.effect_done)
+    x_birth.tell.effect_done(
+        drivers::name_of(static_cast<drivers::hypervisor_kind>(x_birth.traits.kind)),
+        name_of(wanted.verb),
+        report.failure ? orrery::name_of(report.failure->why.code) : std::string_view("done"),
+        took);
+  observe(vm, report.seen, wanted.generation);
+  if (report.failure) {
+    report_failure(guest, vm, *report.failure);
+    retry_later(guest);
+  } else if (wanted.verb == domain::wanted_verb::reach) {
+    guest.not_before = x_birth.steady_clock();
+    guest.not_before += guest.vm().job ? x_birth.traits.arp_patience : silent_repeat;
+  } else if (wanted.verb == domain::wanted_verb::shut_down) {
+    guest.not_before = x_birth.steady_clock() + shutdown_repeat;
+  } else {
+    guest.not_before = x_birth.steady_clock() + pursue_repeat;
+  }
+  // A newer wish does not wait for the pause of an older one.
+  if (domain::effects(guest.vm()) != wanted) {
+    guest.not_before = {};
+    pursue_guest(vm);
+  }
+}
+
+void cluster_driving::observe(const uuid& vm, const std::vector<sighting>& seen,
+                              generation_number wish) {
+  const auto& guest = x_guests.at(vm);
+  auto& node = x_nodes.at(guest.vm().node);
+  for (const auto& one : seen) {
+    v1::Command command;
+    auto* body = command.mutable_vm()->mutable_observe();
+    domain::set(body->mutable_node(), guest.vm().node);
+    body->set_node_epoch(node.node().epoch);
+    body->set_number(++node.number);
+    body->set_at(to_micros(x_birth.wall_clock()));
+    body->set_state(one.state);
+    body->set_cause(one.cause);
+    body->set_generation(one.generation.count);
+    body->set_wish(wish.count);
+    send_command(std::move(command), vm);
+  }
+}
+
+void cluster_driving::report_failure(const guest_entry& guest, const uuid& vm,
+                                     const work_failure& failure) {
+  v1::Command command;
+  auto* body = command.mutable_vm()->mutable_report_failure();
+  body->set_generation(guest.busy_with.generation.count);
+  body->set_step(failure.step);
+  body->set_code(static_cast<std::uint32_t>(failure.why.code));
+  body->set_text(failure.why.text);
+  body->set_final(failure.is_final);
+  send_command(std::move(command), vm);
+}
+
+void cluster_driving::send_command(v1::Command command, const uuid& entity) {
+  domain::set(command.mutable_id(),
+              make_uuid(x_birth.wall_clock(), x_birth.where, x_birth.random()));
+  command.mutable_principal()->set_kind(v1::Principal::HYPERVISOR);
+  domain::set(command.mutable_entity(), entity);
+  x_hands.send(std::move(command));
+}
+
+void cluster_driving::console(const uuid& vm, std::size_t bytes_max,
+                              std::function<void(result<std::string>)> done) {
+  const auto found = x_guests.find(vm);
+  auto* node = found == x_guests.end() ? nullptr : serving_node_of(found->second);
+  if (node == nullptr)
+    return done(error{error_code::unavailable,
+                      "the VM's node is not in sight: `orrery node list` shows why", true});
+  // A key of its own: a console can be read while a long verb is under way on the guest.
+  const uuid key{vm.a, ~vm.b};
+  node->bench->tasks->add(key, [vm, bytes_max, done = std::move(done), to = node->bench.get()] {
+    done(to->link.hypervisor->console(vm_id{vm}, bytes_max));
+  });
+}
+
+void cluster_driving::on_tick() {
+  if (x_is_stopped)
+    return;
+  for (auto& [node, entry] : x_nodes)
+    stay_in_touch(node, entry);
+  // Only those that want something: asleep VMs cost a comparison.
+  for (auto& [vm, guest] : x_guests)
+    if (domain::effects(guest.vm()).verb != domain::wanted_verb::nothing)
+      pursue_guest(vm);
+}
+
+void cluster_driving::stop() {
+  x_is_stopped = true;
+  for (auto& [node, entry] : x_nodes)
+    if (entry.bench != nullptr)
+      entry.bench->link.hypervisor->listen({});
+  x_nodes.clear(); // waits for verbs under way
+  x_guests.clear();
+}
+
+} // namespace orrery::actors

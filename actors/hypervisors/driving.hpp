@@ -1,0 +1,201 @@
+#pragma once
+
+#include "actors/hypervisors/guest_work.hpp"
+#include "drivers/capabilities.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace orrery::actors {
+
+/// What makes one kind of hypervisor differ from another, as its actor is concerned. A new kind is
+/// a new file beside this one that fills it, and a line in the table of tools/orreryd.
+struct hypervisor_kind_traits {
+  v1::HypervisorKind kind = v1::HYPERVISOR_KIND_UNSPECIFIED;
+  /// Verbs under way at once on one node.
+  std::size_t operations_max = 4;
+  /// How long one question by ARP waits; then other work has its turn.
+  std::chrono::milliseconds arp_patience{300};
+  /// Makes the driver and the network of a node; connects nothing. Errors: a wrong endpoint.
+  std::function<result<node_link>(const uuid& node, const domain::node_state& state)> make_link;
+};
+
+/// What a hypervisor's actor counts.
+struct hypervisor_observer {
+  /// `outcome`: "done", or the name of an error code.
+  std::function<void(std::string_view kind, std::string_view verb, std::string_view outcome,
+                     std::chrono::microseconds took)>
+      effect_done;
+};
+
+/// Where the blocking verbs of one node run. Work of the same key (a VM; none: the node itself)
+/// runs one after the other, in order. When it ends it drops what has not begun and waits for what
+/// has.
+class bench {
+public:
+  using work = std::function<void()>;
+
+  bench() = default;
+  bench(const bench&) = delete;
+  bench& operator=(const bench&) = delete;
+  virtual ~bench() = default;
+
+  /// Hands over a piece of work. Does not block.
+  virtual void add(const uuid& key, work todo) = 0;
+};
+
+struct driving_birth {
+  hypervisor_kind_traits traits;
+  uuid installation;
+  partition_number where{};
+  std::uint64_t incarnation = 1;
+  std::function<utc_time()> wall_clock;
+  std::function<std::chrono::steady_clock::time_point()> steady_clock; ///< from any thread
+  std::function<std::uint64_t()> random;
+  hypervisor_observer tell;
+};
+
+/// What a driving has others do.
+class driving_hands {
+public:
+  driving_hands() = default;
+  driving_hands(const driving_hands&) = delete;
+  driving_hands& operator=(const driving_hands&) = delete;
+  virtual ~driving_hands() = default;
+
+  /// `threads`: how much of different keys runs side by side.
+  [[nodiscard]] virtual std::unique_ptr<bench> make_bench(std::size_t threads) = 0;
+
+  /// Has something done on the driving's own turn, as long as it lives. The function may be called
+  /// from any thread.
+  [[nodiscard]] virtual std::function<void(std::function<void()>)> poster() = 0;
+
+  /// A command for the partition, complete but for its origin.
+  virtual void send(v1::Command command) = 0;
+};
+
+/// A cluster's nodes and guests, driven to where its accepted state wants them, by whoever owns the
+/// partition. Without threads and actors, so that the simulation runs what the product runs.
+class cluster_driving {
+public:
+  cluster_driving(driving_birth birth, driving_hands& hands);
+
+  /// The cluster's nodes and VMs, when ownership began with `log_epoch`.
+  void on_world(const std::vector<std::pair<uuid, domain::entity_ptr>>& entities,
+                std::uint64_t log_epoch);
+
+  /// An entity's accepted state changed (or ended: null).
+  void on_changed(const uuid& entity, const domain::entity_ptr& state);
+
+  /// A guest's last words on its console, at most `bytes_max` of them.
+  void console(const uuid& vm, std::size_t bytes_max,
+               std::function<void(result<std::string>)> done);
+
+  /// To be called every `tick_interval`.
+  void on_tick();
+
+  /// Touches nothing any more; waits for verbs under way.
+  void stop();
+
+  static constexpr std::chrono::milliseconds tick_interval{250};
+
+private:
+  using steady_time = std::chrono::steady_clock::time_point;
+
+  /// Between attempts to reach a node, or to do something to a guest that failed: doubled each
+  /// time, up to the maximum.
+  static constexpr std::chrono::milliseconds pause_min{500};
+  static constexpr std::chrono::milliseconds pause_max{10'000};
+
+  enum class node_phase : std::uint8_t { known, connecting, greeting, preparing, serving };
+
+  /// Work on the bench holds a plain pointer to it: the bench ends, and waits for its threads,
+  /// before the link does.
+  struct node_bench {
+    node_link link;
+    std::unique_ptr<bench> tasks;
+
+    node_bench(node_link made, std::unique_ptr<bench> on)
+        : link(std::move(made)), tasks(std::move(on)) {}
+
+    ~node_bench() {
+      if (link.hypervisor)
+        link.hypervisor->listen({});
+    }
+  };
+
+  struct node_entry {
+    domain::entity_ptr state;
+    std::unique_ptr<node_bench> bench;
+    node_phase phase = node_phase::known;
+    std::uint64_t nonce = 0;
+    std::uint64_t number = 0; ///< of the last observation in this epoch
+    steady_time not_before;
+    std::chrono::milliseconds pause = pause_min;
+    steady_time last_sweep;
+    steady_time last_alive;
+    bool is_looking_for_strays = false;
+    bool must_look_again = false;
+    std::set<uuid> strays_told; ///< of which people were told in this connection
+
+    [[nodiscard]] const domain::node_state& node() const {
+      return std::get<domain::node_state>(*state);
+    }
+  };
+
+  struct guest_entry {
+    domain::entity_ptr state;
+    domain::wanted_effect busy_with; ///< under way on the workbench; verb nothing: idle
+    bool is_busy = false;
+    domain::wanted_effect done; ///< the last effect that was pursued to its end
+    steady_time not_before;
+    std::chrono::milliseconds pause = pause_min;
+
+    [[nodiscard]] const domain::vm_state& vm() const { return std::get<domain::vm_state>(*state); }
+  };
+
+  void on_node(const uuid& node, const domain::entity_ptr& state);
+  void on_guest(const uuid& vm, const domain::entity_ptr& state);
+
+  void connect(const uuid& node);
+  void on_connected(const uuid& node, const result<drivers::node_facts>& facts);
+  void prepare(const uuid& node);
+  void on_prepared(const uuid& node, std::uint64_t nonce, const result<pvip::apply_report>& report);
+  void lose(const uuid& node, const std::string& reason);
+  void stay_in_touch(const uuid& node, node_entry& entry);
+
+  /// A stray is a guest of ours on a node that has no VM: what a dead predecessor had asked for,
+  /// and the hypervisor did only after the guest was seen gone. One that never ran is removed.
+  void look_for_strays(const uuid& node);
+  void on_guests_listed(const uuid& node, const result<std::vector<drivers::guest_seen>>& listed);
+  void remove_stray(const uuid& node, vm_id vm);
+
+  void ask_guest(const uuid& vm, bool is_fenced);
+  void pursue_guest(const uuid& vm);
+  void on_pursued(const uuid& vm, const domain::wanted_effect& wanted, const work_report& report,
+                  std::chrono::microseconds took);
+  /// `wish`: generation of the newest wish that was known when the looking began.
+  void observe(const uuid& vm, const std::vector<sighting>& seen, generation_number wish);
+  void report_failure(const guest_entry& guest, const uuid& vm, const work_failure& failure);
+  void retry_later(guest_entry& guest);
+
+  void send_command(v1::Command command, const uuid& entity);
+  [[nodiscard]] node_entry* serving_node_of(const guest_entry& guest);
+
+  driving_birth x_birth;
+  driving_hands& x_hands;
+  std::uint64_t x_log_epoch = 0;
+  std::map<uuid, node_entry> x_nodes;
+  std::unordered_map<uuid, guest_entry> x_guests;
+  bool x_is_stopped = false;
+};
+
+} // namespace orrery::actors
