@@ -18,6 +18,13 @@ namespace orrery {
 /// `count` is 0).
 [[nodiscard]] result<void> arm_crash_point(std::string_view name, std::uint64_t count);
 
+/// Nothing is armed any more.
+void disarm_crash_points();
+
+/// What an armed place does from now on instead of ending this process: for a simulation, in which
+/// several live in one. It may throw.
+void set_crash(void (*crash)());
+
 /// Marks a place between two steps where a crash must lose nothing. Costs one relaxed atomic load
 /// while nothing is armed. May be called from any thread.
 void crash_point(std::string_view name);
