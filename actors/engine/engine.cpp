@@ -78,6 +78,7 @@ engine::engine(engine_birth birth, engine_hands& hands)
     : x_birth(std::move(birth)), x_hands(hands), x_owner(x_birth.identity, x_birth.where),
       x_is_wanted(!x_birth.is_shared) {
   x_last_report = x_not_before = x_current_at = x_birth.steady_clock();
+  x_clock.begin(x_birth.wall_clock(), x_last_report);
 }
 
 // Owning ------------------------------------------------------------------------------------------
@@ -223,7 +224,11 @@ void engine::on_tick() {
 }
 
 void engine::fire_timers() {
-  const auto now = std::max(x_birth.wall_clock(), x_state.head_time());
+  // A clock that jumped ahead must not use up timers whose time has not come.
+  const auto trusted = time_to_decide();
+  if (!trusted)
+    return raise_alarm(trusted.error().text);
+  const auto now = *trusted;
   while (!x_timers.empty() && x_timers.begin()->first <= now) {
     const auto entity = x_timers.begin()->second;
     x_timers.erase(x_timers.begin());

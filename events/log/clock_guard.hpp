@@ -20,6 +20,10 @@ public:
   /// or a bill would feel.
   static constexpr std::chrono::seconds difference_max{5};
 
+  /// The clocks at the start of the process, from when on a jump is noticed: a standby must not
+  /// bring a wrong time into the log with its first record. Without it: from the first `next` on.
+  void begin(utc_time wall, steady_time steady) { x_anchor = anchor{wall, steady}; }
+
   /// The time for the next record: the wall clock, or just above `head` (time of the log's last
   /// step). Errors: `clock_untrusted` with the two readings and the way out.
   [[nodiscard]] result<utc_time> next(utc_time wall, steady_time steady, utc_time head);
