@@ -518,7 +518,14 @@ std::vector<violation> check_invariants(const commit_list& commits, const partit
   check_lives(out, commits);
   check_jobs(out, commits, state);
   check_fold(out, commits, state);
-  out.nowhere();
+  auto found = out.take();
+  auto of_state = check_state(state);
+  found.insert(found.end(), of_state.begin(), of_state.end());
+  return found;
+}
+
+std::vector<violation> check_state(const partition_state& state) {
+  findings out;
   check_placements(out, state);
   check_addresses(out, state);
   check_names(out, state);

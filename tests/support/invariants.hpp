@@ -39,6 +39,10 @@ struct guest {
 [[nodiscard]] std::vector<violation> check_invariants(const commit_list& commits,
                                                       const domain::partition_state& state);
 
+/// Those of them that need the state alone: names, addresses, capacity. Cheap enough to be asked
+/// often.
+[[nodiscard]] std::vector<violation> check_state(const domain::partition_state& state);
+
 /// The world against the state, once everything has settled: each VM that was seen defined has
 /// exactly one guest and on its node, no guest is there twice, none without a VM. A VM that was not
 /// seen yet, or is unknown, may have one.

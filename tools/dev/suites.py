@@ -28,6 +28,7 @@ OUTPUT_BYTES_KEPT = 8 * 1024 * 1024  # of one ctest test; case counts come from 
 TSAN_TESTS = "^log_"  # the log has threads of its own; CAF in Debian is not instrumented
 TSAN_CASES = "-segment_damage.*"  # one thread, minutes of it: nothing for this sanitiser to see
 FUZZ_SECONDS = 60  # for each fuzz program, unless ORRERY_FUZZ_SECONDS says otherwise
+SIM_SECONDS = 300  # for new seeds of the simulation, unless ORRERY_SIM_SECONDS says otherwise
 FUZZ_MEMORY_MIB = 2048  # libFuzzer's limit for one fuzz program; its default, written down
 JOBS = os.cpu_count() or 2
 
@@ -122,6 +123,7 @@ LABELS = {
     "contract": ["contract"],
     "actors": ["actors"],
     "kafka": ["kafka"],
+    "sim": ["sim"],
     "system": ["system", "real"],
     "first_boot": ["first_boot"],
     "sanitize": ["unit", "contract"],
@@ -156,6 +158,15 @@ def kafka(run):
     brought = run.step("bring Kafka's jars", [sys.executable, "tests/kafka/cluster.py", "--fetch"])
     brought.add(run.step("bring the judge", [sys.executable, "tests/system/judge.py", "--fetch"]))
     return brought if brought.failed else ctest(run, LABELS["kafka"], jobs=JOBS)
+
+
+def sim(run):
+    """Fixed seeds of the simulation, its harness proving itself, and new seeds for some minutes."""
+    found = ctest(run, LABELS["sim"], jobs=JOBS)
+    seconds = os.environ.get("ORRERY_SIM_SECONDS", str(SIM_SECONDS))
+    found.add(run.program("new seeds", ["build/release/tests/sim/orrery-sim", "--seed",
+                                        int(time.time()), "--for", f"{seconds}s"]))
+    return found
 
 
 def shell(run):
@@ -271,6 +282,8 @@ SUITES = (
     suite("contract", "one suite for every log and every driver", ctest_suite(JOBS), "build"),
     suite("actors", "actors on virtual time, and whole processes without a hypervisor",
           ctest_suite(JOBS), "build"),
+    suite("sim", "whole installations in one thread under a seed, with everything going wrong", sim,
+          "build"),
     suite("kafka", "the log on a real Apache Kafka, and several orreryd on it, while things fail",
           kafka, "install build"),
     suite("deploy", "the lab: packages, namespaces, its own libvirtd; README's first command",

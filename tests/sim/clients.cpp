@@ -1,0 +1,277 @@
+#include "tests/sim/clients.hpp"
+
+namespace orrery::sim {
+
+namespace {
+
+constexpr micros call_latency_min{200};
+constexpr micros call_latency_max{2'000};
+
+/// How long a client waits for an answer before it asks again, or gives up: some are impatient.
+constexpr micros patience_min{1'000'000};
+constexpr micros patience_max{40'000'000};
+
+constexpr micros pause_min{100'000};
+constexpr micros pause_max{3'000'000};
+
+/// Between two wishes of all clients together.
+constexpr micros wish_pause_max{1'000'000};
+
+constexpr std::uint32_t nodes = 3;
+constexpr std::uint64_t keyed_percent = 70;
+
+const domain::cluster_state* any_cluster(const domain::partition_state& state, uuid& id) {
+  const domain::cluster_state* found = nullptr;
+  state.for_each([&](const uuid& entity, const domain::entity_ptr& one) {
+    if (const auto* cluster = std::get_if<domain::cluster_state>(one.get())) {
+      id = entity;
+      found = cluster;
+    }
+  });
+  return found;
+}
+
+} // namespace
+
+void clients::begin() {
+  found();
+  x_around.time.in(pause_max, [this] { wish(); });
+}
+
+void clients::found() {
+  ask(
+      [this](process& at, v1::Command& command) {
+        domain::set(command.mutable_entity(), x_around.identity.installation.value);
+        auto* add = command.mutable_installation()->mutable_add_cluster();
+        domain::set(add->mutable_cluster(), make_uuid(at.wall(), x_where, at.random()));
+        add->set_name("c1");
+        add->set_kind(v1::SIMULATED);
+        return at.part(x_where).core().state().find(x_around.identity.installation.value) !=
+               nullptr;
+      },
+      true);
+  for (std::uint32_t number = 1; number <= nodes; ++number)
+    ask(
+        [this, number](process& at, v1::Command& command) {
+          uuid cluster;
+          if (any_cluster(at.part(x_where).core().state(), cluster) == nullptr)
+            return false;
+          domain::set(command.mutable_entity(), cluster);
+          auto* add = command.mutable_cluster()->mutable_add_node();
+          domain::set(add->mutable_node(), make_uuid(at.wall(), x_where, at.random()));
+          add->set_name("n" + std::to_string(number));
+          return true;
+        },
+        true);
+  ask(
+      [this](process& at, v1::Command& command) {
+        uuid cluster;
+        if (any_cluster(at.part(x_where).core().state(), cluster) == nullptr)
+          return false;
+        domain::set(command.mutable_entity(), cluster);
+        auto* add = command.mutable_cluster()->mutable_add_network();
+        domain::set(add->mutable_network(), make_uuid(at.wall(), x_where, at.random()));
+        domain::set(add->mutable_subnet(), make_uuid(at.wall(), x_where, at.random()));
+        add->set_name("lan");
+        add->set_prefix(0x0a630000);
+        add->set_prefix_length(20);
+        add->set_gateway(0x0a630001);
+        return true;
+      },
+      true);
+}
+
+// Wishes ------------------------------------------------------------------------------------------
+
+void clients::wish() {
+  if (x_is_settling)
+    return;
+  wish_for_vm();
+  x_around.time.in(x_around.between(micros(0), wish_pause_max), [this] { wish(); });
+}
+
+void clients::wish_for_vm() {
+  std::vector<uuid> vms;
+  x_around.truth(x_where).state().for_each(
+      [&vms](const uuid& entity, const domain::entity_ptr& one) {
+        if (std::holds_alternative<domain::vm_state>(*one))
+          vms.push_back(entity);
+      });
+  auto& dice = x_around.random;
+  const auto roll = dice.below(100);
+  const auto which = dice.next();
+  const bool is_keyed = dice.chance(keyed_percent);
+  if (vms.size() < x_around.given.vms / 2 || (vms.size() < x_around.given.vms && roll < 40) ||
+      vms.empty())
+    return add_vm();
+  const auto& vm = vms[which % vms.size()];
+  if (roll < 55)
+    return act_on(vm, v1::VmCommand::kStart, is_keyed);
+  if (roll < 70)
+    return act_on(vm, v1::VmCommand::kShutdown, is_keyed);
+  if (roll < 85)
+    return act_on(vm, v1::VmCommand::kStop, is_keyed);
+  act_on(vm, v1::VmCommand::kRemove, is_keyed);
+}
+
+void clients::add_vm() {
+  constexpr std::uint64_t names = 3; // some ask for a name that is taken
+  const auto name = "vm-" + std::to_string(++x_names - x_around.random.below(names));
+  const auto roll = x_around.random.below(100);
+  const std::string image = roll < 85   ? "debian"
+                            : roll < 92 ? "debian-deaf"
+                            : roll < 97 ? "debian-silent"
+                                        : "beos";
+  ask(
+      [this, name, image](process& at, v1::Command& command) {
+        uuid id;
+        const auto* cluster = any_cluster(at.part(x_where).core().state(), id);
+        if (cluster == nullptr || cluster->networks.size() == 0)
+          return false;
+        uuid network;
+        cluster->networks.for_each([&network](const uuid& one, const auto&) { network = one; });
+        domain::set(command.mutable_entity(), id);
+        auto* place = command.mutable_cluster()->mutable_place_vm();
+        domain::set(place->mutable_vm(), make_uuid(at.wall(), x_where, at.random()));
+        domain::set(place->mutable_nic(), make_uuid(at.wall(), x_where, at.random()));
+        domain::set(place->mutable_network(), network);
+        place->set_name(name);
+        place->set_image(image);
+        place->set_vcpus(1);
+        place->set_memory_mib(256);
+        return true;
+      },
+      x_around.random.chance(keyed_percent));
+}
+
+void clients::act_on(const uuid& vm, v1::VmCommand::BodyCase what, bool is_keyed) {
+  ask(
+      [vm, what](process&, v1::Command& command) {
+        domain::set(command.mutable_entity(), vm);
+        auto* body = command.mutable_vm();
+        if (what == v1::VmCommand::kStart)
+          body->mutable_start();
+        else if (what == v1::VmCommand::kShutdown)
+          body->mutable_shutdown();
+        else if (what == v1::VmCommand::kStop)
+          body->mutable_stop();
+        else
+          body->mutable_remove();
+        return true;
+      },
+      is_keyed);
+}
+
+void clients::trust_clock() {
+  if (is_trusting())
+    return;
+  x_trusting = ask(
+      [this](process&, v1::Command& command) {
+        domain::set(command.mutable_entity(), x_around.identity.installation.value);
+        command.mutable_installation()->mutable_trust_clock();
+        return true;
+      },
+      false);
+}
+
+void clients::settle() {
+  if (!std::exchange(x_is_settling, true))
+    nudge();
+}
+
+void clients::nudge() {
+  constexpr micros interval{20'000'000};
+  x_around.time.in(interval, [this] { nudge(); });
+  x_around.truth(x_where).state().for_each(
+      [this](const uuid& entity, const domain::entity_ptr& one) {
+        const auto* vm = std::get_if<domain::vm_state>(one.get());
+        if (vm == nullptr || vm->job)
+          return;
+        const bool is_on = vm->observed.state == v1::VmObserved::RUNNING ||
+                           vm->observed.state == v1::VmObserved::REACHABLE;
+        if (vm->desired == domain::desired_state::running && !is_on)
+          act_on(entity, v1::VmCommand::kStart, true);
+        if (vm->desired == domain::desired_state::stopped && is_on)
+          act_on(entity, v1::VmCommand::kStop, true);
+      });
+}
+
+// Asking ------------------------------------------------------------------------------------------
+
+std::shared_ptr<clients::request> clients::ask(maker make, bool is_keyed) {
+  auto one = std::make_shared<request>();
+  one->number = ++x_requests;
+  one->make = std::move(make);
+  one->key = is_keyed ? one->number : 0;
+  ++x_open;
+  attempt(one);
+  return one;
+}
+
+void clients::attempt(const std::shared_ptr<request>& one) {
+  if (!one->is_open)
+    return;
+  const auto at = x_anyone();
+  if (at == nullptr)
+    return give_up_or_again(one, x_around.between(pause_min, pause_max));
+  const auto number = ++one->attempt;
+  x_around.time.in(x_around.between(patience_min, patience_max), [this, one, number] {
+    if (one->is_open && one->attempt == number) {
+      ++x_unheard;
+      give_up_or_again(one, micros(0));
+    }
+  });
+  at->later(x_around.between(call_latency_min, call_latency_max), [this, one, at = at.get()] {
+    v1::Command command;
+    domain::set(command.mutable_id(), make_uuid(at->wall(), x_where, at->random()));
+    command.mutable_principal()->set_kind(v1::Principal::OPERATOR);
+    if (one->key != 0) {
+      command.mutable_key()->set_key_hash(one->key);
+      command.mutable_key()->set_body_hash(one->key * 31);
+    }
+    if (!one->make(*at, command)) {
+      x_around.time.in(x_around.between(pause_min, pause_max), [this, one] { attempt(one); });
+      return;
+    }
+    at->stamp(command);
+    at->part(x_where).submit(command, [this, one, command](const actors::command_reply& said) {
+      x_around.truth(x_where).on_answer(command, said);
+      x_around.time.in(call_latency_min,
+                       [this, one, command, said] { on_answer(one, command, said); });
+    });
+  });
+}
+
+void clients::on_answer(const std::shared_ptr<request>& one, const v1::Command& asked,
+                        const actors::command_reply& said) {
+  x_around.seen.tell("answer", one->number, [&] {
+    return to_text(domain::from_proto(asked.id())) + ": " + said.reply.ShortDebugString() +
+           " seq " + std::to_string(said.seq);
+  });
+  if (said.seq != 0 && one->key != 0) {
+    if (one->decided && *one->decided != said.command)
+      x_around.truth(x_where).fail("same_answer", "client key " + std::to_string(one->key) +
+                                                      " was answered from two commands, " +
+                                                      to_text(*one->decided) + " and " +
+                                                      to_text(said.command));
+    one->decided = said.command;
+  }
+  if (!one->is_open)
+    return;
+  if (said.seq == 0) // refused at the door, or nobody knows
+    return give_up_or_again(one, x_around.between(pause_min, pause_max));
+  one->is_open = false;
+  --x_open;
+  ++(said.reply.code() == 0 ? x_answered : x_refused);
+}
+
+void clients::give_up_or_again(const std::shared_ptr<request>& one, micros pause) {
+  if (one->key != 0 || one->attempt == 0) {
+    x_around.time.in(pause, [this, one] { attempt(one); });
+    return;
+  }
+  one->is_open = false;
+  --x_open;
+}
+
+} // namespace orrery::sim

@@ -1,0 +1,46 @@
+#include "tests/sim/surroundings.hpp"
+
+namespace orrery::sim {
+
+namespace {
+
+/// The same for every seed: an installation and its log.
+constexpr log::log_identity ours{installation_id{uuid{0x0193000000007000, 0x8000000000000001}},
+                                 log::log_id{uuid{0x0193000000007000, 0x8000000000000002}}};
+
+} // namespace
+
+surroundings::surroundings(const settings& wanted)
+    : given(wanted), random(wanted.seed), seen(time), identity(ours) {
+  for (const auto where : {partition_number{0}})
+    referees.try_emplace(where, identity, where, time);
+  store = std::make_shared<plain_log>([this](partition_number where, const log::record& record) {
+    seen.note("stored", record.at, record.bytes);
+    truth(where).on_stored(record);
+    if (stored)
+      stored(where);
+  });
+}
+
+bool surroundings::strikes(fault what, std::uint32_t odds) {
+  // Drawn also when the fault is off, so that one kind does not move another's.
+  const bool is_drawn = random.below(1000) < odds;
+  if (!is_drawn || !has(what))
+    return false;
+  count(what);
+  return true;
+}
+
+micros surroundings::between(micros least, micros most) {
+  const auto range = static_cast<std::uint64_t>((most - least).count());
+  return least + micros(random.below(range + 1));
+}
+
+const broken_promise* surroundings::broken() const {
+  for (const auto& [where, one] : referees)
+    if (one.broken())
+      return &*one.broken();
+  return nullptr;
+}
+
+} // namespace orrery::sim
