@@ -326,9 +326,10 @@ void cluster_driving::ask_guest(const uuid& vm, bool is_fenced) {
   if (node == nullptr)
     return;
   const drivers::fencing_token token{x_birth.incarnation, x_log_epoch};
-  node->bench->tasks->add(vm, [this, vm, is_fenced, token, wish = found->second.vm().generation,
-                               nonce = node->nonce, post = x_hands.poster(),
-                               to = node->bench.get()] {
+  const auto& guest = found->second;
+  const auto wish = is_fenced ? guest.vm().generation : proven_wish(guest);
+  node->bench->tasks->add(vm, [this, vm, is_fenced, token, wish, nonce = node->nonce,
+                               post = x_hands.poster(), to = node->bench.get()] {
     auto report = std::make_shared<work_report>(is_fenced ? ask_fenced(to->link, vm, token)
                                                           : ask(to->link, vm));
     post([this, vm, wish, nonce, report] {
@@ -342,6 +343,16 @@ void cluster_driving::ask_guest(const uuid& vm, bool is_fenced) {
       pursue_guest(vm);
     });
   });
+}
+
+/// The newest wish that a mere look at the guest can prove: one that was pursued to its end, behind
+/// a fence. A verb of an older one that was given up may still be under way.
+generation_number cluster_driving::proven_wish(const guest_entry& guest) {
+  if (guest.done.verb != domain::wanted_verb::nothing)
+    return guest.done.generation;
+  // The first wish is to run: nobody can prove it fulfilled by seeing the guest off. 0 would say
+  // nothing.
+  return generation_number{std::max<std::uint64_t>(guest.vm().generation.count - 1, 1)};
 }
 
 void cluster_driving::pursue_guest(const uuid& vm) {
@@ -394,6 +405,8 @@ void cluster_driving::on_pursued(const uuid& vm, const domain::wanted_effect& wa
         report.failure ? orrery::name_of(report.failure->why.code) : std::string_view("done"),
         took);
   observe(vm, report.seen, wanted.generation);
+  if (!report.failure && wanted.verb != domain::wanted_verb::reach)
+    guest.done = wanted;
   if (report.failure) {
     report_failure(guest, vm, *report.failure);
     retry_later(guest);

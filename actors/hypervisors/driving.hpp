@@ -155,7 +155,7 @@ private:
     domain::entity_ptr state;
     domain::wanted_effect busy_with; ///< under way on the workbench; verb nothing: idle
     bool is_busy = false;
-    domain::wanted_effect done; ///< the last effect that was pursued to its end
+    domain::wanted_effect done; ///< the last effect that was pursued to its end, behind a fence
     steady_time not_before;
     std::chrono::milliseconds pause = pause_min;
 
@@ -180,6 +180,7 @@ private:
 
   void ask_guest(const uuid& vm, bool is_fenced);
   void pursue_guest(const uuid& vm);
+  [[nodiscard]] static generation_number proven_wish(const guest_entry& guest);
   void on_pursued(const uuid& vm, const domain::wanted_effect& wanted, const work_report& report,
                   std::chrono::microseconds took);
   /// `wish`: generation of the newest wish that was known when the looking began.
