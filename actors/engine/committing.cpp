@@ -1,5 +1,6 @@
 #include "actors/engine/engine.hpp"
 #include "events/core/crash_point.hpp"
+#include "events/core/safety.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -51,7 +52,8 @@ bool engine::is_settled(submission& who, batch_marks& marks) {
   if (command.has_origin() && command.origin().nonce() != 0) {
     if (x_state.was_decided(command.origin()))
       return true; // its reply is in the record; whoever waits reads it there
-    if (!marks.origins.emplace(command.origin().nonce(), command.origin().number()).second)
+    if (!marks.origins.emplace(command.origin().nonce(), command.origin().number()).second &&
+        safety::holds(safety::line::once_in_batch))
       return true; // it came twice
   }
   if (command.has_stream())
@@ -87,7 +89,8 @@ std::vector<engine::submission_ptr> engine::take_commands() {
   std::size_t bytes = 0;
   while (!x_queue.empty() && taken.size() < size_max && bytes < body_size_max / 2) {
     auto& front = x_queue.front();
-    if (front->command.has_key() && marks.keys.contains(front->command.key().key_hash()))
+    if (front->command.has_key() && marks.keys.contains(front->command.key().key_hash()) &&
+        safety::holds(safety::line::key_once_in_batch))
       break; // the second one of a key waits until the first one is accepted
     auto who = std::move(front);
     x_queue.pop_front();
@@ -176,6 +179,13 @@ void engine::commit() {
   if (built.body.decisions_size() == 0)
     return pump();
   built.body.set_salt(x_birth.random());
+  if (!safety::holds(safety::line::acceptance_first)) {
+    auto unaccepted = x_state;
+    projections::folded_commit early;
+    early.body = std::make_shared<const v1::CommitBody>(built.body);
+    early.touched = unaccepted.fold(built.body, x_owner.head().next);
+    x_hands.accepted(early);
+  }
   in_flight flight;
   flight.ticket = ++x_ticket;
   flight.recorded = std::move(built.recorded);
@@ -194,6 +204,8 @@ void engine::on_appended(std::uint64_t ticket, const log::append_outcome& outcom
   x_owner.on_appended(outcome);
   switch (outcome.fate) {
   case log::append_fate::durable:
+    if (!safety::holds(safety::line::read_back) && x_in_flight)
+      answer_recorded(*x_in_flight, x_owner.head().next);
     break;
   case log::append_fate::not_written:
     if (was_owning)
@@ -234,6 +246,14 @@ void engine::raise_alarm(const std::string& why) {
   x_alarm_told = why;
 }
 
+void engine::answer_recorded(const in_flight& flight, std::uint64_t seq) const {
+  for (const auto& one : flight.recorded) {
+    answer(*one.who, one.reply, domain::from_proto(one.who->command.id()), seq);
+    if (x_birth.tell.command_decided)
+      x_birth.tell.command_decided(noun_of(one.who->command), outcome_of(one.reply));
+  }
+}
+
 void engine::finish_commit() {
   ORRERY_CHECK(x_in_flight && x_in_flight->folded);
   auto flight = std::move(*x_in_flight);
@@ -246,11 +266,7 @@ void engine::finish_commit() {
   x_hands.accepted(*flight.folded);
   send_streams();
   crash_point("partition.reply.before");
-  for (const auto& one : flight.recorded) {
-    answer(*one.who, one.reply, domain::from_proto(one.who->command.id()), flight.folded->seq);
-    if (x_birth.tell.command_decided)
-      x_birth.tell.command_decided(noun_of(one.who->command), outcome_of(one.reply));
-  }
+  answer_recorded(flight, flight.folded->seq);
   answer_askers(*flight.folded->body, flight.folded->seq);
   crash_point("partition.reply.after");
   if (x_birth.tell.committed)

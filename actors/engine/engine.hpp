@@ -245,6 +245,7 @@ private:
   void commit();
   void on_not_written(const error& why);
   void raise_alarm(const std::string& why);
+  void answer_recorded(const in_flight& flight, std::uint64_t seq) const;
   void finish_commit();
   void give_back(std::vector<submission_ptr> commands);
 

@@ -1,5 +1,6 @@
 #include "actors/hypervisors/driving.hpp"
 
+#include "events/core/safety.hpp"
 #include "events/domain/nic.hpp"
 
 #include <algorithm>
@@ -154,6 +155,8 @@ void cluster_driving::on_connected(const uuid& node, const result<drivers::node_
   for (const auto& image : facts->images)
     body->add_images(image);
   send_command(std::move(hello), node);
+  if (!safety::holds(safety::line::hello_first))
+    prepare(node);
 }
 
 void cluster_driving::prepare(const uuid& node) {
@@ -330,8 +333,9 @@ void cluster_driving::ask_guest(const uuid& vm, bool is_fenced) {
   const auto wish = is_fenced ? guest.vm().generation : proven_wish(guest);
   node->bench->tasks->add(vm, [this, vm, is_fenced, token, wish, nonce = node->nonce,
                                post = x_hands.poster(), to = node->bench.get()] {
-    auto report = std::make_shared<work_report>(is_fenced ? ask_fenced(to->link, vm, token)
-                                                          : ask(to->link, vm));
+    auto report = std::make_shared<work_report>(
+        is_fenced && safety::holds(safety::line::fence_first) ? ask_fenced(to->link, vm, token)
+                                                              : ask(to->link, vm));
     post([this, vm, wish, nonce, report] {
       const auto again = x_guests.find(vm);
       if (again == x_guests.end())

@@ -1,5 +1,7 @@
 #include "events/domain/partition_state.hpp"
 
+#include "events/core/safety.hpp"
+
 #include <google/protobuf/arena.h>
 
 #include <algorithm>
@@ -147,7 +149,8 @@ void partition_state::remember(const v1::CommitBody& body, std::uint64_t seq) {
 
 bool partition_state::was_decided(const v1::Origin& origin) const {
   const auto at = x_origins.find(origin.nonce());
-  return at != x_origins.end() && at->second.window.contains(origin.number());
+  return at != x_origins.end() && at->second.window.contains(origin.number()) &&
+         safety::holds(safety::line::origin_window);
 }
 
 void partition_state::remember_streams(const v1::CommitBody& body) {
@@ -174,7 +177,8 @@ bool partition_state::is_outdated(const v1::Command& command) const {
   const auto& seen = command.vm().observe();
   const auto node = find(from_proto(seen.node()));
   const auto* state = node == nullptr ? nullptr : std::get_if<node_state>(node.get());
-  return state != nullptr && seen.node_epoch() < state->epoch;
+  return state != nullptr && seen.node_epoch() < state->epoch &&
+         safety::holds(safety::line::new_connection);
 }
 
 void partition_state::remember_origin(const v1::Origin& origin, std::uint64_t seq) {
@@ -192,7 +196,7 @@ void partition_state::remember_origin(const v1::Origin& origin, std::uint64_t se
 
 const keyed_command* partition_state::find_key(std::uint64_t key_hash) const {
   const auto at = x_keys.find(key_hash);
-  return at == x_keys.end() ? nullptr : &at->second;
+  return at == x_keys.end() || !safety::holds(safety::line::client_key) ? nullptr : &at->second;
 }
 
 void partition_state::remember_key(const v1::Decision& decision, std::uint64_t seq,

@@ -1,5 +1,6 @@
 #include "events/domain/vm.hpp"
 
+#include "events/core/safety.hpp"
 #include "events/core/text.hpp"
 
 #include <algorithm>
@@ -140,7 +141,17 @@ outcome stop(const vm_state& state, const context& with) {
   return made;
 }
 
-outcome remove(const vm_state& state, const context& with) {
+/// Gives back what the VM holds.
+void release(decision& made, const vm_state& state, const uuid& self) {
+  auto& address = made.messages.emplace_back();
+  address.entity = state.network;
+  set(address.command.mutable_network()->mutable_release_address()->mutable_nic(), state.nic.nic);
+  auto& place = made.messages.emplace_back();
+  place.entity = state.cluster;
+  set(place.command.mutable_cluster()->mutable_release_vm()->mutable_vm(), self);
+}
+
+outcome remove(const vm_state& state, const uuid& self, const context& with) {
   if (state.job && state.job->kind == v1::VM_DELETE)
     return busy(state);
   decision made;
@@ -148,6 +159,8 @@ outcome remove(const vm_state& state, const context& with) {
   const auto generation = state.generation.count + 1;
   add_event(made)->mutable_removal_requested()->set_generation(generation);
   begin_job(made, v1::VM_DELETE, generation, policy_of(state.kind, with).delete_deadline, with);
+  if (!safety::holds(safety::line::release_by_fact))
+    release(made, state, self);
   return made;
 }
 
@@ -182,7 +195,8 @@ void fail_stopped_start(decision& made, const vm_state& state, std::string_view 
 /// Nobody who knew of the newest wish has looked yet: a verb of an older one may still be under way
 /// behind this word, so it is a fact, but no proof that the wish is fulfilled.
 bool is_before_the_wish(const vm_state& state, const v1::VmCommand::Observe& seen) {
-  return seen.wish() != 0 && seen.wish() < state.generation.count;
+  return seen.wish() != 0 && seen.wish() < state.generation.count &&
+         safety::holds(safety::line::newest_wish);
 }
 
 /// The guest is off, as a job wanted it: also when it was off before.
@@ -197,13 +211,7 @@ void see_absent(decision& made, const vm_state& state, const uuid& self,
     fill(add_event(made)->mutable_removed()->mutable_source(), seen);
     if (state.job)
       end_job(made, *state.job, v1::Job::DONE, step_removed);
-    auto& address = made.messages.emplace_back();
-    address.entity = state.network;
-    set(address.command.mutable_network()->mutable_release_address()->mutable_nic(), state.nic.nic);
-    auto& place = made.messages.emplace_back();
-    place.entity = state.cluster;
-    set(place.command.mutable_cluster()->mutable_release_vm()->mutable_vm(), self);
-    return;
+    return release(made, state, self);
   }
   if (state.observed.state != v1::VmObserved::ABSENT) {
     fill(add_event(made)->mutable_absent()->mutable_source(), seen);
@@ -251,6 +259,8 @@ void see_nothing(decision& made, const vm_state& state, const v1::VmCommand::Obs
 }
 
 bool is_stale(const vm_state& state, const v1::VmCommand::Observe& seen) {
+  if (!safety::holds(safety::line::newer_saying))
+    return false;
   if (seen.node_epoch() != state.observed.epoch)
     return seen.node_epoch() < state.observed.epoch;
   return seen.number() <= state.observed.number;
@@ -430,7 +440,7 @@ outcome decide(const vm_state* state, const uuid& self, const v1::VmCommand& com
   case v1::VmCommand::kPassDeadline:
     return pass_deadline(*state, command.pass_deadline(), with);
   case v1::VmCommand::kRemove:
-    return remove(*state, with);
+    return remove(*state, self, with);
   case v1::VmCommand::kStart:
   case v1::VmCommand::kShutdown:
   case v1::VmCommand::kStop:
@@ -552,7 +562,8 @@ std::optional<timer> next_timer(const vm_state& state) {
 }
 
 bool spreads(const v1::VmCommand& command) {
-  return command.has_observe() && command.observe().state() == v1::VmObserved::ABSENT;
+  const bool releases = command.has_remove() && !safety::holds(safety::line::release_by_fact);
+  return releases || (command.has_observe() && command.observe().state() == v1::VmObserved::ABSENT);
 }
 
 void write(state_bytes& out, const vm_state& state) {

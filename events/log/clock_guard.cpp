@@ -1,5 +1,7 @@
 #include "events/log/clock_guard.hpp"
 
+#include "events/core/safety.hpp"
+
 #include <algorithm>
 
 namespace orrery::log {
@@ -29,7 +31,7 @@ result<utc_time> clock_guard::next(utc_time wall, steady_time steady, utc_time h
     x_distrust = distrust(wall, "the monotonic clock", expected);
   if (!x_distrust && head > x_head_forgiven && wall + difference_max < head)
     x_distrust = distrust(wall, "the log's last record", head);
-  if (x_distrust)
+  if (x_distrust && safety::holds(safety::line::trusted_clock))
     return *x_distrust;
   // NTP slews slowly: follow it, so that years of small corrections do not add up to a false alarm.
   x_anchor = anchor{wall, steady};

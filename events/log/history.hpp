@@ -1,6 +1,7 @@
 #pragma once
 
 #include "events/core/id.hpp"
+#include "events/core/safety.hpp"
 #include "events/log/record_header.hpp"
 #include "events/log/sha256.hpp"
 
@@ -104,11 +105,11 @@ using verdict = std::variant<accepted_claim, accepted_commit, voided, stopped>;
 /// The lines of the rule, each of which carries its own part of the safety: the exhaustive test
 /// takes out one after the other and must find a broken history. All on in the product.
 struct rule_lines {
-  bool after_epoch = true; ///< claim: r.after_epoch == E
-  bool claimed = true;     ///< commit: E > 0
-  bool epoch = true;       ///< commit: r.epoch == E
-  bool seq = true;         ///< commit: r.seq == n
-  bool prev_hash = true;   ///< commit: r.prev_hash == h
+  bool after_epoch = safety::holds(safety::line::after_epoch); ///< claim: r.after_epoch == E
+  bool claimed = safety::holds(safety::line::claimed);         ///< commit: E > 0
+  bool epoch = safety::holds(safety::line::epoch);             ///< commit: r.epoch == E
+  bool seq = safety::holds(safety::line::seq);                 ///< commit: r.seq == n
+  bool prev_hash = safety::holds(safety::line::prev_hash);     ///< commit: r.prev_hash == h
 };
 
 /// Judges the next record of the log that `ours` belongs to. Pure and total: any bytes in.

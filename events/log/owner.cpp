@@ -1,6 +1,7 @@
 #include "events/log/owner.hpp"
 
 #include "events/core/check.hpp"
+#include "events/core/safety.hpp"
 #include "events/log/record_header.hpp"
 #include "events/schema/record.pb.h"
 
@@ -69,7 +70,7 @@ void owner::on_appended(const append_outcome& outcome) {
     break;
   case append_fate::unknown:
     x_in_flight.reset();
-    if (x_standing == standing::owning)
+    if (x_standing == standing::owning && safety::holds(safety::line::in_doubt))
       x_standing = standing::in_doubt;
     break;
   }
@@ -99,10 +100,12 @@ reading owner::on_claim(const accepted_claim& claim) {
   read.what = reading::kind::claim;
   read.body = claim.body;
   read.after = claim.after;
-  read.ours = x_claim_nonces.contains(nonce_of(claim.body));
+  read.ours = safety::holds(safety::line::own_nonce) ? x_claim_nonces.contains(nonce_of(claim.body))
+                                                     : x_standing == standing::claiming;
+  const bool stays = !safety::holds(safety::line::deposed_stops) && x_standing == standing::owning;
   x_in_flight.reset();
   x_claim_nonces.clear(); // whichever claim won, the others of that epoch are void for ever
-  x_standing = read.ours ? standing::owning : standing::following;
+  x_standing = read.ours || stays ? standing::owning : standing::following;
   return read;
 }
 

@@ -19,6 +19,10 @@ constexpr micros work_max{60'000};
 constexpr micros work_slow_max{15'000'000};
 constexpr std::uint32_t work_is_slow = 10; ///< odds in a thousand
 
+/// Its thread gets no time for so long; other parts of the process do.
+constexpr micros stall_max{4'000'000};
+constexpr std::uint32_t turn_is_stalled = 2; ///< odds in a thousand
+
 constexpr std::chrono::milliseconds arp_patience{300};
 
 /// Threads of a workbench, without threads: work happens at the end of the time that it takes, all
@@ -114,8 +118,12 @@ void driven_cluster::begin() {
 }
 
 void driven_cluster::then(std::function<void(actors::cluster_driving&)> act) {
-  x_of.in().later(turn_latency, [self = shared_from_this(), act = std::move(act)] {
-    if (!self->x_is_stopped)
+  auto& around = x_of.in().around();
+  if (around.strikes(fault::pause, turn_is_stalled))
+    x_stalled_until = around.time.now() + around.between(micros(0), stall_max);
+  const auto latency = std::max(turn_latency, x_stalled_until - around.time.now());
+  x_of.in().later(latency, [weak = weak_from_this(), act = std::move(act)] {
+    if (const auto self = weak.lock(); self && !self->x_is_stopped)
       act(*self->x_core);
   });
 }
@@ -130,7 +138,7 @@ void driven_cluster::on_changed(const uuid& entity, const domain::entity_ptr& st
 }
 
 void driven_cluster::on_tick() {
-  if (!x_is_stopped)
+  if (!x_is_stopped && x_of.in().around().time.now() >= x_stalled_until)
     x_core->on_tick();
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/hypervisors/driving.hpp"
+#include "tests/sim/timeline.hpp"
 
 #include <map>
 #include <memory>
@@ -25,6 +26,8 @@ public:
   void on_tick();
   void stop();
 
+  [[nodiscard]] bool is_stopped() const { return x_is_stopped; }
+
   [[nodiscard]] std::unique_ptr<actors::bench> make_bench(std::size_t threads) override;
   [[nodiscard]] std::function<void(std::function<void()>)> poster() override;
   void send(v1::Command command) override;
@@ -36,6 +39,7 @@ private:
   partition_run& x_of;
   const uuid x_cluster;
   std::optional<actors::cluster_driving> x_core;
+  micros x_stalled_until{0}; ///< its thread gets no time
   bool x_is_stopped = false;
 };
 

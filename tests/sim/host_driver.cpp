@@ -20,6 +20,24 @@ error failed(bool is_retryable) {
           "the simulated host fails", is_retryable};
 }
 
+/// No two guests run with one address, and none that was told to be stopped.
+void check_started(surroundings& around, host& on, vm_id vm, generation_number generation) {
+  auto& truth = around.truth(vm.value.partition());
+  truth.on_started(vm.value, generation);
+  const auto own = on.world->guest(vm);
+  static_cast<void>(on.hands->connect());
+  const auto listed = on.hands->list(around.identity.installation.value);
+  if (!own || !listed)
+    return;
+  for (const auto& other : *listed) {
+    const auto guest = on.world->guest(other.vm);
+    if (other.vm != vm && guest && guest->condition == drivers::guest_condition::running &&
+        guest->spec.port.address == own->spec.port.address)
+      truth.fail("address_once",
+                 "guests " + to_text(vm) + " and " + to_text(other.vm) + " run with one address");
+  }
+}
+
 } // namespace
 
 host_driver::host_driver(surroundings& around, std::shared_ptr<host> on, std::uint32_t process)
@@ -118,8 +136,6 @@ result<void> host_driver::change(deed what, vm_id vm, generation_number generati
     return error{error_code::unavailable, "the simulated host did not answer in time", true};
   }
   auto done = act(x_inner);
-  if (what == deed::define || what == deed::start)
-    check_alone(vm);
   if (x_around.strikes(fault::verb, fails_after))
     return failed(true);
   return done;
@@ -144,25 +160,6 @@ void host_driver::do_late(vm_id vm, verb act) {
   });
 }
 
-/// No two guests run with one address.
-void host_driver::check_alone(vm_id vm) {
-  const auto own = x_host->world->guest(vm);
-  if (!own || own->condition != drivers::guest_condition::running)
-    return;
-  static_cast<void>(x_host->hands->connect());
-  const auto listed = x_host->hands->list(x_around.identity.installation.value);
-  if (!listed)
-    return;
-  for (const auto& other : *listed) {
-    const auto guest = x_host->world->guest(other.vm);
-    if (other.vm != vm && guest && guest->condition == drivers::guest_condition::running &&
-        guest->spec.port.address == own->spec.port.address)
-      x_around.truth(vm.value.partition())
-          .fail("address_once",
-                "guests " + to_text(vm) + " and " + to_text(other.vm) + " run with one address");
-  }
-}
-
 result<void> host_driver::define(const drivers::guest_spec& spec, generation_number generation,
                                  drivers::fencing_token token) {
   return change(deed::define, spec.vm, generation, token,
@@ -172,7 +169,12 @@ result<void> host_driver::define(const drivers::guest_spec& spec, generation_num
 result<void> host_driver::start(vm_id vm, generation_number generation,
                                 drivers::fencing_token token) {
   return change(deed::start, vm, generation, token,
-                [vm, generation, token](auto& on) { return on.start(vm, generation, token); });
+                [&around = x_around, machine = x_host.get(), vm, generation, token](auto& on) {
+                  auto done = on.start(vm, generation, token);
+                  if (done)
+                    check_started(around, *machine, vm, generation);
+                  return done;
+                });
 }
 
 result<void> host_driver::shutdown(vm_id vm, drivers::fencing_token token) {

@@ -34,7 +34,6 @@ private:
   [[nodiscard]] std::optional<error> barred(const drivers::fencing_token& token);
   void end_late(std::optional<vm_id> of);
   void do_late(vm_id vm, verb act);
-  void check_alone(vm_id vm);
 
   surroundings& x_around;
   std::shared_ptr<host> x_host;

@@ -70,6 +70,7 @@ void partition_run::stop() {
 }
 
 void partition_run::on_tick() {
+  std::erase_if(x_ending, [](const auto& one) { return one->is_stopped(); });
   x_engine->on_tick();
   for (const auto& [cluster, driven] : x_clusters)
     driven->on_tick();
@@ -98,7 +99,7 @@ void partition_run::read() {
   const auto end = way.log().end(x_where);
   if (!found->empty() || std::exchange(x_is_first, false))
     x_engine->on_records(*found, end ? *end : x_next);
-  if (x_in.random() % 64 == 0)
+  if (x_in.random() % 256 == 0)
     x_in.around().truth(x_where).compare(x_in.number(), x_engine->status().seq, x_engine->state());
   const auto stored = x_in.around().store->end(x_where);
   if (stored && x_next < *stored && !std::exchange(x_is_reading, true))
@@ -157,8 +158,10 @@ void partition_run::owning(std::uint64_t epoch) {
 
 void partition_run::owning_ended() {
   x_in.around().seen.note("owns no more", x_in.number());
-  for (const auto& [cluster, driven] : x_clusters)
+  for (const auto& [cluster, driven] : x_clusters) {
     driven->stop();
+    x_ending.push_back(driven);
+  }
   x_clusters.clear();
 }
 

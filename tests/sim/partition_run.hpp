@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace orrery::sim {
 
@@ -50,6 +51,7 @@ private:
   const partition_number x_where;
   std::optional<actors::engine> x_engine;
   std::map<uuid, std::shared_ptr<driven_cluster>> x_clusters;
+  std::vector<std::shared_ptr<driven_cluster>> x_ending; ///< until their turn to stop has come
   log::offset x_next = 0;
   bool x_is_reading = false;
   bool x_is_first = true;

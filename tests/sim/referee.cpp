@@ -129,6 +129,7 @@ void referee::take_event(const uuid& entity, const v1::Event& event) {
     return;
   auto& wished = x_wishes[entity];
   const auto& vm = event.vm();
+  check_connection(entity, vm);
   if (vm.has_start_requested())
     wished.start = vm.start_requested().generation();
   if (vm.has_shutdown_requested())
@@ -139,10 +140,30 @@ void referee::take_event(const uuid& entity, const v1::Event& event) {
     wished.off = vm.removal_requested().generation();
     wished.removal = true;
   }
+  if (vm.has_job_started() &&
+      (vm.job_started().kind() == v1::VM_STOP || vm.job_started().kind() == v1::VM_SHUTDOWN))
+    x_stops[domain::from_proto(vm.job_started().job())] = vm.job_started().generation();
+  if (vm.has_job_ended() && vm.job_ended().state() == v1::Job::DONE)
+    if (const auto stop = x_stops.find(domain::from_proto(vm.job_ended().job()));
+        stop != x_stops.end())
+      wished.stopped = stop->second;
   if (vm.has_removed() && x_runs)
     check(!x_runs(entity), "release_by_fact", [&] {
       return "VM " + to_text(entity) + " gives its address and its room back, but its guest runs";
     });
+}
+
+/// The word of a connection to a node that was replaced in an earlier record counts no more.
+void referee::check_connection(const uuid& entity, const v1::VmEvent& event) {
+  const auto* source = support::source_of(event);
+  if (source == nullptr)
+    return;
+  const auto node = x_state.find(domain::from_proto(source->node()));
+  const auto* known = node == nullptr ? nullptr : std::get_if<domain::node_state>(node.get());
+  check(known == nullptr || source->node_epoch() >= known->epoch, "newest_connection", [&] {
+    return "a word on VM " + to_text(entity) + " of connection " + number(source->node_epoch()) +
+           " counts, though connection " + number(known->epoch) + " replaced it";
+  });
 }
 
 void referee::check_all() {
@@ -244,6 +265,15 @@ void referee::on_deed(std::uint32_t process, const uuid& node, deed what, const 
   }
   check(is_wished, "deeds_after_acceptance",
         [&] { return say() + ", but no accepted record wishes it"; });
+}
+
+void referee::on_started(const uuid& vm, generation_number generation) {
+  const auto found = x_wishes.find(vm);
+  check(found == x_wishes.end() || found->second.stopped < generation.count, "stopped_stays", [&] {
+    return "guest " + to_text(vm) + " runs for wish " + number(generation.count) +
+           ", though the job of wish " + number(found->second.stopped) +
+           " has told that it is stopped";
+  });
 }
 
 } // namespace orrery::sim

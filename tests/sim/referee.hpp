@@ -62,6 +62,9 @@ public:
   void on_deed(std::uint32_t process, const uuid& node, deed what, const uuid& vm,
                generation_number generation, const drivers::fencing_token& token);
 
+  /// A guest was started; perhaps long after it was asked for.
+  void on_started(const uuid& vm, generation_number generation);
+
   /// Everything over the whole history; slow.
   void check_all();
 
@@ -91,6 +94,7 @@ private:
     std::uint64_t shutdown = 0;
     std::uint64_t off = 0; ///< stop or removal
     bool removal = false;
+    std::uint64_t stopped = 0; ///< the newest generation for which a job was told done
   };
 
   struct accepted {
@@ -109,6 +113,7 @@ private:
               std::shared_ptr<const v1::CommitBody> body);
   void take_decision(const v1::Decision& decision, std::uint64_t seq);
   void take_event(const uuid& entity, const v1::Event& event);
+  void check_connection(const uuid& entity, const v1::VmEvent& event);
   void check_time(const v1::CommitBody& body);
 
   const timeline& x_time;
@@ -121,6 +126,7 @@ private:
   std::set<std::pair<std::uint64_t, std::uint64_t>> x_origins;
   std::map<std::uint64_t, uuid> x_keys; ///< which command took effect under a client's key
   std::map<uuid, wishes> x_wishes;
+  std::map<uuid, std::uint64_t> x_stops; ///< generation of a job that stops a guest, by job
   std::set<std::pair<uuid, std::uint64_t>> x_hellos; ///< node, epoch
   std::function<bool(const uuid&)> x_runs;
   utc_time x_last_time;

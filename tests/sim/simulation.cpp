@@ -278,6 +278,8 @@ std::string simulation::unsettled_vms(partition_number where) {
   std::string why;
   const auto& state = x_around.truth(where).state();
   state.for_each([&why](const uuid& entity, const domain::entity_ptr& one) {
+    if (const auto* node = std::get_if<domain::node_state>(one.get()); node && !node->connected)
+      why = "node '" + node->name + "' is out of sight";
     const auto* vm = std::get_if<domain::vm_state>(one.get());
     if (vm == nullptr)
       return;

@@ -11,6 +11,27 @@
 
 namespace orrery::support {
 
+const v1::VmEvent::Source* source_of(const v1::VmEvent& event) {
+  switch (event.body_case()) {
+  case v1::VmEvent::kDefined:
+    return &event.defined().source();
+  case v1::VmEvent::kStarted:
+    return &event.started().source();
+  case v1::VmEvent::kReachable:
+    return &event.reachable().source();
+  case v1::VmEvent::kStopped:
+    return &event.stopped().source();
+  case v1::VmEvent::kAbsent:
+    return &event.absent().source();
+  case v1::VmEvent::kUnseen:
+    return &event.unseen().source();
+  case v1::VmEvent::kRemoved:
+    return &event.removed().source();
+  default:
+    return nullptr;
+  }
+}
+
 namespace {
 
 using domain::cluster_state;
@@ -214,27 +235,6 @@ struct line_of_life {
   std::uint64_t node_epoch = 0;
   std::pair<std::uint64_t, std::uint64_t> saying{0, 0};
 };
-
-const v1::VmEvent::Source* source_of(const v1::VmEvent& event) {
-  switch (event.body_case()) {
-  case v1::VmEvent::kDefined:
-    return &event.defined().source();
-  case v1::VmEvent::kStarted:
-    return &event.started().source();
-  case v1::VmEvent::kReachable:
-    return &event.reachable().source();
-  case v1::VmEvent::kStopped:
-    return &event.stopped().source();
-  case v1::VmEvent::kAbsent:
-    return &event.absent().source();
-  case v1::VmEvent::kUnseen:
-    return &event.unseen().source();
-  case v1::VmEvent::kRemoved:
-    return &event.removed().source();
-  default:
-    return nullptr;
-  }
-}
 
 const v1::VmEvent::Wish* wish_of(const v1::VmEvent& event) {
   switch (event.body_case()) {

@@ -58,6 +58,9 @@ check_streams(const std::map<partition_number, commit_list>& commits, bool is_se
 /// that does not parse is a violation "readable" and ends the check.
 [[nodiscard]] std::vector<violation> check_log(const std::vector<std::string>& bodies);
 
+/// Who said what an event tells of a guest, and when; null for events that nobody said.
+[[nodiscard]] const v1::VmEvent::Source* source_of(const v1::VmEvent& event);
+
 /// One line each, for a test's message; empty for none.
 [[nodiscard]] std::string to_text(const std::vector<violation>& found);
 

@@ -409,6 +409,17 @@ private:
 
 } // namespace
 
+std::span<const needed_line> needed_lines() {
+  static const std::array<needed_line, 5> lines{{
+      {"r.after_epoch == E", {.after_epoch = false}, {}},
+      {"E > 0", {.claimed = false}, {.hasty = true}},
+      {"r.epoch == E", {.epoch = false}, {.stubborn = true}},
+      {"r.seq == n", {.seq = false}, {.renumber = true}},
+      {"r.prev_hash == h", {.prev_hash = false}, {.doubting = true, .pipelined = true}},
+  }};
+  return lines;
+}
+
 search_result search_histories(const rule_lines& lines, const owner_faults& faults) {
   return search(lines, faults).run();
 }

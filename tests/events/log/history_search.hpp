@@ -3,7 +3,9 @@
 #include "events/log/history.hpp"
 
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 
 namespace orrery::log::exploration {
 
@@ -15,6 +17,16 @@ struct owner_faults {
   bool pipelined = false; ///< chains a commit on one that was not read back
   bool renumber = false;  ///< makes a commit on the right head with the number before
 };
+
+/// A line of the rule taken out, and the mistake of owners that it makes harmless.
+struct needed_line {
+  std::string_view text;
+  rule_lines without;
+  owner_faults against;
+};
+
+/// One for each line, in the order of `rule_lines`.
+[[nodiscard]] std::span<const needed_line> needed_lines();
 
 struct search_result {
   std::uint64_t states = 0;     ///< distinct states of the world
