@@ -21,6 +21,7 @@ constexpr std::array<named, line_count> lines{{
     {"read_back", "answers after the record was read back"},
     {"acceptance_first", "effects after acceptance"},
     {"once_in_batch", "a repeated command in one batch is decided once"},
+    {"stream_in_turn", "a message of a stream is decided if it is the next"},
     {"key_once_in_batch", "a repeated key in one batch is decided once"},
     {"origin_window", "a repeated command is not decided again"},
     {"client_key", "a repeated key gets the first answer"},

@@ -26,6 +26,7 @@ enum class line : std::uint8_t {
   read_back,         ///< answers only after the own record was read back and accepted
   acceptance_first,  ///< effects only after the intent's record was accepted
   once_in_batch,     ///< a repeated command in one batch is decided once
+  stream_in_turn,    ///< a message between partitions is decided if it is the next of its stream
   key_once_in_batch, ///< so is a repeated client key
   // The folded state (events/domain)
   origin_window,   ///< a repeated command is not decided again
@@ -40,7 +41,7 @@ enum class line : std::uint8_t {
   hello_first, ///< a guest is touched only after the hello to its node was accepted
 };
 
-inline constexpr std::size_t line_count = 21;
+inline constexpr std::size_t line_count = 22;
 
 #ifdef ORRERY_SWITCHES
 

@@ -20,18 +20,46 @@ constexpr micros wish_pause_max{1'000'000};
 constexpr std::uint32_t nodes = 3;
 constexpr std::uint64_t keyed_percent = 70;
 
-const domain::cluster_state* any_cluster(const domain::partition_state& state, uuid& id) {
+/// One wish of so many is another cluster, so that there are messages between partitions.
+constexpr std::uint64_t cluster_share = 12;
+constexpr std::uint64_t clusters_max = 60;
+
+constexpr partition_number installation_partition{0};
+
+/// The name of the cluster in which a partition's VMs are.
+std::string home_name(partition_number where) {
+  return "c" + std::to_string(static_cast<unsigned>(where));
+}
+
+const domain::cluster_state* find_home(process& at, partition_number where, uuid& id) {
   const domain::cluster_state* found = nullptr;
-  state.for_each([&](const uuid& entity, const domain::entity_ptr& one) {
-    if (const auto* cluster = std::get_if<domain::cluster_state>(one.get())) {
-      id = entity;
-      found = cluster;
-    }
+  at.part(where).core().state().for_each([&](const uuid& entity, const domain::entity_ptr& one) {
+    const auto* cluster = std::get_if<domain::cluster_state>(one.get());
+    if (cluster == nullptr || cluster->name != home_name(where))
+      return;
+    id = entity;
+    found = cluster;
   });
   return found;
 }
 
+/// Addresses command `to` the home cluster; false: it is not there yet.
+bool address_home(process& at, partition_number where, v1::Command& to) {
+  uuid id;
+  if (find_home(at, where, id) == nullptr)
+    return false;
+  domain::set(to.mutable_entity(), id);
+  return true;
+}
+
 } // namespace
+
+clients::clients(surroundings& around, std::function<std::shared_ptr<process>()> anyone)
+    : x_around(around), x_anyone(std::move(anyone)) {
+  for (const auto& [where, truth] : around.referees)
+    if (where != installation_partition || around.referees.size() == 1)
+      x_homes.push_back(where);
+}
 
 void clients::begin() {
   found();
@@ -39,44 +67,50 @@ void clients::begin() {
 }
 
 void clients::found() {
+  for (const auto where : x_homes) {
+    add_cluster(home_name(where), where);
+    furnish(where);
+  }
+}
+
+void clients::add_cluster(std::string name, partition_number where) {
   ask(
-      [this](process& at, v1::Command& command) {
-        domain::set(command.mutable_entity(), x_around.identity.installation.value);
+      installation_partition,
+      [this, name = std::move(name), where](process& at, v1::Command& command) {
+        const auto& installation = x_around.identity.installation.value;
+        domain::set(command.mutable_entity(), installation);
         auto* add = command.mutable_installation()->mutable_add_cluster();
-        domain::set(add->mutable_cluster(), make_uuid(at.wall(), x_where, at.random()));
-        add->set_name("c1");
+        domain::set(add->mutable_cluster(), make_uuid(at.wall(), where, at.random()));
+        add->set_name(name);
         add->set_kind(v1::SIMULATED);
-        return at.part(x_where).core().state().find(x_around.identity.installation.value) !=
-               nullptr;
+        return at.part(installation_partition).core().state().find(installation) != nullptr;
       },
       true);
+}
+
+/// Nodes and a network for the home cluster.
+void clients::furnish(partition_number where) {
   for (std::uint32_t number = 1; number <= nodes; ++number)
     ask(
-        [this, number](process& at, v1::Command& command) {
-          uuid cluster;
-          if (any_cluster(at.part(x_where).core().state(), cluster) == nullptr)
-            return false;
-          domain::set(command.mutable_entity(), cluster);
+        where,
+        [where, number](process& at, v1::Command& command) {
           auto* add = command.mutable_cluster()->mutable_add_node();
-          domain::set(add->mutable_node(), make_uuid(at.wall(), x_where, at.random()));
+          domain::set(add->mutable_node(), make_uuid(at.wall(), where, at.random()));
           add->set_name("n" + std::to_string(number));
-          return true;
+          return address_home(at, where, command);
         },
         true);
   ask(
-      [this](process& at, v1::Command& command) {
-        uuid cluster;
-        if (any_cluster(at.part(x_where).core().state(), cluster) == nullptr)
-          return false;
-        domain::set(command.mutable_entity(), cluster);
+      where,
+      [where](process& at, v1::Command& command) {
         auto* add = command.mutable_cluster()->mutable_add_network();
-        domain::set(add->mutable_network(), make_uuid(at.wall(), x_where, at.random()));
-        domain::set(add->mutable_subnet(), make_uuid(at.wall(), x_where, at.random()));
+        domain::set(add->mutable_network(), make_uuid(at.wall(), where, at.random()));
+        domain::set(add->mutable_subnet(), make_uuid(at.wall(), where, at.random()));
         add->set_name("lan");
         add->set_prefix(0x0a630000);
         add->set_prefix_length(20);
         add->set_gateway(0x0a630001);
-        return true;
+        return address_home(at, where, command);
       },
       true);
 }
@@ -86,24 +120,29 @@ void clients::found() {
 void clients::wish() {
   if (x_is_settling)
     return;
-  wish_for_vm();
+  auto& dice = x_around.random;
+  const auto home = x_homes[dice.below(x_homes.size())];
+  const partition_number any{static_cast<std::uint16_t>(dice.below(x_around.referees.size()))};
+  if (dice.below(cluster_share) == 0 && x_clusters < clusters_max)
+    add_cluster("x" + std::to_string(++x_clusters), any);
+  else
+    wish_for_vm(home);
   x_around.time.in(x_around.between(micros(0), wish_pause_max), [this] { wish(); });
 }
 
-void clients::wish_for_vm() {
+void clients::wish_for_vm(partition_number where) {
   std::vector<uuid> vms;
-  x_around.truth(x_where).state().for_each(
-      [&vms](const uuid& entity, const domain::entity_ptr& one) {
-        if (std::holds_alternative<domain::vm_state>(*one))
-          vms.push_back(entity);
-      });
+  x_around.truth(where).state().for_each([&vms](const uuid& entity, const domain::entity_ptr& one) {
+    if (std::holds_alternative<domain::vm_state>(*one))
+      vms.push_back(entity);
+  });
   auto& dice = x_around.random;
   const auto roll = dice.below(100);
   const auto which = dice.next();
   const bool is_keyed = dice.chance(keyed_percent);
-  if (vms.size() < x_around.given.vms / 2 || (vms.size() < x_around.given.vms && roll < 40) ||
-      vms.empty())
-    return add_vm();
+  const auto wanted = x_around.given.vms / x_homes.size();
+  if (vms.size() < wanted / 2 || (vms.size() < wanted && roll < 40) || vms.empty())
+    return add_vm(where);
   const auto& vm = vms[which % vms.size()];
   if (roll < 55)
     return act_on(vm, v1::VmCommand::kStart, is_keyed);
@@ -114,7 +153,7 @@ void clients::wish_for_vm() {
   act_on(vm, v1::VmCommand::kRemove, is_keyed);
 }
 
-void clients::add_vm() {
+void clients::add_vm(partition_number where) {
   constexpr std::uint64_t names = 3; // some ask for a name that is taken
   const auto name = "vm-" + std::to_string(++x_names - x_around.random.below(names));
   const auto roll = x_around.random.below(100);
@@ -123,17 +162,18 @@ void clients::add_vm() {
                             : roll < 97 ? "debian-silent"
                                         : "beos";
   ask(
-      [this, name, image](process& at, v1::Command& command) {
+      where,
+      [where, name, image](process& at, v1::Command& command) {
         uuid id;
-        const auto* cluster = any_cluster(at.part(x_where).core().state(), id);
+        const auto* cluster = find_home(at, where, id);
         if (cluster == nullptr || cluster->networks.size() == 0)
           return false;
         uuid network;
         cluster->networks.for_each([&network](const uuid& one, const auto&) { network = one; });
         domain::set(command.mutable_entity(), id);
         auto* place = command.mutable_cluster()->mutable_place_vm();
-        domain::set(place->mutable_vm(), make_uuid(at.wall(), x_where, at.random()));
-        domain::set(place->mutable_nic(), make_uuid(at.wall(), x_where, at.random()));
+        domain::set(place->mutable_vm(), make_uuid(at.wall(), where, at.random()));
+        domain::set(place->mutable_nic(), make_uuid(at.wall(), where, at.random()));
         domain::set(place->mutable_network(), network);
         place->set_name(name);
         place->set_image(image);
@@ -146,6 +186,7 @@ void clients::add_vm() {
 
 void clients::act_on(const uuid& vm, v1::VmCommand::BodyCase what, bool is_keyed) {
   ask(
+      vm.partition(),
       [vm, what](process&, v1::Command& command) {
         domain::set(command.mutable_entity(), vm);
         auto* body = command.mutable_vm();
@@ -166,6 +207,7 @@ void clients::trust_clock() {
   if (is_trusting())
     return;
   x_trusting = ask(
+      installation_partition,
       [this](process&, v1::Command& command) {
         domain::set(command.mutable_entity(), x_around.identity.installation.value);
         command.mutable_installation()->mutable_trust_clock();
@@ -182,25 +224,27 @@ void clients::settle() {
 void clients::nudge() {
   constexpr micros interval{20'000'000};
   x_around.time.in(interval, [this] { nudge(); });
-  x_around.truth(x_where).state().for_each(
-      [this](const uuid& entity, const domain::entity_ptr& one) {
-        const auto* vm = std::get_if<domain::vm_state>(one.get());
-        if (vm == nullptr || vm->job)
-          return;
-        const bool is_on = vm->observed.state == v1::VmObserved::RUNNING ||
-                           vm->observed.state == v1::VmObserved::REACHABLE;
-        if (vm->desired == domain::desired_state::running && !is_on)
-          act_on(entity, v1::VmCommand::kStart, true);
-        if (vm->desired == domain::desired_state::stopped && is_on)
-          act_on(entity, v1::VmCommand::kStop, true);
-      });
+  for (const auto where : x_homes)
+    x_around.truth(where).state().for_each(
+        [this](const uuid& entity, const domain::entity_ptr& one) {
+          const auto* vm = std::get_if<domain::vm_state>(one.get());
+          if (vm == nullptr || vm->job)
+            return;
+          const bool is_on = vm->observed.state == v1::VmObserved::RUNNING ||
+                             vm->observed.state == v1::VmObserved::REACHABLE;
+          if (vm->desired == domain::desired_state::running && !is_on)
+            act_on(entity, v1::VmCommand::kStart, true);
+          if (vm->desired == domain::desired_state::stopped && is_on)
+            act_on(entity, v1::VmCommand::kStop, true);
+        });
 }
 
 // Asking ------------------------------------------------------------------------------------------
 
-std::shared_ptr<clients::request> clients::ask(maker make, bool is_keyed) {
+std::shared_ptr<clients::request> clients::ask(partition_number where, maker make, bool is_keyed) {
   auto one = std::make_shared<request>();
   one->number = ++x_requests;
+  one->where = where;
   one->make = std::move(make);
   one->key = is_keyed ? one->number : 0;
   ++x_open;
@@ -223,7 +267,7 @@ void clients::attempt(const std::shared_ptr<request>& one) {
   });
   at->later(x_around.between(call_latency_min, call_latency_max), [this, one, at = at.get()] {
     v1::Command command;
-    domain::set(command.mutable_id(), make_uuid(at->wall(), x_where, at->random()));
+    domain::set(command.mutable_id(), make_uuid(at->wall(), one->where, at->random()));
     command.mutable_principal()->set_kind(v1::Principal::OPERATOR);
     if (one->key != 0) {
       command.mutable_key()->set_key_hash(one->key);
@@ -234,8 +278,8 @@ void clients::attempt(const std::shared_ptr<request>& one) {
       return;
     }
     at->stamp(command);
-    at->part(x_where).submit(command, [this, one, command](const actors::command_reply& said) {
-      x_around.truth(x_where).on_answer(command, said);
+    at->part(one->where).submit(command, [this, one, command](const actors::command_reply& said) {
+      x_around.truth(one->where).on_answer(command, said);
       x_around.time.in(call_latency_min,
                        [this, one, command, said] { on_answer(one, command, said); });
     });
@@ -250,10 +294,10 @@ void clients::on_answer(const std::shared_ptr<request>& one, const v1::Command& 
   });
   if (said.seq != 0 && one->key != 0) {
     if (one->decided && *one->decided != said.command)
-      x_around.truth(x_where).fail("same_answer", "client key " + std::to_string(one->key) +
-                                                      " was answered from two commands, " +
-                                                      to_text(*one->decided) + " and " +
-                                                      to_text(said.command));
+      x_around.truth(one->where)
+          .fail("same_answer", "client key " + std::to_string(one->key) +
+                                   " was answered from two commands, " + to_text(*one->decided) +
+                                   " and " + to_text(said.command));
     one->decided = said.command;
   }
   if (!one->is_open)

@@ -14,9 +14,7 @@ namespace orrery::sim {
 class clients {
 public:
   /// `anyone`: a process that takes calls now, or null.
-  clients(surroundings& around, partition_number where,
-          std::function<std::shared_ptr<process>()> anyone)
-      : x_around(around), x_where(where), x_anyone(std::move(anyone)) {}
+  clients(surroundings& around, std::function<std::shared_ptr<process>()> anyone);
 
   /// A cluster, its nodes and its networks, and then what people do all day.
   void begin();
@@ -47,6 +45,7 @@ private:
 
   struct request {
     std::uint64_t number = 0;
+    partition_number where{}; ///< which partition decides it
     maker make;
     std::uint64_t key = 0; ///< 0: without a client's key, so never asked again
     std::uint32_t attempt = 0;
@@ -54,23 +53,26 @@ private:
     std::optional<uuid> decided; ///< the command that was decided for it
   };
 
-  std::shared_ptr<request> ask(maker make, bool is_keyed);
+  std::shared_ptr<request> ask(partition_number where, maker make, bool is_keyed);
   void attempt(const std::shared_ptr<request>& one);
   void on_answer(const std::shared_ptr<request>& one, const v1::Command& asked,
                  const actors::command_reply& said);
   void give_up_or_again(const std::shared_ptr<request>& one, micros pause);
   void found();
+  void add_cluster(std::string name, partition_number where);
+  void furnish(partition_number where);
   void wish();
-  void wish_for_vm();
-  void add_vm();
+  void wish_for_vm(partition_number where);
+  void add_vm(partition_number where);
   void nudge();
   void act_on(const uuid& vm, v1::VmCommand::BodyCase what, bool is_keyed);
 
   surroundings& x_around;
-  const partition_number x_where;
+  std::vector<partition_number> x_homes; ///< partitions with a cluster that has nodes
   std::function<std::shared_ptr<process>()> x_anyone;
   std::uint64_t x_requests = 0;
   std::uint64_t x_names = 0;
+  std::uint64_t x_clusters = 0;
   std::uint64_t x_open = 0;
   std::uint64_t x_answered = 0;
   std::uint64_t x_refused = 0;

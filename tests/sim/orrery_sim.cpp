@@ -22,6 +22,7 @@ constexpr const char* help =
     "  --seconds S      how long faults happen, in simulated seconds (default 120)\n"
     "  --vms V          about so many VMs at a time (default 20)\n"
     "  --processes P    orreryd at a time (default: 1 to 4, by the seed)\n"
+    "  --partitions P   partitions of the log (default: 1 to 3, by the seed)\n"
     "  --faults LIST    all (default), none, or names with commas: log, crash, pause, cut,\n"
     "                   clock, board, transport, leave, verb, host, guest\n"
     "  --without-barrier  hosts know tokens for each guest only, as the drivers of today do\n"
@@ -92,6 +93,8 @@ wish parse(int count, char** words) {
       made.of.vms = static_cast<std::uint32_t>(number_in(option, value, 3'000));
     else if (option == "--processes")
       made.of.processes = static_cast<std::uint32_t>(number_in(option, value, 16));
+    else if (option == "--partitions")
+      made.of.partitions = static_cast<std::uint32_t>(number_in(option, value, 16));
     else if (option == "--for")
       made.for_time = time_in(value);
     else if (option != "--faults")

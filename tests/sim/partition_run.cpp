@@ -52,10 +52,12 @@ actors::engine_birth partition_run::birth(bool is_shared) {
     truth.on_folded(number, seq, head);
     return result<void>{};
   };
-  tell.replayed = [this](std::uint64_t, std::uint64_t) {
-    x_is_replayed = true;
-    return result<void>{};
+  tell.current = [this](bool is_current) { x_is_current = is_current; };
+  tell.waiting = [this](std::uint64_t owner) { x_waits_for = owner; };
+  tell.stream_taken = [this](partition_number source, std::uint64_t taken) {
+    x_in.on_stream_taken(source, x_where, taken);
   };
+  tell.clock_trusted = [this] { x_in.on_clock_trusted(); };
   tell.claimed = [this](std::uint64_t by) { x_in.on_claimed(x_where, by); };
   tell.fatal = [&truth, number](const error& why) { truth.on_fatal(number, why); };
   tell.record_void = [&truth, number](std::string_view why) { truth.on_void(number, why); };
@@ -128,7 +130,7 @@ void partition_run::decide(const uuid& entity, actors::decide_request request) {
 
 void partition_run::project(std::shared_ptr<const projections::folded_commit> /*commit*/) {}
 
-void partition_run::carry(const v1::Command& command) { x_in.carry(x_where, command); }
+void partition_run::carry(const v1::Command& command) { x_in.carry(command); }
 
 void partition_run::start_cluster(const uuid& cluster, std::uint64_t epoch, bool with_world) {
   if (x_clusters.contains(cluster))

@@ -28,7 +28,10 @@ public:
 
   [[nodiscard]] actors::engine& core() { return *x_engine; }
 
-  [[nodiscard]] bool is_replayed() const { return x_is_replayed; }
+  [[nodiscard]] bool is_current() const { return x_is_current; }
+
+  /// Whose decision somebody here waits for; 0: nobody's.
+  [[nodiscard]] std::uint64_t waits_for() const { return x_waits_for; }
 
   [[nodiscard]] partition_number where() const { return x_where; }
 
@@ -55,7 +58,8 @@ private:
   log::offset x_next = 0;
   bool x_is_reading = false;
   bool x_is_first = true;
-  bool x_is_replayed = false;
+  bool x_is_current = false;
+  std::uint64_t x_waits_for = 0;
 };
 
 } // namespace orrery::sim

@@ -9,6 +9,9 @@ namespace {
 /// A beat that comes so much too late means that this process stood still; as in the product.
 constexpr micros pause_noticed{500'000};
 
+/// From one part of a process to another.
+constexpr micros turn_latency{100};
+
 /// How long one that ends waits for another to take over; as in the product.
 constexpr micros hand_over_patience{2'000'000};
 constexpr micros hand_over_look{50'000};
@@ -185,8 +188,24 @@ void process::stamp(v1::Command& command) {
   command.mutable_origin()->set_number(++x_origin_number);
 }
 
-void process::carry(partition_number where, const v1::Command& command) {
-  x_others.send(*this, where, command.SerializeAsString());
+void process::carry(const v1::Command& command) {
+  const auto where = domain::target_of(command);
+  if (x_birth.is_shared)
+    return x_others.send(*this, where, command.SerializeAsString());
+  if (x_parts.contains(where)) // nobody else could decide it
+    later(turn_latency, [this, where, command] { part(where).core().on_carried(command); });
+}
+
+void process::on_stream_taken(partition_number source, partition_number target,
+                              std::uint64_t number) {
+  if (x_parts.contains(source))
+    later(turn_latency,
+          [this, source, target, number] { part(source).core().on_stream_taken(target, number); });
+}
+
+void process::on_clock_trusted() {
+  for (const auto& [where, part] : x_parts)
+    later(turn_latency, [part = part.get()] { part->core().trust_clock(); });
 }
 
 void process::on_claimed(partition_number where, std::uint64_t by) {
@@ -207,7 +226,9 @@ void process::beat() {
   said.leaving = x_is_leaving;
   said.ready = true;
   for (const auto& [where, part] : x_parts) {
-    said.ready = said.ready && part->is_replayed();
+    said.ready = said.ready && part->is_current();
+    if (part->waits_for() != 0)
+      x_liveness.work_waits(where, log::process_id{part->waits_for()});
     if (part->core().is_owning())
       said.owned.push_back({where, part->core().status().seq});
   }

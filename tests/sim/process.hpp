@@ -86,8 +86,10 @@ public:
 
   /// A command's origin is this process.
   void stamp(v1::Command& command);
-  void carry(partition_number where, const v1::Command& command);
+  void carry(const v1::Command& command);
   void on_claimed(partition_number where, std::uint64_t by);
+  void on_stream_taken(partition_number source, partition_number target, std::uint64_t number);
+  void on_clock_trusted();
 
   [[nodiscard]] partition_run& part(partition_number where) { return *x_parts.at(where); }
 

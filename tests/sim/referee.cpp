@@ -103,6 +103,22 @@ void referee::check_time(const v1::CommitBody& body) {
 
 void referee::take_decision(const v1::Decision& decision, std::uint64_t seq) {
   const auto& command = decision.command();
+  if (command.has_stream()) {
+    auto& last = x_streams[command.stream().source()];
+    check(command.stream().number() == last + 1, "streams_in_order", [&] {
+      return "message " + number(command.stream().number()) + " of partition " +
+             number(command.stream().source()) + " was decided after message " + number(last);
+    });
+    last = command.stream().number();
+  } else {
+    check_repetition(command, seq);
+  }
+  for (const auto& step : decision.steps())
+    for (const auto& event : step.events())
+      take_event(domain::from_proto(step.entity()), event);
+}
+
+void referee::check_repetition(const v1::Command& command, std::uint64_t seq) {
   const auto id = domain::from_proto(command.id());
   check(x_commands.insert(id).second, "decided_once",
         [&] { return "command " + to_text(id) + " was decided again in record " + number(seq); });
@@ -117,9 +133,6 @@ void referee::take_decision(const v1::Decision& decision, std::uint64_t seq) {
       return "client key " + number(command.key().key_hash()) + " was decided again in record " +
              number(seq);
     });
-  for (const auto& step : decision.steps())
-    for (const auto& event : step.events())
-      take_event(domain::from_proto(step.entity()), event);
 }
 
 void referee::take_event(const uuid& entity, const v1::Event& event) {

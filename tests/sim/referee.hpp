@@ -77,6 +77,8 @@ public:
 
   [[nodiscard]] const log::chain_head& head() const { return x_history.head(); }
 
+  [[nodiscard]] const support::commit_list& history() const { return x_commits; }
+
   [[nodiscard]] std::uint64_t checks() const { return x_checks; }
 
   [[nodiscard]] std::uint64_t commits() const { return x_commits.size(); }
@@ -112,6 +114,7 @@ private:
   void accept(std::string_view bytes, const log::chain_head& after,
               std::shared_ptr<const v1::CommitBody> body);
   void take_decision(const v1::Decision& decision, std::uint64_t seq);
+  void check_repetition(const v1::Command& command, std::uint64_t seq);
   void take_event(const uuid& entity, const v1::Event& event);
   void check_connection(const uuid& entity, const v1::VmEvent& event);
   void check_time(const v1::CommitBody& body);
@@ -125,6 +128,7 @@ private:
   std::set<uuid> x_commands;
   std::set<std::pair<std::uint64_t, std::uint64_t>> x_origins;
   std::map<std::uint64_t, uuid> x_keys; ///< which command took effect under a client's key
+  std::map<std::uint32_t, std::uint64_t> x_streams; ///< the last number taken, by source
   std::map<uuid, wishes> x_wishes;
   std::map<uuid, std::uint64_t> x_stops; ///< generation of a job that stops a guest, by job
   std::set<std::pair<uuid, std::uint64_t>> x_hellos; ///< node, epoch

@@ -60,6 +60,8 @@ std::string command_line(const settings& of) {
               std::to_string(of.seconds) + " --vms " + std::to_string(of.vms);
   if (of.processes != 0)
     line += " --processes " + std::to_string(of.processes);
+  if (of.partitions != 0)
+    line += " --partitions " + std::to_string(of.partitions);
   if (!of.has_barrier)
     line += " --without-barrier";
   if (!is_all)

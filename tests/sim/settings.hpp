@@ -36,9 +36,10 @@ using fault_counts = std::array<std::uint64_t, fault_count>;
 /// One simulation; the same settings give the same run.
 struct settings {
   std::uint64_t seed = 1;
-  std::uint64_t seconds = 120; ///< simulated, with faults; then it must settle
-  std::uint32_t vms = 20;      ///< about so many at a time
-  std::uint32_t processes = 0; ///< 0: 1 to 4, by the seed
+  std::uint64_t seconds = 120;  ///< simulated, with faults; then it must settle
+  std::uint32_t vms = 20;       ///< about so many at a time
+  std::uint32_t processes = 0;  ///< 0: 1 to 4, by the seed
+  std::uint32_t partitions = 0; ///< 0: 1 to 3, by the seed
   /// Hosts refuse whoever has an older token than somebody before him, as node agents will. The
   /// drivers of today know that for each guest only, so that one who stood still can make a guest
   /// whose VM is gone (docs/plan.md).

@@ -31,13 +31,23 @@ constexpr micros leave_mean = seconds(60);
 constexpr micros host_mean = seconds(45);
 constexpr micros guest_mean = seconds(8);
 
+/// Nobody's clock jumps for so long after an operator said that all are right.
+constexpr micros trust_time = seconds(20);
+
 void die_suddenly() { throw sudden_death{}; }
+
+bool distrusts_clock(surroundings& around, process& one) {
+  for (const auto& [where, truth] : around.referees)
+    if (one.part(where).core().status().alarm.find("clock") != std::string::npos)
+      return true;
+  return false;
+}
 
 } // namespace
 
 simulation::simulation(const settings& wanted)
     : x_around(wanted), x_hosts(x_around), x_bus(x_around),
-      x_clients(x_around, first_partition, [this] { return any_process(); }),
+      x_clients(x_around, [this] { return any_process(); }),
       x_log_faults(draw_log_faults(x_around.random)) {
   constexpr std::uint32_t processes_max = 4;
   constexpr std::uint64_t alone_percent = 20;
@@ -178,8 +188,11 @@ void simulation::jump_clock() {
   const auto near = x_around.between(micros(0), micros(500'000));
   const bool is_far = x_around.random.chance(50);
   const bool is_back = x_around.random.chance(50);
-  // An operator who has just said that all clocks are right would be wrong.
-  if (!one || !x_around.has(fault::clock) || x_clients.is_trusting())
+  // An operator who has just said that all clocks are right would be wrong, and his word reaches
+  // who stands still only later.
+  if (x_clients.is_trusting())
+    x_trusted_at = x_around.time.now();
+  if (!one || !x_around.has(fault::clock) || x_around.time.now() - x_trusted_at < trust_time)
     return;
   x_around.count(fault::clock);
   const auto by = is_far ? far : near;
@@ -219,8 +232,7 @@ void simulation::look_after_clocks() {
   constexpr micros interval{5'000'000};
   x_around.time.in(interval, [this] { look_after_clocks(); });
   for (const auto& one : x_processes) {
-    if (!one->is_alive() || one->is_standing_still() ||
-        one->part(first_partition).core().status().alarm.find("clock") == std::string::npos)
+    if (!one->is_alive() || one->is_standing_still() || !distrusts_clock(x_around, *one))
       continue;
     if (x_around.random.chance(50)) {
       one->die();
@@ -228,6 +240,7 @@ void simulation::look_after_clocks() {
     }
     for (const auto& other : x_processes)
       other->set_clock_right();
+    x_trusted_at = x_around.time.now();
     x_clients.trust_clock();
   }
 }
@@ -271,7 +284,7 @@ std::string simulation::unsettled() {
     if (auto why = unsettled_vms(where); !why.empty())
       return why;
   }
-  return {};
+  return x_around.broken_streams(true);
 }
 
 std::string simulation::unsettled_vms(partition_number where) {
@@ -295,7 +308,8 @@ std::string simulation::unsettled_vms(partition_number where) {
   });
   if (!why.empty())
     return why;
-  const auto guests = x_hosts.guests();
+  auto guests = x_hosts.guests();
+  std::erase_if(guests, [where](const auto& one) { return one.vm.partition() != where; });
   return support::to_text(support::check_guests(state, guests));
 }
 
@@ -306,6 +320,8 @@ void simulation::check_end() {
                     one->part(where).core().state());
     truth.check_all();
   }
+  if (const auto why = x_around.broken_streams(true); !why.empty())
+    x_around.truth(first_partition).fail("streams", why);
 }
 
 outcome simulation::told() const {

@@ -81,6 +81,7 @@ private:
   bool x_is_shared = true;
   std::uint32_t x_lives = 0;
   micros x_calm_at{0};
+  micros x_trusted_at{-1'000'000'000};
 };
 
 } // namespace orrery::sim

@@ -12,8 +12,13 @@ constexpr log::log_identity ours{installation_id{uuid{0x0193000000007000, 0x8000
 
 surroundings::surroundings(const settings& wanted)
     : given(wanted), random(wanted.seed), seen(time), identity(ours) {
-  for (const auto where : {partition_number{0}})
+  constexpr std::uint64_t partitions_max = 3;
+  const auto drawn = 1 + random.below(partitions_max);
+  const auto count = wanted.partitions != 0 ? wanted.partitions : drawn;
+  for (std::uint16_t number = 0; number < count; ++number) {
+    const partition_number where{number};
     referees.try_emplace(where, identity, where, time);
+  }
   store = std::make_shared<plain_log>([this](partition_number where, const log::record& record) {
     seen.note("stored", record.at, record.bytes);
     truth(where).on_stored(record);
@@ -34,6 +39,13 @@ bool surroundings::strikes(fault what, std::uint32_t odds) {
 micros surroundings::between(micros least, micros most) {
   const auto range = static_cast<std::uint64_t>((most - least).count());
   return least + micros(random.below(range + 1));
+}
+
+std::string surroundings::broken_streams(bool is_settled) const {
+  std::map<partition_number, support::commit_list> commits;
+  for (const auto& [where, truth] : referees)
+    commits.emplace(where, truth.history());
+  return support::to_text(support::check_streams(commits, is_settled));
 }
 
 const broken_promise* surroundings::broken() const {

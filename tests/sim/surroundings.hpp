@@ -24,7 +24,7 @@ struct surroundings {
   fault_counts counts{};
   log::log_fault_counts log_counts; ///< of all ways to the log that are gone
   log::log_identity identity;
-  std::map<partition_number, referee> referees;
+  std::map<partition_number, referee> referees; ///< one for each partition
   std::shared_ptr<plain_log> store;
   std::function<void(partition_number)> stored; ///< tells whoever reads
 
@@ -41,6 +41,9 @@ struct surroundings {
   [[nodiscard]] referee& truth(partition_number where) { return referees.at(where); }
 
   [[nodiscard]] const broken_promise* broken() const;
+
+  /// Over all partitions: what crosses them. With `is_settled` all of it must have arrived.
+  [[nodiscard]] std::string broken_streams(bool is_settled) const;
 };
 
 } // namespace orrery::sim
