@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <condition_variable>
 #include <map>
 #include <mutex>
 
@@ -108,11 +110,25 @@ void api::get_hypervisors(call& made) {
 
 namespace {
 
-/// What every partition said of itself, once all have.
+/// How long a partition may take to say how it stands. One that decides a large batch, or folds a
+/// long log, answers between two records. A digest goes over its whole state.
+constexpr std::chrono::seconds status_patience{2};
+constexpr std::chrono::seconds digest_patience{60};
+
+/// What the partitions say of themselves.
 struct gathered_status {
   std::mutex guard;
+  std::condition_variable changed;
   std::map<partition_number, partition_status> told;
 };
+
+/// Of a partition that does not answer.
+partition_status silent() {
+  partition_status made;
+  made.engine.standing = "silent";
+  made.engine.alarm = "it does not say how it stands: restart orreryd if that stays so";
+  return made;
+}
 
 /// One word for all partitions: what they have in common, else that they differ.
 std::string_view standing_of(const std::map<partition_number, partition_status>& told) {
@@ -168,22 +184,31 @@ nlohmann::ordered_json status_body(const std::map<partition_number, partition_st
 void api::get_status(call& made) {
   const auto gathered = std::make_shared<gathered_status>();
   const auto projected = x_services.store->lowest_positions();
+  const bool with_digest = made.parameter("digest") == "true";
   for (std::size_t i = 0; i < x_services.partitions; ++i) {
     const auto where = static_cast<partition_number>(i);
     status_request asked;
-    asked.with_digest = made.parameter("digest") == "true";
-    asked.done = [gathered, where, projected, respond = made.respond, count = x_services.partitions,
-                  read_only = x_services.is_read_only](const partition_status& status) {
-      const std::lock_guard lock(gathered->guard);
-      gathered->told[where] = status;
-      if (gathered->told.size() < count)
-        return;
-      auto body = status_body(gathered->told, projected);
-      body["readOnly"] = read_only;
-      respond(json_response(200, body));
+    asked.with_digest = with_digest;
+    asked.done = [gathered, where](const partition_status& status) {
+      {
+        const std::lock_guard lock(gathered->guard);
+        gathered->told[where] = status;
+      }
+      gathered->changed.notify_one();
     };
     x_services.status(where, std::move(asked));
   }
+  std::unique_lock lock(gathered->guard);
+  const bool is_whole =
+      gathered->changed.wait_for(lock, with_digest ? digest_patience : status_patience,
+                                 [&] { return gathered->told.size() == x_services.partitions; });
+  for (std::size_t i = 0; i < x_services.partitions; ++i)
+    gathered->told.try_emplace(static_cast<partition_number>(i), silent());
+  auto body = status_body(gathered->told, projected);
+  if (!is_whole)
+    body.erase("stateDigest"); // it would be that of another state
+  body["readOnly"] = x_services.is_read_only;
+  made.send(json_response(200, body));
 }
 
 void api::get_console(call& made) {

@@ -21,8 +21,9 @@ class Site:
     """Processes that share a fresh log and a simulated world, each in a place of its own if there
     are some."""
 
-    def __init__(self, brokers, folder, count, partitions=3, places=(), suits=None):
-        """`suits(site)`: whether the brokers share the topics as the test needs it."""
+    def __init__(self, brokers, folder, count, partitions=3, places=(), suits=None, arguments=()):
+        """`suits(site)`: whether the brokers share the topics as the test needs it; `arguments`: of
+        each process's first start."""
         self.brokers = brokers
         self.folder = folder
         self.daemons = []
@@ -32,7 +33,7 @@ class Site:
                 break
         self.daemons = [self.daemon(number, places) for number in range(count)]
         for one in self.daemons:
-            one.start()
+            one.start(*arguments)
 
     def daemon(self, number, places=()):
         directory = f"{self.folder}/{number}"

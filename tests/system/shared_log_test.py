@@ -14,9 +14,9 @@ from shared_log import Site, owned_by
 BROKERS = None  # one Kafka for all tests; each has topics of its own
 
 
-def owned_site(folder):
+def owned_site(folder, *arguments):
     """Two processes with a cluster, a node and a network: the site, its owner and the other one."""
-    site = Site(BROKERS, folder, 2)
+    site = Site(BROKERS, folder, 2, arguments=arguments)
     owner = site.owner()
     make_site(owner)
     return site, owner, site.others(owner)[0]
@@ -78,6 +78,17 @@ def a_stopped_owner_that_goes_on_does_no_harm():
         site.finish()
 
 
+def an_owner_that_beats_but_decides_nothing_is_replaced():
+    with scratch() as folder:
+        site, owner, other = owned_site(folder, "--hang-on-signal", "partition.append.before")
+        owner.arm()
+        job = other.change("POST", "/v1/vms", vm_body())["id"]
+        assert owner.is_dead() is False and site.owner() is other
+        other.ended(job)
+        owner.kill()  # it would wait for its thread
+        site.finish()
+
+
 def an_owner_that_ends_hands_over():
     with scratch() as folder:
         site, owner, other = owned_site(folder)
@@ -123,6 +134,7 @@ TESTS = [
     a_key_used_at_two_processes_takes_effect_once,
     a_killed_owner_is_replaced_and_no_answered_change_is_lost,
     a_stopped_owner_that_goes_on_does_no_harm,
+    an_owner_that_beats_but_decides_nothing_is_replaced,
     an_owner_that_ends_hands_over,
     partitions_are_shared_and_taken_over,
 ]

@@ -3,6 +3,7 @@
 #include "tools/orreryd/config_file.hpp"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <cstdio>
@@ -29,6 +30,7 @@ Runs Orrery: the event log, the actors, the projections and the REST API, in one
   --version
   --crash-at NAME[:COUNT]   for tests: dies as by kill -9 when it passes that point
   --crash-on-signal NAME[:COUNT]   the same, counted from the first SIGUSR2 on
+  --hang-on-signal NAME[:COUNT]    the same, but the thread that passes it stands still for ever
   --list-crash-points
 
 Example of a configuration:
@@ -62,6 +64,7 @@ struct arguments {
   bool is_check = false;
   std::string crash_at;
   std::string crash_on_signal;
+  bool is_hanging = false; ///< instead of ending
 };
 
 enum class wish : std::uint8_t { run, done, misused };
@@ -91,9 +94,10 @@ wish parse(const std::vector<std::string_view>& given, arguments& made) {
       made.config = given[++i];
     else if (one == "--crash-at" && has_value)
       made.crash_at = given[++i];
-    else if (one == "--crash-on-signal" && has_value)
+    else if ((one == "--crash-on-signal" || one == "--hang-on-signal") && has_value) {
+      made.is_hanging = one == "--hang-on-signal";
       made.crash_on_signal = given[++i];
-    else
+    } else
       return wish::misused;
   }
   return made.config.empty() ? wish::misused : wish::run;
@@ -119,6 +123,11 @@ int fail(const error& why) {
   std::fprintf(stderr, "error: %s (%.*s)\n", why.text.c_str(), static_cast<int>(code.size()),
                code.data());
   return 1;
+}
+
+[[noreturn]] void hang() {
+  while (true)
+    ::pause(); // signals are for the main thread
 }
 
 /// Before any thread begins, so that all inherit it and only the main thread takes signals.
@@ -157,6 +166,8 @@ int main(int count, char** values) {
   }
   if (auto armed = arm(given.crash_at); !armed)
     return fail(armed.error());
+  if (given.is_hanging)
+    orrery::set_crash(hang);
   settings->is_read_only = given.is_read_only;
   block_signals();
   orrery::actors::run_events tell;
