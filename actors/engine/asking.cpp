@@ -61,8 +61,19 @@ void engine::ask(submission_ptr what) {
     return;
   const auto now = x_birth.steady_clock();
   const auto command = domain::from_proto(what->command.id());
-  x_hands.carry(what->command);
-  x_askers.emplace(command, asker{std::move(what), now + answer_patience, now + repeat_interval});
+  const auto& waiting =
+      x_askers
+          .emplace(command, asker{std::move(what), now + answer_patience, now + repeat_interval})
+          .first->second;
+  pass_on(waiting.who->command);
+}
+
+/// To the owner: by the transport, unless it is here.
+void engine::pass_on(const v1::Command& command) {
+  if (is_owning())
+    on_carried(command);
+  else
+    x_hands.carry(command);
 }
 
 void engine::repeat_asking(bool at_once) {
@@ -85,7 +96,7 @@ void engine::repeat_asking(bool at_once) {
     }
     if (at_once || now >= one.repeat) {
       one.repeat = now + repeat_interval;
-      x_hands.carry(one.who->command);
+      pass_on(one.who->command);
     }
     ++at;
   }

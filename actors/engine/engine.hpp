@@ -224,6 +224,7 @@ private:
 
   // Asking on a shared log (asking.cpp)
   void ask(submission_ptr what);
+  void pass_on(const v1::Command& command);
   void repeat_asking(bool at_once);
   void answer_askers(const v1::CommitBody& body, std::uint64_t seq);
   [[nodiscard]] std::optional<error> not_now() const;

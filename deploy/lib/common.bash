@@ -78,8 +78,8 @@ end_process() {
 }
 
 # become_service RECORD COMMAND...: this process becomes the command, in a session of its own and
-# with a small environment. It writes down who it is before: there is no moment in which nobody knows
-# it.
+# with a small environment. It writes down who it is before: there is no moment in which nobody
+# knows it.
 become_service() {
   # shellcheck disable=SC2016  # expanded by the inner shell
   exec setsid env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=/root bash -c '

@@ -189,24 +189,35 @@ std::vector<known_process> liveness::others() const {
 }
 
 std::optional<process_id> liveness::chosen(partition_number where) const {
+  const auto best = best_of(where, std::nullopt);
   const auto barred = x_barred.find(where);
+  if (!best || barred == x_barred.end() || barred->second.process != *best)
+    return best;
+  const auto* own = find(x_self);
+  if (*best != x_self && own != nullptr && may_own(*own))
+    return x_self;
+  const auto next = best_of(where, best);
+  return next ? next : best;
+}
+
+/// The heaviest of those that may own, but for one.
+std::optional<process_id> liveness::best_of(partition_number where,
+                                            std::optional<process_id> but) const {
   std::optional<process_id> best;
   std::uint64_t best_weight = 0;
-  bool best_is_barred = false;
   for (const auto& [process, known] : x_known) {
-    if (!known.is_live() || !known.last.ready || known.last.leaving)
-      continue;
-    const bool is_barred = barred != x_barred.end() && barred->second.process == process;
     const auto weight = rendezvous_weight(process, where);
     // Ascending by process, so of two equal weights the higher process is chosen everywhere.
-    const bool is_better = best_is_barred != is_barred ? best_is_barred : weight >= best_weight;
-    if (best && !is_better)
+    if (process == but || !may_own(known) || (best && weight < best_weight))
       continue;
     best = process;
     best_weight = weight;
-    best_is_barred = is_barred;
   }
   return best;
+}
+
+bool liveness::may_own(const known_process& known) {
+  return known.is_live() && known.last.ready && !known.last.leaving;
 }
 
 bool liveness::should_own(partition_number where) const {

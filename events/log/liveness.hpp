@@ -180,7 +180,8 @@ public:
 
   /// Who should own `where`, by rendezvous hashing over the processes that are live, ready and not
   /// leaving: nobody has to agree, and when one comes or goes only its share of the partitions
-  /// moves. One that is barred is chosen only when there is no other. Nothing: there is nobody.
+  /// moves. When one is barred for `where`, the own process takes its place: the work that waits is
+  /// here, and the others may see no fault in it. Nothing: there is nobody.
   [[nodiscard]] std::optional<process_id> chosen(partition_number where) const;
 
   /// Whether that is the own process. False until `is_settled`.
@@ -207,6 +208,9 @@ private:
     std::uint32_t left = barred_for; ///< own heartbeats
   };
 
+  [[nodiscard]] std::optional<process_id> best_of(partition_number where,
+                                                  std::optional<process_id> but) const;
+  [[nodiscard]] static bool may_own(const known_process& known);
   void count_own();
   void count_waits();
   [[nodiscard]] bool make_room();

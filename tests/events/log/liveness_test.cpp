@@ -416,6 +416,35 @@ TEST(liveness_of_owners, a_claim_of_the_barred_one_gives_it_another_chance) {
   EXPECT_EQ(at.seen->chosen(at.where), other);
 }
 
+TEST(liveness_of_owners, who_waits_takes_the_barred_ones_place) {
+  view seen;
+  // The own process comes last of all three: the others, for whom no work waits, see no fault.
+  std::uint16_t number = 0;
+  const auto weight = [&number](process_id one) {
+    return rendezvous_weight(one, partition_number{number});
+  };
+  while (!(weight(self) < weight(third) && weight(third) < weight(other)))
+    ++number;
+  const partition_number where{number};
+  for (std::uint32_t at = 0; at <= stuck_at; ++at) {
+    seen->work_waits(where, other);
+    seen.round({other, third});
+  }
+  seen->work_waits(where, other);
+  EXPECT_EQ(seen->chosen(where), self);
+}
+
+TEST(liveness_of_owners, one_that_is_barred_but_not_chosen_changes_nothing) {
+  view seen;
+  const auto where = one_of(third, {self, other, third});
+  for (std::uint32_t at = 0; at <= stuck_at; ++at) {
+    seen->work_waits(where, other);
+    seen.round({other, third});
+  }
+  seen->work_waits(where, other);
+  EXPECT_EQ(seen->chosen(where), third) << "it has not claimed yet";
+}
+
 TEST(liveness_of_owners, a_bar_ends) {
   waiting_work at;
   at.bar();
