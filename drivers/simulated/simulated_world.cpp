@@ -468,7 +468,7 @@ simulated_world::outcome simulated_world::apply(shard& where, vm_id vm,
   if (guest)
     plug(vm, guest->spec.port.link);
   if (guest || is_remembered)
-    where.guests.insert_or_assign(vm.value, guest ? std::move(*guest) : gone);
+    where.guests.insert_or_assign(vm.value, guest ? *guest : gone);
   else if (found != where.guests.end())
     where.guests.erase(found);
   return done;
