@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 namespace orrery::actors {
 
@@ -137,28 +138,49 @@ void api::disconnect() {
 void api::when_projected(const command_reply& reply, std::function<void()> then) {
   {
     const std::lock_guard lock(x_guard);
-    x_waiting.emplace_back(reply, std::move(then));
+    x_waiting.push_back(
+        {reply, std::move(then), std::chrono::steady_clock::now() + projected_patience});
   }
   x_changed.notify_one();
 }
 
+/// Whether the projections have folded the decision, and what another partition makes of it.
+bool api::is_there(const command_reply& reply, std::chrono::milliseconds patience) const {
+  const auto where = reply.command.partition();
+  if (!x_services.store->wait_for(where, reply.seq, patience))
+    return false;
+  const auto made = domain::from_proto(reply.reply.entity());
+  return made.is_none() || made.partition() == where ||
+         x_services.store->wait_for_thing(made, patience);
+}
+
+/// Waits a little for the oldest; what comes later and is there sooner does not wait for it.
+void api::send_those_there(std::deque<waiting_answer>& waiting) const {
+  constexpr std::chrono::milliseconds turn{5};
+  auto patience = turn;
+  for (auto at = waiting.begin(); at != waiting.end();) {
+    const bool is_due =
+        std::chrono::steady_clock::now() >= at->deadline || x_services.store->stalled().has_value();
+    if (!is_there(at->reply, std::exchange(patience, std::chrono::milliseconds(0))) && !is_due) {
+      ++at;
+      continue;
+    }
+    at->send();
+    at = waiting.erase(at);
+  }
+}
+
 void api::run_gate() {
+  std::deque<waiting_answer> waiting;
   std::unique_lock lock(x_guard);
   while (true) {
-    x_changed.wait(lock, [this] { return x_is_closing || !x_waiting.empty(); });
+    x_changed.wait(lock, [&] { return x_is_closing || !x_waiting.empty() || !waiting.empty(); });
     if (x_is_closing)
       return;
-    const auto [reply, then] = std::move(x_waiting.front());
-    x_waiting.pop_front();
+    for (auto& one : std::exchange(x_waiting, {}))
+      waiting.push_back(std::move(one));
     lock.unlock();
-    // Late is better than never: a reader who must be sure sends the position along.
-    const auto where = reply.command.partition();
-    static_cast<void>(x_services.store->wait_for(where, reply.seq, projected_patience));
-    // What another partition makes is there when it has decided so.
-    const auto made = domain::from_proto(reply.reply.entity());
-    if (!made.is_none() && made.partition() != where)
-      static_cast<void>(x_services.store->wait_for_thing(made, projected_patience));
-    then();
+    send_those_there(waiting);
     lock.lock();
   }
 }

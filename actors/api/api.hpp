@@ -5,6 +5,7 @@
 #include "projections/metrics.hpp"
 #include "projections/store.hpp"
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -90,14 +91,23 @@ private:
   [[nodiscard]] uuid new_id(partition_number where);
   [[nodiscard]] result<partition_number> emptiest_partition();
 
+  /// An answer that waits for what it tells of.
+  struct waiting_answer {
+    command_reply reply;
+    std::function<void()> send;
+    std::chrono::steady_clock::time_point deadline; ///< late is better than never
+  };
+
   /// Runs `then` on the gate's thread once the projections have folded what was decided.
   void when_projected(const command_reply& reply, std::function<void()> then);
+  [[nodiscard]] bool is_there(const command_reply& reply, std::chrono::milliseconds patience) const;
+  void send_those_there(std::deque<waiting_answer>& waiting) const;
   void run_gate();
 
   api_services x_services;
   std::mutex x_guard;
   std::condition_variable x_changed;
-  std::deque<std::pair<command_reply, std::function<void()>>> x_waiting;
+  std::deque<waiting_answer> x_waiting;
   bool x_is_closing = false;
   std::thread x_gate;
 };
