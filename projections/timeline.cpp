@@ -37,8 +37,7 @@ void add_place(std::string& key, const folded_commit& commit, std::uint32_t inde
 }
 
 std::string place_text(const folded_commit& commit, std::uint32_t index) {
-  return std::to_string(static_cast<std::uint16_t>(commit.where)) + "/" +
-         std::to_string(commit.seq) + "/" + std::to_string(index);
+  return to_text(commit.where) + "/" + std::to_string(commit.seq) + "/" + std::to_string(index);
 }
 
 /// Writes the entries of one commit.

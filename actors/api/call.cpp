@@ -23,7 +23,7 @@ nlohmann::ordered_json to_object(const google::protobuf::Message& message) {
 error invalid(std::string text) { return {error_code::invalid_argument, std::move(text), false}; }
 
 std::string position_text(const log_place& place) {
-  return std::to_string(static_cast<unsigned>(place.where)) + "/" + std::to_string(place.seq);
+  return to_text(place.where) + "/" + std::to_string(place.seq);
 }
 
 std::string position_text(const projections::log_positions& at) {

@@ -88,7 +88,7 @@ void engine::repeat_asking(bool at_once) {
       refuse(*one.who,
              {error_code::timed_out,
               "nobody has decided it within 30 s: no process owns partition " +
-                  std::to_string(static_cast<unsigned>(x_birth.where)) +
+                  to_text(x_birth.where) +
                   " now, or its owner cannot decide (GET /v1/status shows it). It may still happen",
               true});
       at = x_askers.erase(at);

@@ -10,10 +10,7 @@ namespace {
 v1::Decision refused(const v1::Decision& decision, const error& why) {
   v1::Decision made;
   *made.mutable_command() = decision.command();
-  auto* reply = made.mutable_reply();
-  reply->set_code(static_cast<std::uint32_t>(why.code));
-  reply->set_text(why.text);
-  reply->set_retryable(why.retryable);
+  *made.mutable_reply() = domain::reply_of(why);
   return made;
 }
 
@@ -29,8 +26,7 @@ v1::Decision too_large(const v1::Decision& decision) {
 
 error target_behind(partition_number target) {
   return {error_code::target_behind,
-          "partition " + std::to_string(static_cast<unsigned>(target)) + " has left " +
-              std::to_string(unacknowledged_max) +
+          "partition " + to_text(target) + " has left " + std::to_string(unacknowledged_max) +
               " messages undecided (GET /v1/status shows who owns it): try again later",
           true};
 }

@@ -51,18 +51,9 @@ bool is_trust_command(const v1::Command& command) {
 
 error wrong_partition(const v1::Command& command) {
   return {error_code::invalid_argument,
-          "the command is for partition " +
-              std::to_string(static_cast<unsigned>(domain::target_of(command))) +
+          "the command is for partition " + to_text(domain::target_of(command)) +
               ", which is not this one, or not there",
           false};
-}
-
-v1::Reply reply_of(const error& failure) {
-  v1::Reply reply;
-  reply.set_code(static_cast<std::uint32_t>(failure.code));
-  reply.set_text(failure.text);
-  reply.set_retryable(failure.retryable);
-  return reply;
 }
 
 void answer(const submission& who, v1::Reply reply, const uuid& command, std::uint64_t seq) {
@@ -71,7 +62,7 @@ void answer(const submission& who, v1::Reply reply, const uuid& command, std::ui
 }
 
 void refuse(const submission& who, const error& failure) {
-  answer(who, reply_of(failure), domain::from_proto(who.command.id()), 0);
+  answer(who, domain::reply_of(failure), domain::from_proto(who.command.id()), 0);
 }
 
 engine::engine(engine_birth birth, engine_hands& hands)

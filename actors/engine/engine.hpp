@@ -308,9 +308,6 @@ private:
 /// The command is for an entity of another partition.
 [[nodiscard]] error wrong_partition(const v1::Command& command);
 
-/// A refusal as a reply.
-[[nodiscard]] v1::Reply reply_of(const error& failure);
-
 /// Tells whoever waits, if somebody does.
 void answer(const submission& who, v1::Reply reply, const uuid& command, std::uint64_t seq);
 void refuse(const submission& who, const error& failure);

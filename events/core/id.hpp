@@ -17,6 +17,11 @@ enum class partition_number : std::uint16_t {};
 /// The largest partition number: `rand_a` of a UUIDv7 has 12 bits.
 inline constexpr std::uint16_t partition_number_max = 4095;
 
+/// As people read it: "3".
+[[nodiscard]] inline std::string to_text(partition_number where) {
+  return std::to_string(static_cast<std::uint16_t>(where));
+}
+
 /// A UUIDv7 (RFC 9562) as two big-endian halves. Its 12 bits `rand_a` are the partition of the
 /// entity, chosen when it was created, so an entity's place never changes. All zero means "none".
 struct uuid {

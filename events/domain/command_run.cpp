@@ -30,10 +30,7 @@ void command_run::decided(outcome said, entity_ptr after) {
     x_outgoing.clear();
     x_states.clear();
     x_decision.clear_steps();
-    reply->Clear();
-    reply->set_code(static_cast<std::uint32_t>(said.error().code));
-    reply->set_text(said.error().text);
-    reply->set_retryable(said.error().retryable);
+    *reply = reply_of(said.error());
     return;
   }
   const auto index = static_cast<std::uint32_t>(x_decision.steps_size());

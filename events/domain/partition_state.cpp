@@ -142,8 +142,11 @@ void partition_state::remember(const v1::CommitBody& body, std::uint64_t seq) {
   for (const auto& decision : body.decisions()) {
     remember_origin(decision.command().origin(), seq);
     remember_key(decision, seq, decided_at);
+    if (decision.command().has_stream())
+      x_taken[source_of(decision.command())] = decision.command().stream().number();
   }
-  remember_streams(body);
+  for (const auto& sent : body.outbox())
+    x_sent[target_of(sent)] = sent.stream().number();
   x_head_time = std::max(x_head_time, last_time(body));
 }
 
@@ -151,14 +154,6 @@ bool partition_state::was_decided(const v1::Origin& origin) const {
   const auto at = x_origins.find(origin.nonce());
   return at != x_origins.end() && at->second.window.contains(origin.number()) &&
          safety::holds(safety::line::origin_window);
-}
-
-void partition_state::remember_streams(const v1::CommitBody& body) {
-  for (const auto& decision : body.decisions())
-    if (const auto& command = decision.command(); command.has_stream())
-      x_taken[source_of(command)] = command.stream().number();
-  for (const auto& sent : body.outbox())
-    x_sent[target_of(sent)] = sent.stream().number();
 }
 
 std::uint64_t partition_state::last_sent(partition_number target) const {

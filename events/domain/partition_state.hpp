@@ -122,7 +122,6 @@ private:
   void remember_origin(const v1::Origin& origin, std::uint64_t seq);
   void remember_key(const v1::Decision& decision, std::uint64_t seq, utc_time decided_at);
   void forget_old_keys(utc_time now);
-  void remember_streams(const v1::CommitBody& body);
 
   struct origin_state {
     origin_window window;

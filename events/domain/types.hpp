@@ -92,6 +92,15 @@ inline void set(v1::Id* target, const uuid& value) {
   return error{code, std::move(text), retryable};
 }
 
+/// A refusal as a reply.
+[[nodiscard]] inline v1::Reply reply_of(const error& why) {
+  v1::Reply reply;
+  reply.set_code(static_cast<std::uint32_t>(why.code));
+  reply.set_text(why.text);
+  reply.set_retryable(why.retryable);
+  return reply;
+}
+
 /// Collects a state's fields into bytes with one meaning (length-prefixed, fixed order): for
 /// digests and comparisons.
 class state_bytes {

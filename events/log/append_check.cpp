@@ -31,9 +31,8 @@ std::optional<error> append_refusal(partition_number where, std::size_t size,
 
 error read_above_end(partition_number where, std::uint64_t from, std::uint64_t end) {
   return {error_code::log_cut,
-          "partition " + std::to_string(static_cast<std::uint16_t>(where)) +
-              " ends before offset " + std::to_string(end) + ", but offset " +
-              std::to_string(from) +
+          "partition " + to_text(where) + " ends before offset " + std::to_string(end) +
+              ", but offset " + std::to_string(from) +
               " was asked for: records that were seen before are gone; restore the log, or delete "
               "what was built from the lost part",
           false};

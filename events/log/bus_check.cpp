@@ -23,8 +23,8 @@ std::optional<error> partition_refusal(partition_number where, std::size_t parti
   if (static_cast<std::size_t>(where) < partitions)
     return std::nullopt;
   return error{error_code::invalid_argument,
-               "there is no partition " + std::to_string(static_cast<unsigned>(where)) +
-                   " for commands: there are " + std::to_string(partitions) + ", from 0 on",
+               "there is no partition " + to_text(where) + " for commands: there are " +
+                   std::to_string(partitions) + ", from 0 on",
                false};
 }
 

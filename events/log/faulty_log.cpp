@@ -50,7 +50,7 @@ append_outcome told_instead(append_fate fate, partition_number where, const std:
   return {fate,
           0,
           {error_code::unavailable,
-           "an append to partition " + std::to_string(static_cast<unsigned>(where)) + " " + fault +
+           "an append to partition " + to_text(where) + " " + fault +
                " on purpose: this log has faults; try again",
            true}};
 }

@@ -331,7 +331,7 @@ std::chrono::milliseconds left_until(std::chrono::steady_clock::time_point deadl
 }
 
 std::string name_of_partition(const kafka_target& target, partition_number where) {
-  return "partition " + std::to_string(static_cast<unsigned>(where)) + " of topic " + target.topic;
+  return "partition " + to_text(where) + " of topic " + target.topic;
 }
 
 void kafka_ends::raise(partition_number where, offset end) {

@@ -196,7 +196,7 @@ private:
     return {error_code::damaged,
             x_directory.path() + "/" + name + " is damaged at byte " + std::to_string(position) +
                 ": the record at offset " + std::to_string(progress.next.at) + " of partition " +
-                std::to_string(static_cast<std::uint16_t>(progress.where)) +
+                to_text(progress.where) +
                 " is not what was written; stop, and restore the directory from a backup",
             false};
   }

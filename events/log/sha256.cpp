@@ -66,7 +66,7 @@ std::string to_text(const digest& value) {
 std::string combine(const std::map<partition_number, std::string>& digests) {
   std::string lines;
   for (const auto& [where, one] : digests)
-    lines += std::to_string(static_cast<unsigned>(where)) + " " + one + "\n";
+    lines += to_text(where) + " " + one + "\n";
   return to_text(sha256_of(lines));
 }
 

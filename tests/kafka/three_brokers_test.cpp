@@ -46,7 +46,7 @@ private:
   void run(log& to, partition_number where) {
     for (int at = 0; !x_stopping; ++at) {
       std::atomic<bool> answered = false;
-      const auto bytes = std::to_string(static_cast<unsigned>(where)) + ":" + std::to_string(at);
+      const auto bytes = to_text(where) + ":" + std::to_string(at);
       x_told.append(to, where, bytes, [&] { answered = true; });
       EXPECT_TRUE(wait_until(generous, [&] { return answered.load(); }));
     }

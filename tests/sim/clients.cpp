@@ -27,9 +27,7 @@ constexpr std::uint64_t clusters_max = 60;
 constexpr partition_number installation_partition{0};
 
 /// The name of the cluster in which a partition's VMs are.
-std::string home_name(partition_number where) {
-  return "c" + std::to_string(static_cast<unsigned>(where));
-}
+std::string home_name(partition_number where) { return "c" + to_text(where); }
 
 const domain::cluster_state* find_home(process& at, partition_number where, uuid& id) {
   const domain::cluster_state* found = nullptr;

@@ -582,8 +582,7 @@ streams decided_in(const std::map<partition_number, commit_list>& commits) {
 }
 
 std::string text_of(const std::pair<partition_number, partition_number>& ends) {
-  return "the stream from partition " + std::to_string(static_cast<unsigned>(ends.first)) + " to " +
-         std::to_string(static_cast<unsigned>(ends.second));
+  return "the stream from partition " + to_text(ends.first) + " to " + to_text(ends.second);
 }
 
 bool is_numbered(const std::vector<const v1::Command*>& messages) {
