@@ -321,6 +321,12 @@ cluster_driving::node_entry* cluster_driving::serving_node_of(const guest_entry&
                                                                               : &found->second;
 }
 
+bool cluster_driving::is_served(const uuid& vm, std::uint64_t nonce) {
+  const auto guest = x_guests.find(vm);
+  const auto* node = guest == x_guests.end() ? nullptr : serving_node_of(guest->second);
+  return node != nullptr && node->nonce == nonce;
+}
+
 void cluster_driving::ask_guest(const uuid& vm, bool is_fenced) {
   const auto found = x_guests.find(vm);
   if (found == x_guests.end())
@@ -337,11 +343,7 @@ void cluster_driving::ask_guest(const uuid& vm, bool is_fenced) {
         is_fenced && safety::holds(safety::line::fence_first) ? ask_fenced(to->link, vm, token)
                                                               : ask(to->link, vm));
     post([this, vm, wish, nonce, report] {
-      const auto again = x_guests.find(vm);
-      if (again == x_guests.end())
-        return;
-      const auto* serving = serving_node_of(again->second);
-      if (serving == nullptr || serving->nonce != nonce)
+      if (!is_served(vm, nonce))
         return;
       observe(vm, report->seen, wish);
       pursue_guest(vm);
@@ -382,11 +384,7 @@ void cluster_driving::pursue_guest(const uuid& vm) {
     auto report = std::make_shared<work_report>(pursue(to->link, task, patience));
     const auto took = std::chrono::duration_cast<std::chrono::microseconds>(clock() - began);
     post([this, vm, wanted = task.wanted, nonce, report, took] {
-      const auto again = x_guests.find(vm);
-      if (again == x_guests.end())
-        return;
-      const auto* serving = serving_node_of(again->second);
-      if (serving == nullptr || serving->nonce != nonce)
+      if (!is_served(vm, nonce))
         return;
       on_pursued(vm, wanted, *report, took);
     });

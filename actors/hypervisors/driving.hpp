@@ -190,6 +190,8 @@ private:
 
   void send_command(v1::Command command, const uuid& entity);
   [[nodiscard]] node_entry* serving_node_of(const guest_entry& guest);
+  /// Whether a guest is there, and its node served by the connection that it was asked over.
+  [[nodiscard]] bool is_served(const uuid& vm, std::uint64_t nonce);
 
   driving_birth x_birth;
   driving_hands& x_hands;
