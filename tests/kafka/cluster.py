@@ -227,7 +227,8 @@ class cluster:
         self.nodes = {}
         self.clients = self.folder / "clients" if is_secure else None
         try:
-            form = (HERE / "broker.properties").read_text(encoding="utf-8")
+            form = "".join((folder / "broker.properties").read_text(encoding="utf-8")
+                           for folder in (DEPLOY, HERE))
             if is_secure:
                 form += (HERE / "secure.properties").read_text(encoding="utf-8").replace(
                     "{logins}", self._admit_users())
