@@ -4,6 +4,7 @@
 #include "actors/hypervisors/kinds.hpp"
 #include "actors/log_opening.hpp"
 #include "actors/log_reader.hpp"
+#include "actors/mapped_file.hpp"
 #include "actors/membership.hpp"
 #include "actors/partition.hpp"
 #include "actors/policies.hpp"
@@ -55,6 +56,7 @@ struct seat {
   const std::shared_ptr<std::atomic<std::size_t>> queued =
       std::make_shared<std::atomic<std::size_t>>(0);
   projections::state_totals totals; ///< the partition's thread only
+  std::optional<mapped_file> deciding;
   // Guarded by the process.
   bool is_replayed = false;
   bool was_owned = false;
@@ -76,6 +78,7 @@ private:
   void observe(partition_birth& birth, seat& of);
   void share(partition_birth& birth);
   partition_birth make_partition_birth(seat& of);
+  std::shared_ptr<last_moment> remember_moment(seat& of);
   hypervisor_birth make_hypervisor_birth(const hypervisor_kind_traits& traits, const uuid& cluster,
                                          const partition_actor& partition);
   api_services make_api_services();
@@ -162,6 +165,7 @@ partition_birth process::make_partition_birth(seat& of) {
   birth.handed = x_handed;
   birth.projected = x_projected;
   birth.engine.queued = of.queued;
+  birth.engine.moment = remember_moment(of);
   birth.make_hypervisor =
       [this](v1::HypervisorKind kind, const uuid& cluster,
              const partition_actor& partition) -> std::optional<hypervisor_actor> {
@@ -178,6 +182,27 @@ partition_birth process::make_partition_birth(seat& of) {
   if (x_members)
     share(birth);
   return birth;
+}
+
+/// Where the partition notes what it is about to decide. Without it a command that ends orreryd is
+/// not found, but all else goes on.
+std::shared_ptr<last_moment> process::remember_moment(seat& of) {
+  if (x_settings.is_read_only)
+    return nullptr;
+  auto file = mapped_file::open(x_settings.data_directory + "/deciding-" + to_text(of.where),
+                                last_moment::size);
+  if (!file) {
+    std::fprintf(stderr, "warn: %s\n", file.error().text.c_str());
+    return nullptr;
+  }
+  of.deciding.emplace(std::move(*file));
+  auto made = std::make_shared<last_moment>(of.deciding->memory(), ORRERY_VERSION);
+  if (made->died_deciding())
+    std::fprintf(stderr,
+                 "warn: orreryd died when it decided something for partition %s: it decides one "
+                 "command after the other for a minute\n",
+                 to_text(of.where).c_str());
+  return made;
 }
 
 /// What the process wants to know of a partition as it goes.

@@ -80,10 +80,8 @@ bool engine::is_settled(submission& who, batch_marks& marks) {
 }
 
 std::vector<engine::submission_ptr> engine::take_commands() {
-  // Owners that die one after the other without a commit may die of one command: find it by going
-  // one at a time.
-  constexpr std::uint32_t claims_before_caution = 3;
-  const auto size_max = x_owner.claims_in_a_row() >= claims_before_caution ? 1 : batch_size_max;
+  const auto size_max = is_cautious() ? 1 : batch_size_max;
+  const bool has_suspects = x_birth.moment && x_birth.moment->has_suspects();
   std::vector<submission_ptr> taken;
   batch_marks marks;
   std::size_t bytes = 0;
@@ -92,12 +90,17 @@ std::vector<engine::submission_ptr> engine::take_commands() {
     if (front->command.has_key() && marks.keys.contains(front->command.key().key_hash()) &&
         safety::holds(safety::line::key_once_in_batch))
       break; // the second one of a key waits until the first one is accepted
+    const bool is_alone = has_suspects && is_suspect(front->command);
+    if (is_alone && !taken.empty())
+      break;
     auto who = std::move(front);
     x_queue.pop_front();
     if (is_settled(*who, marks))
       continue;
     bytes += who->command.ByteSizeLong();
     taken.push_back(std::move(who));
+    if (is_alone)
+      break;
   }
   x_birth.queued->store(x_queue.size());
   return taken;
@@ -144,8 +147,12 @@ void engine::pump() {
   if (commands.empty())
     return;
   x_batch_began = x_birth.steady_clock();
+  if (is_poison(commands.front()->command))
+    return refuse_poison(std::move(commands.front()), *now);
+  note_begin(commands);
   x_batch.emplace(++x_batch_number, std::move(commands),
                   domain::context{*now, {}, x_birth.policies});
+  crash_point("partition.decide.before");
   ask_on();
 }
 
@@ -171,6 +178,7 @@ void engine::give_back(std::vector<submission_ptr> commands) {
 }
 
 void engine::commit() {
+  note_end();
   auto built = x_batch->build(body_size_max, x_state, x_outbox);
   x_batch.reset();
   give_back(std::move(built.left));
@@ -178,19 +186,23 @@ void engine::commit() {
     answer(*one.who, one.reply, domain::from_proto(one.who->command.id()), 0);
   if (built.body.decisions_size() == 0)
     return pump();
-  built.body.set_salt(x_birth.random());
+  append(std::move(built.body), std::move(built.recorded));
+}
+
+void engine::append(v1::CommitBody body, std::vector<batch::answered> recorded) {
+  body.set_salt(x_birth.random());
   if (!safety::holds(safety::line::acceptance_first)) {
     auto unaccepted = x_state;
     projections::folded_commit early;
-    early.body = std::make_shared<const v1::CommitBody>(built.body);
-    early.touched = unaccepted.fold(built.body, x_owner.head().next);
+    early.body = std::make_shared<const v1::CommitBody>(body);
+    early.touched = unaccepted.fold(body, x_owner.head().next);
     x_hands.accepted(early);
   }
   in_flight flight;
   flight.ticket = ++x_ticket;
-  flight.recorded = std::move(built.recorded);
+  flight.recorded = std::move(recorded);
   flight.began = x_batch_began;
-  auto record = x_owner.make_commit(built.body.SerializeAsString());
+  auto record = x_owner.make_commit(body.SerializeAsString());
   x_in_flight = std::move(flight);
   crash_point("partition.append.before");
   x_hands.append(x_ticket, std::move(record));

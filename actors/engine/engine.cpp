@@ -99,7 +99,7 @@ std::chrono::milliseconds engine::paced(steady_time now) {
 std::uint64_t engine::jitter() const { return x_birth.is_shared ? x_birth.random() : 0; }
 
 void engine::take_ownership(std::uint64_t epoch) {
-  x_not_before = x_birth.steady_clock();
+  x_owning_since = x_not_before = x_birth.steady_clock();
   if (x_birth.is_shared)
     x_pacer.on_accepted(paced(x_not_before));
   x_state.for_each_unordered([&](const uuid& entity, const domain::entity_ptr& state) {
@@ -136,6 +136,8 @@ void engine::lose_ownership() {
   if (x_batch)
     undecided = x_batch->give_up();
   x_batch.reset();
+  if (x_birth.moment)
+    x_birth.moment->let_go();
   if (x_in_flight)
     for (auto& one : x_in_flight->recorded)
       undecided.push_back(std::move(one.who));
@@ -261,6 +263,8 @@ void engine::halt(const error& why) {
 void engine::on_read_failed(const error& why) { halt(why); }
 
 void engine::stop() {
+  if (x_birth.moment && !x_is_stopped) // a decision that hangs is a death, too
+    x_birth.moment->let_go();
   x_is_stopped = true;
   for (auto& who : x_queue)
     refuse(*who, stopping());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/engine/batch.hpp"
+#include "actors/engine/last_moment.hpp"
 #include "actors/engine/outbox.hpp"
 #include "events/log/clock_guard.hpp"
 #include "events/log/history.hpp"
@@ -75,6 +76,7 @@ struct engine_birth {
   std::uint64_t projected_seq = 0; ///< commits up to here need not be projected again
   bool has_projections = false;
   std::shared_ptr<std::atomic<std::size_t>> queued; ///< commands waiting, for the door
+  std::shared_ptr<last_moment> moment;              ///< null: not remembered
   std::function<utc_time()> wall_clock;
   std::function<std::chrono::steady_clock::time_point()> steady_clock;
   std::function<std::uint64_t()> random;
@@ -244,6 +246,18 @@ private:
   bool is_settled(submission& who, batch_marks& marks);
   void ask_on();
   void commit();
+  void append(v1::CommitBody body, std::vector<batch::answered> recorded);
+
+  // What ended its owners (caution.cpp)
+  [[nodiscard]] bool is_cautious() const;
+  /// Whether it is to be decided alone.
+  [[nodiscard]] bool is_suspect(const v1::Command& command) const;
+  /// Whether it is not to be tried for now.
+  [[nodiscard]] bool is_poison(const v1::Command& command);
+  void refuse_poison(submission_ptr who, utc_time now);
+  void note_begin(const std::vector<submission_ptr>& commands);
+  void note_end();
+  [[nodiscard]] command_kind kind_of(const v1::Command& command) const;
   void on_not_written(const error& why);
   void raise_alarm(const std::string& why);
   void answer_recorded(const in_flight& flight, std::uint64_t seq) const;
@@ -280,6 +294,8 @@ private:
   std::uint64_t x_ticket = 0;
   steady_time x_batch_began;
   steady_time x_not_before; ///< no append before this: the log is full
+  steady_time x_owning_since;
+  std::vector<std::pair<command_kind, steady_time>> x_refused_since; ///< what ended its owners
   steady_time x_current_at; ///< when all that was known to be in the log was folded
 
   std::multimap<utc_time, uuid> x_timers;

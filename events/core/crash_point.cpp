@@ -17,6 +17,7 @@ constexpr std::array names = std::to_array<std::string_view>({
     "log.write.after",
     "log.sync.after",
     "log.read.after",
+    "partition.decide.before",
     "partition.append.before",
     "partition.append.after",
     "partition.read_back.before",

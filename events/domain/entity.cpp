@@ -168,6 +168,19 @@ void clean_texts(v1::Command& command) {
   clean(command);
 }
 
+verb verb_of(const v1::Command& command) {
+  constexpr int noun_bits = 16; // field numbers are below 65,536
+  const auto* noun = body_field(command);
+  if (noun == nullptr)
+    return {};
+  const auto* asked = body_field(command.GetReflection()->GetMessage(command, noun));
+  if (asked == nullptr)
+    return {static_cast<std::uint32_t>(noun->number()) << noun_bits, noun->name()};
+  return {static_cast<std::uint32_t>(noun->number()) << noun_bits |
+              static_cast<std::uint32_t>(asked->number()),
+          noun->name() + "." + asked->name()};
+}
+
 wanted_effect effects(const entity_state& state) {
   const auto* vm = std::get_if<vm_state>(&state);
   return vm == nullptr ? wanted_effect{} : effects(*vm);

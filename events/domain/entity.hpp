@@ -41,6 +41,15 @@ using entity_ptr = std::shared_ptr<const entity_state>;
 /// back, and host names, paths and messages of hypervisors are no better than their hosts.
 void clean_texts(v1::Command& command);
 
+/// What a command asks for: "vm.create", and a number that is the same for the same verb; 0 and
+/// "nothing" for a command without a body.
+struct verb {
+  std::uint32_t number = 0;
+  std::string name = "nothing";
+};
+
+[[nodiscard]] verb verb_of(const v1::Command& command);
+
 /// What the hypervisor shall do for it, and the command to send when a time has come.
 [[nodiscard]] wanted_effect effects(const entity_state& state);
 [[nodiscard]] std::optional<timer> next_timer(const entity_state& state);

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 
-from harness import (Daemon, fresh_key, make_site, partition_of, program, run_tests, scratch,
+from harness import (Daemon, Died, fresh_key, make_site, partition_of, program, run_tests, scratch,
                      simulated_daemon, vm_body, wait_until)
 
 
@@ -375,6 +375,30 @@ def a_guest_that_crashes_while_it_starts():
         return ended["state"]
 
 
+def what_ends_orreryd_is_refused_the_fourth_time():
+    with scratch() as folder:
+        daemon = site(folder)
+        daemon.settle()
+        daemon.stop()
+        for life in range(3):
+            daemon.start("--crash-on-signal", "partition.decide.before:1")
+            daemon.settle()
+            daemon.arm()
+            try:
+                daemon.request("POST", "/v1/vms", vm_body(name=f"web-{life}"))
+            except Died:
+                daemon.process.wait(timeout=60)
+            assert daemon.is_dead(), life
+        daemon.start()
+        problem = refuses(daemon, "internal", "cluster.place_vm", body=vm_body())
+        assert "journal" in problem["detail"], problem
+        daemon.change("POST", "/v1/clusters", {"name": "c2", "hypervisor": "simulated"})
+        wait_until("the cluster is made",
+                   lambda: len(daemon.get("/v1/clusters")["clusters"]) == 2)
+        nothing_left(daemon)
+        daemon.finish()
+
+
 def metrics_are_clean():
     with scratch() as folder:
         daemon = site(folder)
@@ -427,7 +451,7 @@ TESTS = [capacity_names_images_addresses, refusals_say_up_to_where_they_are_righ
          a_projection_ahead_of_the_log_refuses_to_start, a_flipped_byte_refuses_to_start,
          a_log_longer_than_one_read_starts_again,
          deadline_passes_and_the_address_stays, a_guest_that_crashes_while_it_starts,
-         metrics_are_clean, many_clients_at_once]
+         what_ends_orreryd_is_refused_the_fourth_time, metrics_are_clean, many_clients_at_once]
 
 if __name__ == "__main__":
     sys.exit(run_tests(TESTS, workers=2))

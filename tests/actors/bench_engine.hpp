@@ -1,0 +1,106 @@
+#pragma once
+
+#include "actors/engine/engine.hpp"
+#include "tests/support/builders.hpp"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <optional>
+
+namespace orrery::actors {
+
+/// Does at once what the engine asks for, in order.
+class bench_engine final : public engine_hands {
+public:
+  /// `moment`: what the process remembers of its last life.
+  explicit bench_engine(std::shared_ptr<last_moment> moment = nullptr) {
+    engine_birth birth;
+    birth.moment = std::move(moment);
+    birth.identity = {installation_id{support::installation()}, log::log_id{uuid{1, 2}}};
+    birth.policies = &support::default_policies();
+    birth.is_shared = true;
+    birth.process = 7;
+    birth.queued = std::make_shared<std::atomic<std::size_t>>(0);
+    birth.wall_clock = [this] { return support::start_of_time() + x_passed + x_wrong; };
+    birth.steady_clock = [this] { return std::chrono::steady_clock::time_point(x_passed); };
+    birth.random = [this] { return ++x_random; };
+    x_engine.emplace(std::move(birth), *this);
+    x_engine->on_records({}, 0);
+  }
+
+  void append(std::uint64_t ticket, std::string record) override {
+    x_todo.push_back([this, ticket, bytes = std::move(record)] {
+      const auto at = x_end++;
+      x_engine->on_appended(ticket, {log::append_fate::durable, at, {}});
+      x_engine->on_records({{at, bytes}}, x_end);
+    });
+  }
+
+  void decide(const uuid& entity, decide_request request) override {
+    if (is_deadly && is_deadly(*request.commands.front().second)) {
+      x_is_dead = true;
+      return;
+    }
+    x_todo.push_back([this, entity, asked = std::move(request)] {
+      x_engine->on_decided(decide_all(entity, x_engine->state().find(entity), asked));
+    });
+  }
+
+  void accepted(const projections::folded_commit& commit) override {
+    for (const auto& one : commit.body->decisions())
+      x_decided.push_back(one);
+  }
+
+  void project(std::shared_ptr<const projections::folded_commit> /*commit*/) override {}
+
+  void owning(std::uint64_t /*epoch*/) override {}
+
+  void owning_ended() override {}
+
+  void carry(const v1::Command& /*command*/) override {}
+
+  void settle() {
+    for (; !x_todo.empty(); x_todo.pop_front())
+      x_todo.front()();
+  }
+
+  void pass(std::chrono::seconds time) {
+    x_passed += time;
+    x_engine->on_tick();
+    settle();
+  }
+
+  void jump(std::chrono::seconds by) { x_wrong += by; }
+
+  /// What the process does not survive to decide.
+  std::function<bool(const v1::Command&)> is_deadly;
+
+  [[nodiscard]] bool is_dead() const { return x_is_dead; }
+
+  engine& core() { return *x_engine; }
+
+  /// All accepted decisions, in order.
+  [[nodiscard]] const std::vector<v1::Decision>& decided() const { return x_decided; }
+
+  /// Records in the log.
+  [[nodiscard]] std::uint64_t end() const { return x_end; }
+
+private:
+  std::optional<engine> x_engine;
+  std::deque<std::function<void()>> x_todo;
+  std::chrono::microseconds x_passed{1'000'000};
+  std::chrono::microseconds x_wrong{0};
+  std::uint64_t x_random = 0;
+  std::vector<v1::Decision> x_decided;
+  bool x_is_dead = false;
+  log::offset x_end = 0;
+};
+
+inline void own(bench_engine& one) {
+  one.core().set_wanted(true);
+  one.settle();
+  ASSERT_TRUE(one.core().is_owning());
+}
+
+} // namespace orrery::actors
