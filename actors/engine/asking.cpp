@@ -59,6 +59,9 @@ void engine::ask(submission_ptr what) {
     return refuse(*what, *why);
   if (answer_from_key(*what))
     return;
+  const auto* distrust = is_owning() ? x_clock.distrust() : nullptr;
+  if (distrust != nullptr && !is_trust_command(what->command))
+    return refuse(*what, *distrust);
   const auto now = x_birth.steady_clock();
   const auto command = domain::from_proto(what->command.id());
   const auto& waiting =

@@ -202,6 +202,7 @@ void engine::append(v1::CommitBody body, std::vector<batch::answered> recorded) 
   flight.ticket = ++x_ticket;
   flight.recorded = std::move(recorded);
   flight.began = x_batch_began;
+  flight.sent_at = x_birth.wall_clock();
   auto record = x_owner.make_commit(body.SerializeAsString());
   x_in_flight = std::move(flight);
   crash_point("partition.append.before");

@@ -87,6 +87,8 @@ void engine::claim() {
     nonce = 1;
   auto record = x_owner.make_claim(
       {x_birth.owner_name, x_birth.address, x_birth.process, nonce, x_birth.wall_clock()});
+  if (!x_claim_sent_at)
+    x_claim_sent_at = x_birth.wall_clock();
   x_hands.append(++x_ticket, std::move(record));
 }
 

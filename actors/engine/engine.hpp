@@ -198,6 +198,7 @@ private:
     std::uint64_t ticket = 0;
     std::vector<batch::answered> recorded;
     steady_time began;
+    utc_time sent_at;
     std::shared_ptr<const projections::folded_commit> folded; ///< once read back
   };
 
@@ -266,6 +267,7 @@ private:
 
   // Folding (folding.cpp)
   void read_record(const log::record& record);
+  void judge_clock(const log::record& record, const log::reading& read);
   void on_claim(const log::reading& read);
   void fold(const log::reading& read, std::uint64_t seq);
   /// Commands that wait here but were accepted in a record that this owner does not wait for.
@@ -295,6 +297,7 @@ private:
   steady_time x_batch_began;
   steady_time x_not_before; ///< no append before this: the log is full
   steady_time x_owning_since;
+  std::optional<utc_time> x_claim_sent_at; ///< the first one since somebody's was accepted
   std::vector<std::pair<command_kind, steady_time>> x_refused_since; ///< what ended its owners
   steady_time x_current_at; ///< when all that was known to be in the log was folded
 

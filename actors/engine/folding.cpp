@@ -53,16 +53,29 @@ void engine::read_record(const log::record& record) {
       doubt();
     return;
   case log::reading::kind::claim:
+    judge_clock(record, read);
     if (was_owning)
       lose_ownership();
     return on_claim(read);
   case log::reading::kind::commit:
+    judge_clock(record, read);
     break;
   }
   fold(read, read.after.next - 1);
   crash_point("partition.read_back.after");
   if (!x_is_stopped && x_owner.is_committed())
     finish_commit();
+}
+
+/// The log's own clock is compared with ours by each record of ours.
+void engine::judge_clock(const log::record& record, const log::reading& read) {
+  std::optional<utc_time> sent;
+  if (read.what == log::reading::kind::claim)
+    sent = std::exchange(x_claim_sent_at, std::nullopt);
+  else if (x_in_flight)
+    sent = x_in_flight->sent_at;
+  if (read.ours && sent && record.appended_at)
+    x_clock.on_appended(*sent, x_birth.wall_clock(), *record.appended_at);
 }
 
 void engine::on_claim(const log::reading& read) {

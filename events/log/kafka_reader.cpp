@@ -62,6 +62,16 @@ private:
   rd_kafka_topic_partition_list_t* x_list;
 };
 
+/// None when the topic has its records' times from whoever sends them: `orrery log check` refuses
+/// that.
+std::optional<utc_time> appended_at(const rd_kafka_message_t& message) {
+  rd_kafka_timestamp_type_t kind = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+  const auto millis = rd_kafka_message_timestamp(&message, &kind);
+  if (kind != RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME || millis < 0)
+    return std::nullopt;
+  return utc_time(milliseconds(millis));
+}
+
 } // namespace
 
 kafka_reader::kafka_reader(const kafka_target& target, milliseconds fetch_limit, kafka_ends& ends)
@@ -339,7 +349,8 @@ result<std::vector<record>> kafka_reader::pull(kafka_handle& handle, const wish&
       return failure(handle, wanted.where, code);
     }
     found.push_back({static_cast<offset>(message->offset),
-                     std::string(static_cast<const char*>(message->payload), message->len)});
+                     std::string(static_cast<const char*>(message->payload), message->len),
+                     appended_at(*message)});
     bytes += message->len;
     rd_kafka_message_destroy(message);
   }

@@ -2,10 +2,12 @@
 
 #include "events/core/error.hpp"
 #include "events/core/id.hpp"
+#include "events/core/time.hpp"
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,9 @@ inline constexpr std::size_t record_size_max = 900'000;
 struct record {
   offset at = 0;
   std::string bytes;
+  /// The log's own time for it: of the broker that led the partition. Means nothing to a reader; an
+  /// owner judges its clock by it.
+  std::optional<utc_time> appended_at = {};
 };
 
 /// What became of an append. The owner may go on in its epoch only after the first two.

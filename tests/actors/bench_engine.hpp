@@ -33,7 +33,12 @@ public:
     x_todo.push_back([this, ticket, bytes = std::move(record)] {
       const auto at = x_end++;
       x_engine->on_appended(ticket, {log::append_fate::durable, at, {}});
-      x_engine->on_records({{at, bytes}}, x_end);
+      if (on_way)
+        on_way();
+      log::record stored{at, bytes};
+      if (log_error)
+        stored.appended_at = support::start_of_time() + x_passed + *log_error;
+      x_engine->on_records({stored}, x_end);
     });
   }
 
@@ -71,7 +76,16 @@ public:
     settle();
   }
 
+  /// Time passes while the process stands still.
+  void stand_still(std::chrono::seconds time) { x_passed += time; }
+
   void jump(std::chrono::seconds by) { x_wrong += by; }
+
+  /// Between the append of a record and its way back.
+  std::function<void()> on_way;
+
+  /// How far the log's own clock is off; none: it has none.
+  std::optional<std::chrono::microseconds> log_error;
 
   /// What the process does not survive to decide.
   std::function<bool(const v1::Command&)> is_deadly;

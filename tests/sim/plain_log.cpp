@@ -6,7 +6,7 @@ void plain_log::append(partition_number where, std::string bytes,
                        std::function<void(const orrery::log::append_outcome&)> done) {
   auto& records = x_records[where];
   const auto at = records.size();
-  records.push_back({at, std::move(bytes)});
+  records.push_back({at, std::move(bytes), x_clock()});
   if (x_stored)
     x_stored(where, records.back());
   done({orrery::log::append_fate::durable, at, {}});

@@ -14,7 +14,9 @@ public:
   /// Told of each record as it is stored.
   using witness = std::function<void(partition_number, const orrery::log::record&)>;
 
-  explicit plain_log(witness stored) : x_stored(std::move(stored)) {}
+  /// `clock`: the true time, which it gives its records.
+  plain_log(std::function<utc_time()> clock, witness stored)
+      : x_clock(std::move(clock)), x_stored(std::move(stored)) {}
 
   void append(partition_number where, std::string bytes,
               std::function<void(const orrery::log::append_outcome&)> done) override;
@@ -27,6 +29,7 @@ public:
   void forget_witness() { x_stored = {}; }
 
 private:
+  std::function<utc_time()> x_clock;
   witness x_stored;
   std::map<partition_number, std::vector<orrery::log::record>> x_records;
 };

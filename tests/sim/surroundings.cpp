@@ -19,12 +19,13 @@ surroundings::surroundings(const settings& wanted)
     const partition_number where{number};
     referees.try_emplace(where, identity, where, time);
   }
-  store = std::make_shared<plain_log>([this](partition_number where, const log::record& record) {
-    seen.note("stored", record.at, record.bytes);
-    truth(where).on_stored(record);
-    if (stored)
-      stored(where);
-  });
+  store = std::make_shared<plain_log>([this] { return wall_clock(time); },
+                                      [this](partition_number where, const log::record& record) {
+                                        seen.note("stored", record.at, record.bytes);
+                                        truth(where).on_stored(record);
+                                        if (stored)
+                                          stored(where);
+                                      });
 }
 
 bool surroundings::strikes(fault what, std::uint32_t odds) {

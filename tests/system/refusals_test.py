@@ -2,7 +2,6 @@
 """What users, disks and clocks do wrong: a clear refusal each time, and nothing is left behind."""
 
 import concurrent.futures
-import glob
 import os
 import pathlib
 import shutil
@@ -10,6 +9,7 @@ import subprocess
 import sys
 import threading
 
+from clocks import moved_clock
 from harness import (Daemon, Died, fresh_key, make_site, partition_of, program, run_tests, scratch,
                      simulated_daemon, vm_body, wait_until)
 
@@ -242,21 +242,6 @@ def full_disk_while_committing():
                                          "prefix": "10.250.0.0/30"})[0] in (202, 409))
             daemon.finish()
             return seen["code"]
-
-
-def library(name):
-    found = glob.glob(f"/usr/lib/*/faketime/{name}")
-    assert found, "libfaketime is not installed"
-    return found[0]
-
-
-def moved_clock(moved):
-    """The environment in which a process sees the time of the file `moved`. The C and C++
-    libraries stand before jemalloc, which asks for the time while it starts and would then wait
-    for itself."""
-    return {"LD_PRELOAD": library("libfaketimeMT.so.1") + " libstdc++.so.6 libc.so.6",
-            "FAKETIME_TIMESTAMP_FILE": str(moved), "FAKETIME_NO_CACHE": "1",
-            "DONT_FAKE_MONOTONIC": "1"}
 
 
 def clock_jumps_a_year_ahead_and_back():

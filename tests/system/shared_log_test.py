@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 
+from clocks import wrong_clock
 from harness import cluster, make_site, partition_of, run_tests, scratch, vm_body, wait_until
 from shared_log import Site, owned_by
 
@@ -99,6 +100,23 @@ def an_owner_that_ends_hands_over():
         site.finish()
 
 
+def a_clock_that_was_always_wrong_is_seen_by_the_brokers():
+    with scratch() as folder:
+        site = Site(BROKERS, folder, 1)
+        daemon = site.owner()
+        daemon.stop()
+        # Not much more than is allowed: libfaketime makes each wait of librdkafka longer by it.
+        daemon.start(environment=wrong_clock("+8s"))
+        wait_until("the alarm", lambda: "the log's own clock" in daemon.get("/v1/status")["alarm"])
+        problem = daemon.refused("POST", "/v1/clusters", {"name": "c1", "hypervisor": "simulated"})
+        assert problem["code"] == "clock_untrusted", problem
+        daemon.kill()
+        daemon.start()
+        make_site(daemon)
+        daemon.ended(daemon.change("POST", "/v1/vms", vm_body())["id"])
+        site.finish()
+
+
 def partitions_are_shared_and_taken_over():
     with scratch() as folder:
         # So many that each of two has some, but for one in 30,000 runs.
@@ -136,6 +154,7 @@ TESTS = [
     a_stopped_owner_that_goes_on_does_no_harm,
     an_owner_that_beats_but_decides_nothing_is_replaced,
     an_owner_that_ends_hands_over,
+    a_clock_that_was_always_wrong_is_seen_by_the_brokers,
     partitions_are_shared_and_taken_over,
 ]
 
