@@ -85,6 +85,14 @@ private:
   void get_health(call& made);
 
   void send_command(call& made, v1::Command command, std::string kind, std::string name);
+  /// What a change is answered with, once it is decided.
+  [[nodiscard]] std::function<void(const command_reply&)>
+  answering(const call& made, std::string kind, std::string name);
+
+  /// The thing is not there; but a change with the same key may have been made already, and taken
+  /// it away: then it gets its first answer.
+  void fail_unless_repeated(call& made, const error& missing, std::string kind);
+
   void answer_command(const http::responder& respond, const command_reply& reply,
                       const std::string& kind, const std::string& name);
   [[nodiscard]] v1::Command new_command(const uuid& entity);

@@ -40,6 +40,19 @@ uuid id_in(const std::string& text) {
   return *parsed;
 }
 
+/// A client's key, if the request has one. Errors: `invalid_argument`.
+result<void> read_key(const http::request& request, v1::Command& into) {
+  const auto* key = request.header("idempotency-key");
+  if (key == nullptr)
+    return {};
+  if (key->empty() || key->size() > key_size_max)
+    return invalid("an Idempotency-Key has 1 to " + std::to_string(key_size_max) + " bytes");
+  into.mutable_key()->set_key_hash(first_eight_bytes(log::sha256_of("operator\n", *key)));
+  into.mutable_key()->set_body_hash(
+      first_eight_bytes(log::sha256_of(request.method + " " + request.path + "\n", request.body)));
+  return {};
+}
+
 } // namespace
 
 uuid api::new_id(partition_number where) {
@@ -84,19 +97,19 @@ void api::send_command(call& made, v1::Command command, std::string kind, std::s
     return made.fail(std::move(*stalled));
   if (x_services.queued(domain::target_of(command)) >= queue_size_max)
     return made.fail(queue_is_full());
-  if (const auto* key = made.request.header("idempotency-key")) {
-    if (key->empty() || key->size() > key_size_max)
-      return made.fail(
-          invalid("an Idempotency-Key has 1 to " + std::to_string(key_size_max) + " bytes"));
-    command.mutable_key()->set_key_hash(first_eight_bytes(log::sha256_of("operator\n", *key)));
-    command.mutable_key()->set_body_hash(first_eight_bytes(
-        log::sha256_of(made.request.method + " " + made.request.path + "\n", made.request.body)));
-  }
+  if (auto read = read_key(made.request, command); !read)
+    return made.fail(read.error());
   x_services.stamp(command);
   auto what = std::make_shared<submission>();
   what->command = std::move(command);
-  what->done = [this, respond = made.respond, path = made.request.path, kind = std::move(kind),
-                name = std::move(name)](const command_reply& reply) {
+  what->done = answering(made, std::move(kind), std::move(name));
+  x_services.submit(std::move(what));
+}
+
+std::function<void(const command_reply&)> api::answering(const call& made, std::string kind,
+                                                         std::string name) {
+  return [this, respond = made.respond, path = made.request.path, kind = std::move(kind),
+          name = std::move(name)](const command_reply& reply) {
     if (reply.reply.code() != 0) {
       auto refusal = http::problem_response({static_cast<error_code>(reply.reply.code()),
                                              reply.reply.text(), reply.reply.retryable()},
@@ -108,7 +121,50 @@ void api::send_command(call& made, v1::Command command, std::string kind, std::s
     when_projected(
         reply, [this, respond, reply, kind, name] { answer_command(respond, reply, kind, name); });
   };
-  x_services.submit(std::move(what));
+}
+
+void api::fail_unless_repeated(call& made, const error& missing, std::string kind) {
+  struct search {
+    std::mutex guard;
+    std::size_t open = 0;
+    bool is_over = false;
+    std::optional<error> unsure;
+  };
+
+  v1::Command asked;
+  if (auto read = read_key(made.request, asked); !read)
+    return made.fail(read.error());
+  if (!asked.has_key() || missing.code != error_code::not_found)
+    return made.fail(missing);
+  const auto of = std::make_shared<search>();
+  of->open = x_services.partitions;
+  const auto found = answering(made, std::move(kind), made.name);
+  for (std::size_t number = 0; number < x_services.partitions; ++number) {
+    auto what = std::make_shared<submission>();
+    what->is_repetition = true;
+    what->command = new_command(new_id(static_cast<partition_number>(number)));
+    *what->command.mutable_key() = asked.key();
+    what->done = [of, found, missing, respond = made.respond,
+                  path = made.request.path](const command_reply& reply) {
+      const bool is_known =
+          reply.seq > 0 || static_cast<error_code>(reply.reply.code()) == error_code::key_reused;
+      std::unique_lock lock(of->guard);
+      --of->open;
+      if (!is_known && static_cast<error_code>(reply.reply.code()) != error_code::not_found)
+        of->unsure = {static_cast<error_code>(reply.reply.code()), reply.reply.text(),
+                      reply.reply.retryable()};
+      if (of->is_over || (!is_known && of->open > 0))
+        return;
+      of->is_over = true;
+      const auto failure = of->unsure.value_or(missing);
+      lock.unlock();
+      if (is_known)
+        found(reply);
+      else
+        respond(http::problem_response(failure, path));
+    };
+    x_services.submit(std::move(what));
+  }
 }
 
 void api::answer_command(const http::responder& respond, const command_reply& reply,
@@ -295,7 +351,7 @@ void api::post_vm(call& made) {
 void api::delete_vm(call& made) {
   const auto vm = x_services.store->find_vm(made.name);
   if (!vm)
-    return made.fail(vm.error());
+    return fail_unless_repeated(made, vm.error(), "vm.delete");
   auto command = new_command(id_in(vm->value.id()));
   command.mutable_vm()->mutable_remove();
   send_command(made, std::move(command), "vm.delete", vm->value.name());
@@ -307,7 +363,7 @@ void api::act_on_vm(call& made) {
                              "': want start, shutdown or stop"));
   const auto vm = x_services.store->find_vm(made.name);
   if (!vm)
-    return made.fail(vm.error());
+    return fail_unless_repeated(made, vm.error(), "vm." + made.verb);
   auto command = new_command(id_in(vm->value.id()));
   if (made.verb == "start")
     command.mutable_vm()->mutable_start();

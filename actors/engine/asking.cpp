@@ -54,6 +54,13 @@ bool engine::answer_from_key(submission& who) const {
   return true;
 }
 
+void engine::answer_repetition(submission& who) const {
+  if (const auto why = not_now())
+    return refuse(who, *why);
+  if (!answer_from_key(who))
+    refuse(who, {error_code::not_found, "nothing was asked for with that Idempotency-Key", false});
+}
+
 void engine::ask(submission_ptr what) {
   if (const auto why = not_now())
     return refuse(*what, *why);

@@ -26,6 +26,9 @@ struct command_reply {
 struct submission {
   v1::Command command;
   std::function<void(const command_reply&)> done;
+  /// Nothing is to be decided: only who has the command's key already is to be answered with what
+  /// that got, and `not_found` otherwise.
+  bool is_repetition = false;
 };
 
 /// Commands for one entity, to be decided in order.

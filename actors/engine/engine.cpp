@@ -179,6 +179,8 @@ void engine::on_submit(submission_ptr what) {
                                                  "orreryd decides nothing: " + x_alarm, true});
   if (domain::target_of(what->command) != x_birth.where)
     return refuse(*what, wrong_partition(what->command));
+  if (what->is_repetition)
+    return answer_repetition(*what);
   domain::clean_texts(what->command);
   if (x_birth.is_shared && what->done)
     return ask(std::move(what));

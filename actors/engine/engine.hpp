@@ -232,6 +232,7 @@ private:
   void answer_askers(const v1::CommitBody& body, std::uint64_t seq);
   [[nodiscard]] std::optional<error> not_now() const;
   [[nodiscard]] bool answer_from_key(submission& who) const;
+  void answer_repetition(submission& who) const;
   void report_standing();
 
   // Between partitions (streaming.cpp)

@@ -87,7 +87,7 @@ class Clients:
         while True:
             tries += 1
             try:
-                is_answered = self._try(one, key, dice.choice(self.site.daemons), tries)
+                is_answered = self._try(one, key, dice.choice(self.site.daemons))
             except Died:
                 is_answered = False
             if is_answered or not is_patient:
@@ -100,7 +100,7 @@ class Clients:
             if (one["do"], one["said"]) != ("read", "unknown"):  # that one says nothing
                 self.history.append(one)
 
-    def _try(self, one, key, daemon, tries):
+    def _try(self, one, key, daemon):
         """One request. Whether it was answered; then `one` says what."""
         headers = {"Idempotency-Key": key}
         with self.guard:
@@ -123,8 +123,6 @@ class Clients:
         if status == 202:
             one["id"] = reply["job"]["resource"]
             self.jobs[one["do"]].append(reply["job"]["id"])
-        elif one["do"] == "delete" and status == 404 and tries > 1:
-            one["said"] = "gone"  # by an earlier try of it, or it was not there
         return True
 
     def _note_position(self, text):
@@ -140,7 +138,7 @@ class Clients:
         assert not self.failures, self.failures
         for do, done in self.jobs.items():
             assert len(set(done)) == len(done), f"two {do} operations have one job"
-            given_up = sum(one["do"] == do and one["said"] in ("unknown", "gone")
+            given_up = sum(one["do"] == do and one["said"] == "unknown"
                            for one in self.history)
             for daemon in self.site.daemons:
                 if daemon.is_dead():

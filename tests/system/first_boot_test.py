@@ -231,7 +231,7 @@ def kill_during(site, method, path, body, moment):
     if not answers:
         answers.append(daemon.request(method, path, body, {"Idempotency-Key": key}))
     status, _, reply = answers[0]
-    assert status == 202 or (method == "DELETE" and status == 404), (status, reply)
+    assert status == 202, (status, reply)
     daemon.settle()
 
 

@@ -156,6 +156,29 @@ def same_key_other_body():
         daemon.finish()
 
 
+def a_change_repeated_when_its_vm_is_gone_gets_its_first_answer():
+    with scratch() as folder:
+        daemon = site(folder)
+        daemon.ended(daemon.change("POST", "/v1/vms", vm_body())["id"])
+        stop = daemon.change("POST", "/v1/vms/web-1:stop", key="stop")
+        daemon.ended(stop["id"])
+        gone = daemon.change("DELETE", "/v1/vms/web-1", key="gone")
+        daemon.ended(gone["id"])
+        for _ in range(2):
+            assert daemon.change("DELETE", "/v1/vms/web-1", key="gone")["id"] == gone["id"]
+            assert daemon.change("POST", "/v1/vms/web-1:stop", key="stop")["id"] == stop["id"]
+            refuses(daemon, "not_found", "web-1", "DELETE", "/v1/vms/web-1")
+            status, _, reply = daemon.request("DELETE", "/v1/vms/web-1", None,
+                                              {"Idempotency-Key": "another"})
+            assert status == 404 and "web-1" in reply["detail"], (status, reply)
+            status, _, reply = daemon.request("POST", "/v1/vms/web-1:start", None,
+                                              {"Idempotency-Key": "gone"})
+            assert status == 422 and reply["code"] == "key_reused", (status, reply)
+            daemon.kill()
+            daemon.start()
+        daemon.finish()
+
+
 def second_daemon_on_the_directory():
     with scratch() as folder:
         daemon = site(folder)
@@ -431,7 +454,8 @@ def many_clients_at_once():
 
 TESTS = [capacity_names_images_addresses, refusals_say_up_to_where_they_are_right,
          capability_table_at_admission, bad_input_at_the_door,
-         same_key_other_body, second_daemon_on_the_directory, config_with_a_typo,
+         same_key_other_body, a_change_repeated_when_its_vm_is_gone_gets_its_first_answer,
+         second_daemon_on_the_directory, config_with_a_typo,
          full_disk_while_committing, clock_jumps_a_year_ahead_and_back,
          a_projection_ahead_of_the_log_refuses_to_start, a_flipped_byte_refuses_to_start,
          a_log_longer_than_one_read_starts_again,

@@ -27,9 +27,8 @@ type operation struct {
 	Client int    `json:"client"`
 	Name   string `json:"name"`
 	Do     string `json:"do"`   // create, delete, read
-	Said   string `json:"said"` // see `next`; unknown: there was no answer; gone: one of several
-	// tries was told that it is not there, the others were not answered
-	Id     string `json:"id"` // of the VM: of a create that was done, of a read that found one
+	Said   string `json:"said"` // see `next`; unknown: there was no answer
+	Id     string `json:"id"`   // of the VM: of a create that was done, of a read that found one
 	Call   int64  `json:"call"`
 	Return int64  `json:"return"` // of no meaning when the answer is unknown
 }
@@ -87,11 +86,6 @@ func next(now state, did operation, said string) []interface{} {
 			return []interface{}{now, state{leaving, now.id}}
 		}
 		return []interface{}{now}
-	case "delete gone":
-		if now.is == present {
-			return []interface{}{state{leaving, now.id}}
-		}
-		return []interface{}{now}
 	case "delete busy":
 		if now.is == leaving {
 			return []interface{}{now}
@@ -125,7 +119,7 @@ func byName(history []porcupine.Operation) [][]porcupine.Operation {
 
 var answers = map[string]bool{
 	"create done": true, "create taken": true, "create unknown": true,
-	"delete done": true, "delete busy": true, "delete absent": true, "delete gone": true, "delete unknown": true,
+	"delete done": true, "delete busy": true, "delete absent": true, "delete unknown": true,
 	"read present": true, "read leaving": true, "read absent": true,
 }
 
