@@ -272,17 +272,19 @@ void bench_partition::parts::start_actors() {
   reader = std::make_unique<log_reader>(log, the_partition, *partition, handed, projected);
 }
 
-/// Until the node greeted, every guest was asked after, and nothing waits any more.
+/// Until the node greeted, every guest was asked after, nothing waits any more, and everything is
+/// projected: else the first runs would pay for what was there before.
 void bench_partition::parts::wait_for_rest(std::size_t guests) {
   while (from_hypervisor < guests + 1)
     std::this_thread::sleep_for(rest_look);
   while (true) {
-    std::promise<std::uint64_t> told;
-    auto queued_now = told.get_future();
+    std::promise<engine_status> told;
+    auto standing = told.get_future();
     caf::anon_send(*partition, status_request{false, [&told](const partition_status& status) {
-                                                told.set_value(status.engine.queued);
+                                                told.set_value(status.engine);
                                               }});
-    if (queued_now.get() == 0)
+    const auto now = standing.get();
+    if (now.queued == 0 && (!store || store->lowest_position(the_partition).seq >= now.seq))
       return;
     std::this_thread::sleep_for(rest_look);
   }
