@@ -15,32 +15,26 @@ struct entity_memory {
   entity_birth birth;
 };
 
-// One actor type a noun; they differ in name and in whom they tell of a change. Their rules are in
-// events/domain.
+// One actor type a noun, by name. Their rules are in events/domain.
 
 struct installation_noun {
   static constexpr const char* name = "installation";
-  static constexpr bool tells_hypervisor = false;
 };
 
 struct cluster_noun {
   static constexpr const char* name = "cluster";
-  static constexpr bool tells_hypervisor = false;
 };
 
 struct network_noun {
   static constexpr const char* name = "network";
-  static constexpr bool tells_hypervisor = false;
 };
 
 struct node_noun {
   static constexpr const char* name = "node";
-  static constexpr bool tells_hypervisor = true;
 };
 
 struct vm_noun {
   static constexpr const char* name = "vm";
-  static constexpr bool tells_hypervisor = true;
 };
 
 template <class Noun> struct entity_state : entity_memory {
@@ -53,16 +47,15 @@ entity(typename entity_actor::template stateful_pointer<entity_state<Noun>> self
        entity_birth birth) {
   self->state.birth = std::move(birth);
   return {
-      [self](const decide_request& asked) {
+      [self](const decide_commands& asked) {
         const auto& mine = self->state.birth;
-        self->send(mine.partition, decide_all(mine.self, mine.accepted, asked));
+        if (asked.sheet->add(decide_all(mine.self, mine.accepted, asked.what)))
+          self->send(mine.partition, decided{asked.sheet});
       },
       [self](const accept_steps& accepted) {
         auto& mine = self->state.birth;
         for (const auto& [step, decided_at] : accepted.steps)
           mine.accepted = domain::evolve(mine.accepted, step->events(), decided_at);
-        if (Noun::tells_hypervisor && accepted.tell_hypervisor)
-          accepted.tell_hypervisor(mine.self, mine.accepted);
       },
       [self](rest_atom) { self->quit(); },
   };

@@ -8,7 +8,7 @@ namespace orrery::actors {
 struct entity_birth {
   uuid self;
   domain::entity_ptr accepted; ///< null: not made yet
-  partition_actor partition;   ///< who asks, and gets the answers
+  partition_actor partition;   ///< who asks, and is told of the answers
 };
 
 /// Wakes an entity: spawns the actor of its noun. `body_case` of a command tells the noun of one

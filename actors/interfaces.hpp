@@ -8,18 +8,19 @@
 
 // Who speaks to whom: every actor's interface, each handler with a line.
 //
-//   api, timers, hypervisors --submit--> partition --decide_request--> entity --decide_answer-->
-//   partition log reader --records_read--> partition --accept_steps--> entity --entity_changed-->
-//   hypervisor --submit--> partition
-//                                partition --project--> projector
+//   api, timers, hypervisors --submit--> partition --decide_commands--> entities
+//                      the last entity to answer --decided--> partition
+//                     log reader --records_read--> partition --accept_steps--> entities
+//                                               partition --entities_changed--> hypervisor
+//                                                  partition --project--> projector
 
 namespace orrery::actors {
 
 /// Decides for one entity while it is awake (installation, cluster, node, network, vm).
 using entity_actor = caf::typed_actor<
-    // commands to decide, on the accepted state or a tentative one; answered to the partition
-    caf::reacts_to<decide_request>,
-    // steps of an accepted record: evolve, and tell the cluster's hypervisor
+    // commands to decide, on the accepted state or a tentative one; answered on the sheet
+    caf::reacts_to<decide_commands>,
+    // steps of an accepted record: evolve
     caf::reacts_to<accept_steps>,
     // nobody needs it any more: quit (the partition holds the state)
     caf::reacts_to<rest_atom>>;
@@ -29,8 +30,8 @@ using entity_actor = caf::typed_actor<
 using hypervisor_actor = caf::typed_actor<
     // all nodes and VMs of the cluster, before anything else
     caf::reacts_to<cluster_world>,
-    // one of them changed
-    caf::reacts_to<entity_changed>,
+    // some of them changed: once for each accepted record
+    caf::reacts_to<entities_changed>,
     // the end of a guest's serial console, for a user
     caf::reacts_to<console_request>,
     // a thread of the workbench has something to say
@@ -60,8 +61,8 @@ using partition_actor = caf::typed_actor<
     caf::reacts_to<retire_atom>,
     // a record's fate
     caf::reacts_to<appended>,
-    // an entity decided
-    caf::reacts_to<decide_answer>,
+    // all entities that were asked have decided
+    caf::reacts_to<decided>,
     // a user wants a console
     caf::reacts_to<console_request>,
     // where it stands

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/answer_sheet.hpp"
 #include "actors/engine/engine.hpp"
 #include "events/core/error.hpp"
 #include "events/domain/entity.hpp"
@@ -58,18 +59,32 @@ struct appended {
   log::append_outcome outcome;
 };
 
+/// Commands for an entity, and where its answer goes.
+struct decide_commands {
+  decide_request what;
+  std::shared_ptr<answer_sheet> sheet;
+};
+
+/// All who were asked side by side have answered.
+struct decided {
+  std::shared_ptr<const answer_sheet> sheet;
+};
+
 /// A record was accepted: the steps of it that are this entity's.
 struct accept_steps {
   std::shared_ptr<const v1::CommitBody> body;
   std::vector<std::pair<const v1::Step*, utc_time>> steps; ///< they point into `body`
-  /// Tells the cluster's hypervisor (nodes and VMs); empty for others.
-  std::function<void(const uuid&, const domain::entity_ptr&)> tell_hypervisor;
 };
 
 /// An entity's accepted state changed (or ended: null).
 struct entity_changed {
   uuid entity;
   domain::entity_ptr state;
+};
+
+/// The nodes and VMs of a cluster that an accepted record changed.
+struct entities_changed {
+  std::vector<entity_changed> entities;
 };
 
 /// Everything that a cluster's hypervisor actor must know before its first effect.
@@ -118,10 +133,10 @@ CAF_BEGIN_TYPE_ID_BLOCK(orrery, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::wanted))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::stream_taken))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::appended))
-  CAF_ADD_TYPE_ID(orrery, (orrery::actors::decide_request))
-  CAF_ADD_TYPE_ID(orrery, (orrery::actors::decide_answer))
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::decide_commands))
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::decided))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::accept_steps))
-  CAF_ADD_TYPE_ID(orrery, (orrery::actors::entity_changed))
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::entities_changed))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::cluster_world))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::console_request))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::project))
@@ -143,10 +158,10 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::carried)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::wanted)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::stream_taken)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::appended)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::decide_request)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::decide_answer)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::decide_commands)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::decided)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::accept_steps)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::entity_changed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::entities_changed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::cluster_world)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::console_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::project)

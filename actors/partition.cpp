@@ -28,13 +28,14 @@ public:
   void on_console(const console_request& asked);
   void on_status(const status_request& asked);
   void on_records(const records_read& read);
+  void on_decided(const decided& all);
   void on_tick();
   void on_stop();
 
   engine& core() { return *x_engine; }
 
   void append(std::uint64_t ticket, std::string record) override;
-  void decide(const uuid& entity, decide_request request) override;
+  void decide(std::vector<std::pair<uuid, decide_request>> asked) override;
   void accepted(const projections::folded_commit& commit) override;
   void project(std::shared_ptr<const projections::folded_commit> commit) override;
   void owning(std::uint64_t epoch) override;
@@ -56,8 +57,8 @@ private:
   void let_sleep();
   void start_cluster(const uuid& cluster, const domain::entity_ptr& state, bool with_world);
   void tell(const domain::touched& one, accept_steps steps);
-  [[nodiscard]] std::optional<hypervisor_actor>
-  hypervisor_of(const domain::entity_ptr& state) const;
+  /// The cluster of a node or VM, when its hypervisor is driven here.
+  [[nodiscard]] std::optional<uuid> driven_cluster_of(const domain::entity_ptr& state) const;
 
   partition_actor handle() { return caf::actor_cast<partition_actor>(x_self); }
 
@@ -99,9 +100,17 @@ entity_actor& memory::wake_entity(const uuid& entity, v1::Command::BodyCase noun
   return found->second.actor;
 }
 
-void memory::decide(const uuid& entity, decide_request request) {
-  const auto noun = request.commands.front().second->body_case();
-  x_self->send(wake_entity(entity, noun), std::move(request));
+void memory::decide(std::vector<std::pair<uuid, decide_request>> asked) {
+  const auto sheet = std::make_shared<answer_sheet>(asked.size());
+  for (auto& [entity, request] : asked) {
+    const auto noun = request.commands.front().second->body_case();
+    x_self->send(wake_entity(entity, noun), decide_commands{std::move(request), sheet});
+  }
+}
+
+void memory::on_decided(const decided& all) {
+  for (const auto& one : all.sheet->answers())
+    x_engine->on_decided(one);
 }
 
 void memory::project(std::shared_ptr<const projections::folded_commit> commit) {
@@ -148,29 +157,26 @@ void memory::accepted(const projections::folded_commit& folded) {
         if (step.events_size() > 0)
           for_entity[domain::from_proto(step.entity())].steps.emplace_back(&step, decided_at);
       });
+  std::unordered_map<uuid, entities_changed> for_cluster;
   for (const auto& one : folded.touched) {
+    const auto& state = one.after != nullptr ? one.after : one.before;
+    if (one.after != nullptr && std::holds_alternative<domain::cluster_state>(*one.after))
+      start_cluster(one.entity, one.after, false);
+    if (const auto cluster = driven_cluster_of(state))
+      for_cluster[*cluster].entities.push_back({one.entity, one.after});
     auto& steps = for_entity[one.entity];
     steps.body = folded.body;
     tell(one, std::move(steps));
   }
+  for (auto& [cluster, changed] : for_cluster)
+    x_self->send(x_hypervisors.at(cluster), std::move(changed));
   let_sleep();
 }
 
 void memory::tell(const domain::touched& one, accept_steps steps) {
-  if (one.after != nullptr && std::holds_alternative<domain::cluster_state>(*one.after))
-    start_cluster(one.entity, one.after, false);
-  const auto hypervisor = hypervisor_of(one.after != nullptr ? one.after : one.before);
   const auto awake = x_awake.find(one.entity);
-  if (awake == x_awake.end()) {
-    if (hypervisor)
-      x_self->send(*hypervisor, entity_changed{one.entity, one.after});
+  if (awake == x_awake.end())
     return;
-  }
-  if (hypervisor)
-    steps.tell_hypervisor = [to = *hypervisor](const uuid& entity,
-                                               const domain::entity_ptr& state) {
-      caf::anon_send(to, entity_changed{entity, state});
-    };
   x_self->send(awake->second.actor, std::move(steps));
   if (one.after == nullptr) {
     rest(awake->second);
@@ -180,7 +186,7 @@ void memory::tell(const domain::touched& one, accept_steps steps) {
 
 // Hypervisors and sleepers ------------------------------------------------------------------------
 
-std::optional<hypervisor_actor> memory::hypervisor_of(const domain::entity_ptr& state) const {
+std::optional<uuid> memory::driven_cluster_of(const domain::entity_ptr& state) const {
   if (state == nullptr)
     return std::nullopt;
   uuid cluster;
@@ -188,8 +194,7 @@ std::optional<hypervisor_actor> memory::hypervisor_of(const domain::entity_ptr& 
     cluster = vm->cluster;
   else if (const auto* node = std::get_if<domain::node_state>(state.get()))
     cluster = node->cluster;
-  const auto found = x_hypervisors.find(cluster);
-  return found == x_hypervisors.end() ? std::nullopt : std::optional(found->second);
+  return x_hypervisors.contains(cluster) ? std::optional(cluster) : std::nullopt;
 }
 
 void memory::start_cluster(const uuid& cluster, const domain::entity_ptr& state, bool with_world) {
@@ -223,10 +228,8 @@ void memory::let_sleep() {
 }
 
 void memory::on_console(const console_request& asked) {
-  const auto state = x_engine->state().find(asked.vm);
-  const auto hypervisor = hypervisor_of(state);
-  if (hypervisor)
-    return x_self->send(*hypervisor, asked);
+  if (const auto cluster = driven_cluster_of(x_engine->state().find(asked.vm)))
+    return x_self->send(x_hypervisors.at(*cluster), asked);
   asked.done(error{error_code::unavailable,
                    x_birth.engine.is_read_only
                        ? "this process only reads the log: consoles are with the one that owns it"
@@ -279,7 +282,7 @@ partition_actor::behavior_type partition(partition_actor::stateful_pointer<memor
       [self](trust_clock_atom) { self->state.core().trust_clock(); },
       [self](retire_atom) { self->state.core().retire(); },
       [self](const appended& what) { self->state.core().on_appended(what.ticket, what.outcome); },
-      [self](const decide_answer& decided) { self->state.core().on_decided(decided); },
+      [self](const decided& all) { self->state.on_decided(all); },
       [self](const console_request& asked) { self->state.on_console(asked); },
       [self](const status_request& asked) { self->state.on_status(asked); },
       [self](tick_atom) { self->state.on_tick(); },

@@ -159,8 +159,7 @@ void engine::pump() {
 void engine::ask_on() {
   if (x_batch->is_decided())
     return commit();
-  for (auto& [entity, request] : x_batch->ask())
-    x_hands.decide(entity, std::move(request));
+  x_hands.decide(x_batch->ask());
 }
 
 void engine::on_decided(const decide_answer& decided) {

@@ -94,8 +94,8 @@ public:
   /// Appends a record to the log; `on_appended` is told what became of it.
   virtual void append(std::uint64_t ticket, std::string record) = 0;
 
-  /// Has an entity decide; `on_decided` is told its answer.
-  virtual void decide(const uuid& entity, decide_request request) = 0;
+  /// Has entities decide, side by side; `on_decided` is told the answer of each.
+  virtual void decide(std::vector<std::pair<uuid, decide_request>> asked) = 0;
 
   /// A commit of ours counts: its entities evolve, its effects may begin.
   virtual void accepted(const projections::folded_commit& commit) = 0;

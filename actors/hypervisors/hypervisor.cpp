@@ -96,7 +96,10 @@ hypervisor_actor::behavior_type hypervisor(hypervisor_actor::stateful_pointer<me
   self->state.begin(self, std::move(birth));
   return {
       [self](const cluster_world& world) { self->state.on_world(world); },
-      [self](const entity_changed& one) { self->state.core().on_changed(one.entity, one.state); },
+      [self](const entities_changed& changed) {
+        for (const auto& one : changed.entities)
+          self->state.core().on_changed(one.entity, one.state);
+      },
       [self](const console_request& asked) {
         self->state.core().console(asked.vm, asked.bytes_max, asked.done);
       },

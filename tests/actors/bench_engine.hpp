@@ -42,14 +42,17 @@ public:
     });
   }
 
-  void decide(const uuid& entity, decide_request request) override {
-    if (is_deadly && is_deadly(*request.commands.front().second)) {
-      x_is_dead = true;
-      return;
+  void decide(std::vector<std::pair<uuid, decide_request>> asked) override {
+    for (auto& one : asked) {
+      if (is_deadly && is_deadly(*one.second.commands.front().second)) {
+        x_is_dead = true;
+        continue;
+      }
+      x_todo.push_back([this, one = std::move(one)] {
+        const auto& [entity, request] = one;
+        x_engine->on_decided(decide_all(entity, x_engine->state().find(entity), request));
+      });
     }
-    x_todo.push_back([this, entity, asked = std::move(request)] {
-      x_engine->on_decided(decide_all(entity, x_engine->state().find(entity), asked));
-    });
   }
 
   void accepted(const projections::folded_commit& commit) override {

@@ -121,11 +121,12 @@ void partition_run::append(std::uint64_t ticket, std::string record) {
   x_in.way().drive();
 }
 
-void partition_run::decide(const uuid& entity, actors::decide_request request) {
-  x_in.later(x_in.around().between(micros(0), decide_latency_max), [this, entity,
-                                                                    request = std::move(request)] {
-    x_engine->on_decided(actors::decide_all(entity, x_engine->state().find(entity), request));
-  });
+void partition_run::decide(std::vector<std::pair<uuid, actors::decide_request>> asked) {
+  for (auto& one : asked)
+    x_in.later(x_in.around().between(micros(0), decide_latency_max), [this, one = std::move(one)] {
+      const auto& [entity, request] = one;
+      x_engine->on_decided(actors::decide_all(entity, x_engine->state().find(entity), request));
+    });
 }
 
 void partition_run::project(std::shared_ptr<const projections::folded_commit> /*commit*/) {}

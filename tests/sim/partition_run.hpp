@@ -38,7 +38,7 @@ public:
   [[nodiscard]] process& in() { return x_in; }
 
   void append(std::uint64_t ticket, std::string record) override;
-  void decide(const uuid& entity, actors::decide_request request) override;
+  void decide(std::vector<std::pair<uuid, actors::decide_request>> asked) override;
   void accepted(const projections::folded_commit& commit) override;
   void project(std::shared_ptr<const projections::folded_commit> commit) override;
   void owning(std::uint64_t epoch) override;
