@@ -4,6 +4,10 @@
 
 #include <caf/actor_system_config.hpp>
 
+#include <algorithm>
+#include <cstddef>
+#include <thread>
+
 namespace orrery::actors {
 
 std::unique_ptr<caf::actor_system_config> make_system_config(std::uint32_t threads) {
@@ -14,8 +18,9 @@ std::unique_ptr<caf::actor_system_config> make_system_config(std::uint32_t threa
   // `burst`.
   made->set("scheduler.policy", caf::atom("sharing"));
   made->set("logger.verbosity", caf::atom("quiet"));
-  if (threads > 0)
-    made->set("scheduler.max-threads", static_cast<std::size_t>(threads));
+  // CAF takes four at least: on two processors they only push each other aside.
+  const auto wanted = threads > 0 ? threads : std::max(1U, std::thread::hardware_concurrency());
+  made->set("scheduler.max-threads", static_cast<std::size_t>(wanted));
   return made;
 }
 
