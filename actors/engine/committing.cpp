@@ -110,13 +110,17 @@ result<utc_time> engine::time_to_decide() {
   const auto wall = x_birth.wall_clock();
   const auto steady = x_birth.steady_clock();
   const auto head = x_state.head_time();
-  // Also when the command cannot be decided before: it is what makes that possible. But the
-  // transport may bring the operator's word again when another clock has gone wrong.
+  auto now = x_clock.next(wall, steady, head);
+  if (now)
+    return now;
+  // The operator's word counts before it is decided: it is what makes that possible. But the
+  // transport may bring it again when another clock has gone wrong.
   const auto is_new_trust = [this](const submission_ptr& who) {
     return is_trust_command(who->command) && !x_state.was_decided(who->command.origin());
   };
-  if (std::ranges::any_of(x_queue, is_new_trust))
-    x_clock.trust(wall, steady, head);
+  if (!std::ranges::any_of(x_queue, is_new_trust))
+    return now;
+  x_clock.trust(wall, steady, head);
   return x_clock.next(wall, steady, head);
 }
 
