@@ -226,6 +226,7 @@ struct database::implementation {
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   std::vector<family> families;
+  rocksdb::WriteBatch batch; ///< of one write at a time: its memory is used again
   bool write_failed = false; ///< RocksDB takes no more writes until it is told to
 
   ~implementation() {
@@ -404,16 +405,16 @@ std::unique_ptr<database::changes> database::begin_changes() {
 
 result<void> database::write(changes& made) {
   auto& own = *x_implementation;
-  rocksdb::WriteBatch batch;
-  if (const auto status = static_cast<pending_changes&>(made).add_to(batch); !status.ok())
+  own.batch.Clear();
+  if (const auto status = static_cast<pending_changes&>(made).add_to(own.batch); !status.ok())
     return to_error(status, own.path);
-  if (batch.Count() == 0)
+  if (own.batch.Count() == 0)
     return {};
   crash_point("projection.write.before");
   if (own.write_failed)
     if (const auto status = own.db->Resume(); !status.ok())
       return to_error(status, own.path);
-  const auto status = own.db->Write(rocksdb::WriteOptions(), &batch);
+  const auto status = own.db->Write(rocksdb::WriteOptions(), &own.batch);
   own.write_failed = !status.ok();
   if (own.write_failed)
     return to_error(status, own.path);
