@@ -5,23 +5,34 @@
 #include "projections/rows.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace orrery::projections {
 
 namespace {
 
 /// Keys of the column family "timeline". A place is the record's time (8), its partition (2) and
-/// seq (8), and the entry's index in the record (4): the order of each log, and of all by time.
+/// seq (8), and an entry's index in the record (4): the order of each log, and of all by time.
+///
+/// A row holds several entries, since the price of a row is paid for each, small or large: that of
+/// the first gives the row its place.
 enum class prefix : std::uint8_t {
-  entry = 1,       ///< place            -> v1::TimelineEntry
-  by_resource = 4, ///< resource place   -> nothing
+  entry = 1,       ///< place            -> entries of one record (`stored_entry`)
+  by_resource = 4, ///< resource place   -> index (4) of each of its entries in one record
 };
+
+/// Entries in one row: few enough that reading one of them costs little, some 2 KB.
+constexpr std::uint32_t entries_per_row = 16;
 
 /// Longest line about an event, in bytes: more than any of ours, and a bound for what came from
 /// outside.
 constexpr std::size_t detail_size_max = 1000;
 
-constexpr std::size_t place_size = 22;
+constexpr std::size_t index_size = 4;
+constexpr std::size_t place_size = 18 + index_size;
 
 std::string resource_prefix(const uuid& resource) {
   auto key = key_of(prefix::by_resource);
@@ -36,9 +47,106 @@ void add_place(std::string& key, const folded_commit& commit, std::uint32_t inde
   add_u32(key, index);
 }
 
-std::string place_text(const folded_commit& commit, std::uint32_t index) {
-  return to_text(commit.where) + "/" + std::to_string(commit.seq) + "/" + std::to_string(index);
+std::string place_text(partition_number where, std::uint64_t seq, std::uint32_t index) {
+  return to_text(where) + "/" + std::to_string(seq) + "/" + std::to_string(index);
 }
+
+// An entry as it is stored: its length (4), the ids of command and resource (16 each), and the
+// entry without its position, which is its place, without the command, and with only the noun of
+// the resource.
+
+void add_entry(std::string& row, const uuid& command, const uuid& resource,
+               const v1::TimelineEntry& entry) {
+  const auto size = entry.ByteSizeLong();
+  add_u32(row, static_cast<std::uint32_t>(2 * uuid_size + size));
+  add_uuid(row, command);
+  add_uuid(row, resource);
+  const auto at = row.size();
+  row.resize(at + size);
+  entry.SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(row.data() + at));
+}
+
+/// The entries of a row, each as it is stored but without its length.
+std::vector<std::string_view> split_row(std::string_view row) {
+  std::vector<std::string_view> entries;
+  while (row.size() >= index_size) {
+    const std::size_t size = u32_at(row, 0);
+    entries.push_back(row.substr(index_size, size));
+    row.remove_prefix(std::min(row.size(), index_size + size));
+  }
+  return entries;
+}
+
+/// The whole entry from what is stored; false and a `failure` of the reader when it makes no sense.
+bool whole_entry(const reader& rows, std::string_view place, std::string_view stored,
+                 v1::TimelineEntry& entry) {
+  constexpr std::size_t ids_size = 2 * uuid_size;
+  if (!from_row(rows, stored.substr(std::min(stored.size(), ids_size)), entry))
+    return false;
+  entry.set_position(place_text(static_cast<partition_number>(u16_at(place, 8)), u64_at(place, 10),
+                                u32_at(place, 18)));
+  entry.set_command("command_" + to_text(uuid_at(stored, 0)));
+  entry.set_resource(resource_text(entry.resource(), uuid_at(stored, uuid_size)));
+  return true;
+}
+
+/// The rows as if each entry had one of its own, under its own place.
+class single_rows final : public reader {
+public:
+  explicit single_rows(const reader& rows) : x_rows(rows) {}
+
+  [[nodiscard]] std::optional<std::string> find(std::string_view key) const override {
+    const auto before_index = key.size() - std::min(key.size(), index_size);
+    const auto index = u32_at(key, before_index);
+    std::string row_key(key.substr(0, before_index));
+    add_u32(row_key, index - index % entries_per_row);
+    const auto row = x_rows.find(row_key);
+    const auto entries = row ? split_row(*row) : std::vector<std::string_view>();
+    if (entries.size() <= index % entries_per_row)
+      return std::nullopt;
+    return std::string(entries[index % entries_per_row]);
+  }
+
+  void scan(const key_range& range, const visitor& visit) const override {
+    const bool ascending = range.order == direction::ascending;
+    auto rows = range;
+    if (ascending && range.after.size() > place_size)
+      rows.after.resize(range.after.size() - index_size); // before all rows of that record
+    x_rows.scan(rows, [&](std::string_view key, std::string_view row) {
+      auto singles = split(key, row);
+      if (!ascending)
+        std::ranges::reverse(singles);
+      return std::ranges::all_of(singles, [&](const auto& one) {
+        const bool is_behind =
+            range.after.empty() || (ascending ? one.first > range.after : one.first < range.after);
+        return !is_behind || visit(one.first, one.second);
+      });
+    });
+  }
+
+private:
+  static std::vector<std::pair<std::string, std::string_view>> split(std::string_view key,
+                                                                     std::string_view row) {
+    std::vector<std::pair<std::string, std::string_view>> found;
+    const auto before_index = key.size() - std::min(key.size(), index_size);
+    const auto add = [&](std::uint32_t index, std::string_view value) {
+      std::string single(key.substr(0, before_index));
+      add_u32(single, index);
+      found.emplace_back(std::move(single), value);
+    };
+    if (static_cast<prefix>(key.front()) == prefix::by_resource) {
+      for (std::size_t at = 0; at < row.size(); at += index_size)
+        add(u32_at(row, at), {});
+      return found;
+    }
+    auto index = u32_at(key, before_index);
+    for (const auto& entry : split_row(row))
+      add(index++, entry);
+    return found;
+  }
+
+  const reader& x_rows;
+};
 
 /// Writes the entries of one commit.
 class entry_fold {
@@ -56,6 +164,8 @@ public:
         fold_steps(decision, first_at);
       steps += static_cast<std::uint64_t>(std::max(decision.steps_size(), 1));
     }
+    write_entries();
+    write_resources();
   }
 
 private:
@@ -64,7 +174,7 @@ private:
     if (decision.reply().code() == 0)
       return; // allowed, and changed nothing
     const auto entity = domain::from_proto(command.entity());
-    auto& entry = begin(decision, noun_of(command), entity, at);
+    auto& entry = begin(decision, noun_of(command), at);
     entry.set_type(std::string(refused_type));
     set_time(entry.mutable_effective_at(), at);
     entry.set_detail(
@@ -72,18 +182,19 @@ private:
                       std::string(name_of(static_cast<error_code>(decision.reply().code()))) +
                       ": " + decision.reply().text(),
                   detail_size_max));
-    write(entity, entry);
+    add(decision, entity);
   }
 
   void fold_steps(const v1::Decision& decision, std::uint64_t first_at) {
-    // Of each step: the position of its first event; of a step without events, that of its cause.
-    std::vector<std::string> first_places;
+    // Of each step: the index of its first event; of a step without events, that of its cause.
+    std::vector<std::optional<std::uint32_t>> firsts;
     for (int index = 0; index < decision.steps_size(); ++index) {
       const auto& step = decision.steps(index);
       const auto caused_by = static_cast<std::size_t>(step.caused_by());
-      const auto cause = caused_by < first_places.size() ? first_places[caused_by] : std::string();
-      first_places.push_back(step.events().empty() ? cause : place_text(x_commit, x_next));
-      fold_step(decision, step, cause, from_micros(first_at + static_cast<std::uint64_t>(index)));
+      const auto cause = caused_by < firsts.size() ? firsts[caused_by] : std::nullopt;
+      firsts.push_back(step.events().empty() ? cause : x_next);
+      fold_step(decision, step, cause ? place_text(x_commit.where, x_commit.seq, *cause) : "",
+                from_micros(first_at + static_cast<std::uint64_t>(index)));
     }
   }
 
@@ -91,44 +202,62 @@ private:
                  utc_time at) {
     const auto entity = domain::from_proto(step.entity());
     for (const auto& event : step.events()) {
-      auto& entry = begin(decision, domain::noun_of(event), entity, at);
+      auto& entry = begin(decision, domain::noun_of(event), at);
       entry.set_type(domain::type_of(event));
       set_time(entry.mutable_effective_at(),
                event.effective_at() == 0 ? at : from_micros(event.effective_at()));
       entry.set_cause(cause);
       entry.set_detail(printable(detail_of(x_touched, entity, event), detail_size_max));
-      write(entity, entry);
+      add(decision, entity);
     }
   }
 
   /// The entry in the making: one for all, so that the memory of its texts is used again.
-  v1::TimelineEntry& begin(const v1::Decision& decision, std::string_view noun, const uuid& entity,
-                           utc_time at) {
+  v1::TimelineEntry& begin(const v1::Decision& decision, std::string_view noun, utc_time at) {
     auto& entry = x_entry;
     entry.Clear();
-    entry.set_position(place_text(x_commit, x_next));
     set_time(entry.mutable_time(), at);
-    entry.set_resource(resource_text(noun, entity));
+    entry.set_resource(std::string(noun));
     entry.set_who(who(decision.command().principal()));
-    entry.set_command("command_" + to_text(domain::from_proto(decision.command().id())));
     return entry;
   }
 
-  void write(const uuid& entity, const v1::TimelineEntry& entry) {
-    const auto index = x_next++;
+  void add(const v1::Decision& decision, const uuid& entity) {
+    add_entry(x_row, domain::from_proto(decision.command().id()), entity, x_entry);
+    x_resources.emplace_back(entity, x_next++);
+    if (x_next % entries_per_row == 0)
+      write_entries();
+  }
+
+  /// The row of the entries made last.
+  void write_entries() {
+    if (x_row.empty())
+      return;
     auto key = key_of(prefix::entry);
-    add_place(key, x_commit, index);
-    x_rows.put(std::move(key), to_row(entry));
-    auto index_key = resource_prefix(entity);
-    add_place(index_key, x_commit, index);
-    x_rows.put(std::move(index_key), {});
+    add_place(key, x_commit, (x_next - 1) / entries_per_row * entries_per_row);
+    x_rows.put(std::move(key), std::exchange(x_row, {}));
+  }
+
+  void write_resources() {
+    std::ranges::sort(x_resources);
+    for (auto at = x_resources.begin(); at != x_resources.end();) {
+      const auto& resource = at->first;
+      auto key = resource_prefix(resource);
+      add_place(key, x_commit, at->second);
+      std::string indices;
+      for (; at != x_resources.end() && at->first == resource; ++at)
+        add_u32(indices, at->second);
+      x_rows.put(std::move(key), std::move(indices));
+    }
   }
 
   const folded_commit& x_commit;
   touched_index x_touched;
   writer& x_rows;
-  std::uint32_t x_next = 0;
+  std::uint32_t x_next = 0; ///< index of the next entry
   v1::TimelineEntry x_entry;
+  std::string x_row;                                       ///< entries that are not written yet
+  std::vector<std::pair<uuid, std::uint32_t>> x_resources; ///< of all entries
 };
 
 } // namespace
@@ -151,23 +280,23 @@ result<listing<v1::TimelineEntry>> list_events(const reader& rows, const event_t
   range.prefix = terms.resource ? resource_prefix(*terms.resource) : key_of(prefix::entry);
   range.order = terms.order;
   listing<v1::TimelineEntry> found;
+  const single_rows singles(rows);
   const auto take = [&](std::string_view key, std::string_view value) {
+    const auto place = key.substr(key.size() - std::min(key.size(), place_size));
     std::optional<std::string> row;
     if (terms.resource) {
-      auto entry_key = key_of(prefix::entry);
-      entry_key += key.substr(key.size() - std::min(key.size(), place_size));
-      row = rows.find(entry_key);
+      row = singles.find(key_of(prefix::entry).append(place));
       if (!row)
         return row_fate::passed_over;
       value = *row;
     }
     v1::TimelineEntry entry;
-    if (!from_row(rows, value, entry))
+    if (!whole_entry(rows, place, value, entry))
       return row_fate::passed_over;
     found.items.push_back(std::move(entry));
     return row_fate::taken;
   };
-  found.next_token = walk_page(rows, query, *start, range, at, take);
+  found.next_token = walk_page(singles, query, *start, range, at, take);
   found.at = at;
   return found;
 }

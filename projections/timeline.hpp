@@ -22,7 +22,7 @@ public:
 
   [[nodiscard]] std::string_view name() const override { return family; }
 
-  [[nodiscard]] std::uint32_t version() const override { return 3; }
+  [[nodiscard]] std::uint32_t version() const override { return 4; }
 
   void apply(commit_span commits, writer& rows) const override;
 };

@@ -151,6 +151,48 @@ TEST(timeline, both_orders_hold_the_same_entries) {
   EXPECT_EQ(up, down);
 }
 
+/// A record with more entries than a row holds, read in pages that end anywhere in it.
+TEST(timeline, a_page_may_end_within_a_record) {
+  auto world = support::ready_world();
+  for (std::uint32_t number = 1; number <= 9; ++number)
+    world.must(support::place_vm({.number = number, .name = "vm" + std::to_string(number)}));
+  auto whole = world.commits().front();
+  for (const auto& [seq, body] : world.commits())
+    if (seq != whole.first)
+      whole.second.mutable_decisions()->MergeFrom(body.decisions());
+  const filled_store filled(history_of({whole}));
+  const auto read = [&](const std::string& resource, direction order, std::uint32_t size) {
+    std::vector<std::string> positions;
+    page wanted{size, ""};
+    do {
+      const auto events = filled.rows->list_events({.resource = resource, .order = order}, wanted);
+      EXPECT_TRUE(events) << events.error().text;
+      EXPECT_LE(events->items.size(), size);
+      for (const auto& entry : events->items)
+        positions.push_back(entry.position());
+      wanted.token = events->next_token;
+    } while (!wanted.token.empty());
+    return positions;
+  };
+  const auto all = filled.rows->list_events({}, {page_size_max, ""});
+  ASSERT_TRUE(all) << all.error().text;
+  ASSERT_GT(all->items.size(), 50U);
+  for (const auto& resource : {std::string(), std::string("c1"), to_text(vm_id{support::vm(5)})}) {
+    names expected;
+    for (const auto& entry : all->items)
+      if (resource.empty() || entry.resource() == resource ||
+          (resource == "c1" && entry.resource().starts_with("cluster_")))
+        expected.push_back(entry.position());
+    EXPECT_GT(expected.size(), 3U) << resource;
+    for (const std::uint32_t size : {1U, 5U, 16U, 17U}) {
+      EXPECT_EQ(read(resource, direction::ascending, size), expected) << resource << " by " << size;
+      auto down = read(resource, direction::descending, size);
+      std::ranges::reverse(down);
+      EXPECT_EQ(down, expected) << resource << " by " << size;
+    }
+  }
+}
+
 /// Each event of the log is told exactly once, with a line that a person can read.
 TEST(timeline, tells_every_event_and_refusal_of_a_random_history) {
   const auto seed = seed_of_this_run();
