@@ -1,5 +1,7 @@
 #include "events/domain/subnet.hpp"
 
+#include <array>
+
 namespace orrery::domain {
 
 namespace {
@@ -8,6 +10,21 @@ bool is_usable(const subnet_state& subnet, std::uint32_t bits) {
   return bits != subnet.prefix.base.bits && bits != subnet.prefix.last().bits &&
          bits != subnet.gateway.bits;
 }
+
+/// Ranges that no guest can have an address of, whatever a network is for: hosts drop such packets
+/// or give them another meaning (RFC 6890 section 2.2.2; RFC 5771 for groups).
+struct unusable_range {
+  ipv4_prefix range;
+  std::string_view what;
+};
+
+constexpr std::array<unusable_range, 5> unusable_ranges{{
+    {{ipv4{0x00000000}, 8}, "'this network'"},
+    {{ipv4{0x7f000000}, 8}, "loopback"},
+    {{ipv4{0xa9fe0000}, 16}, "link-local"},
+    {{ipv4{0xe0000000}, 4}, "multicast"},
+    {{ipv4{0xf0000000}, 4}, "reserved and broadcast"},
+}};
 
 } // namespace
 
@@ -18,6 +35,12 @@ result<void> check_subnet(const ipv4_prefix& prefix, ipv4 gateway) {
                                                     std::to_string(subnet_length_max));
   if ((prefix.base.bits & ~prefix.mask()) != 0)
     return refuse(error_code::invalid_argument, to_text(prefix) + " has host bits set");
+  for (const auto& [range, what] : unusable_ranges)
+    if (range.overlaps(prefix))
+      return refuse(error_code::invalid_argument,
+                    to_text(prefix) + " is in " + to_text(range) + " (" + std::string(what) +
+                        "), of which no guest can have an address: take a prefix of 10.0.0.0/8, "
+                        "172.16.0.0/12, 192.168.0.0/16 or one that is yours");
   if (!prefix.contains(gateway) || gateway == prefix.base || gateway == prefix.last())
     return refuse(error_code::invalid_argument,
                   "gateway " + to_text(gateway) + " is not a host address of " + to_text(prefix));

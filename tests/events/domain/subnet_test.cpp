@@ -4,6 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <string>
+#include <vector>
+
 namespace orrery::support {
 namespace {
 
@@ -36,6 +40,27 @@ TEST(subnet_check, refuses_host_bits) {
 TEST(subnet_check, refuses_a_gateway_that_is_no_host_of_it) {
   for (const auto* gateway : {"10.0.1.1", "10.0.0.0", "10.0.0.255"})
     expect_bad(prefix_of("10.0.0.0/24"), gateway, gateway);
+}
+
+TEST(subnet_check, refuses_what_no_guest_can_have) {
+  const std::vector<std::array<std::string, 3>> bad{
+      {"0.1.0.0/24", "0.1.0.1", "0.0.0.0/8 ('this network')"},
+      {"127.0.0.0/24", "127.0.0.1", "127.0.0.0/8 (loopback)"},
+      {"169.254.0.0/16", "169.254.0.1", "169.254.0.0/16 (link-local)"},
+      {"224.0.0.0/24", "224.0.0.1", "224.0.0.0/4 (multicast)"},
+      {"239.255.255.252/30", "239.255.255.253", "224.0.0.0/4 (multicast)"},
+      {"255.255.255.0/24", "255.255.255.1", "240.0.0.0/4 (reserved and broadcast)"}};
+  for (const auto& [prefix, gateway, words] : bad)
+    expect_bad(prefix_of(prefix), gateway, words);
+  expect_bad(prefix_of("127.0.0.0/24"), "127.0.0.1", "take a prefix of 10.0.0.0/8");
+}
+
+TEST(subnet_check, takes_what_stands_beside_those) {
+  for (const auto* prefix : {"1.0.0.0/24", "126.255.255.0/24", "128.0.0.0/24", "169.253.255.0/24",
+                             "169.255.0.0/24", "223.255.255.0/24", "100.64.0.0/16"}) {
+    const auto wanted = prefix_of(prefix);
+    EXPECT_TRUE(domain::check_subnet(wanted, ipv4{wanted.base.bits + 1})) << prefix;
+  }
 }
 
 TEST(subnet_check, takes_the_largest_and_the_smallest) {
