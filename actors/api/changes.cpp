@@ -171,19 +171,20 @@ void api::answer_command(const http::responder& respond, const command_reply& re
                          const std::string& kind, const std::string& name) {
   nlohmann::ordered_json body;
   const auto job_id = to_text(orrery::job_id{reply.command});
-  if (reply.reply.has_job()) {
-    const auto job = x_services.store->find_job(job_id);
-    if (!job)
-      return respond(http::problem_response(job.error()));
+  const bool has_job = reply.reply.has_job();
+  const auto job =
+      has_job ? x_services.store->find_job(job_id) : result<projections::answer<v1::Job>>(error{});
+  if (job) {
     body["job"] = nlohmann::ordered_json::parse(to_json(job->value));
   } else {
-    // Decided and done in one record: there was nothing to wait for.
+    // Decided and done in one record: there was nothing to wait for. Or the projections are late,
+    // for instance by a full disk: it is accepted all the same, and told what is known.
     body["job"]["id"] = job_id;
     body["job"]["kind"] = kind;
     body["job"]["resource"] = projections::resource_text(kind.substr(0, kind.find('.')),
                                                          domain::from_proto(reply.reply.entity()));
     body["job"]["resourceName"] = name;
-    body["job"]["state"] = "DONE";
+    body["job"]["state"] = has_job ? "RUNNING" : "DONE";
   }
   auto made = json_response(202, body);
   set_position(made, position_text({reply.command.partition(), reply.seq}));
