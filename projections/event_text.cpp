@@ -54,12 +54,31 @@ std::string ended_text(const v1::JobEvent::Ended& ended) {
   }
 }
 
-std::string detail(const v1::InstallationEvent& event) {
+std::string claim_text(const std::string& network, std::uint32_t prefix, std::uint32_t length) {
+  return "network " + network + ", " + prefix_text(prefix, length);
+}
+
+std::string detail(const touched_index& touched, const uuid& self,
+                   const v1::InstallationEvent& event) {
   switch (event.body_case()) {
   case v1::InstallationEvent::kFounded:
     return "edition " + std::string(domain::name_of(event.founded().edition()));
   case v1::InstallationEvent::kClusterNamed:
     return "cluster " + event.cluster_named().name();
+  case v1::InstallationEvent::kPrefixGranted: {
+    const auto& granted = event.prefix_granted();
+    return claim_text(granted.name(), granted.prefix(), granted.prefix_length());
+  }
+  case v1::InstallationEvent::kPrefixReleased: {
+    const auto network = from_proto(event.prefix_released().network());
+    if (const auto* state = touched.before<domain::installation_state>(self))
+      if (const auto* held = state->prefixes.find(network))
+        return "network " + held->network + ", " + to_text(held->prefix);
+    return to_text(network_id{network});
+  }
+  case v1::InstallationEvent::kLimitSet:
+    return std::string(domain::name_of(event.limit_set().limit())) + " " +
+           std::to_string(event.limit_set().figure());
   case v1::InstallationEvent::kClockTrusted:
   case v1::InstallationEvent::BODY_NOT_SET:
     break;
@@ -91,8 +110,15 @@ std::string detail(const touched_index& touched, const uuid& self, const v1::Clu
   case v1::ClusterEvent::kNodeNoted:
     return noted_text(touched, self, event.node_noted());
   case v1::ClusterEvent::kNetworkJoined:
-    return "network " + event.network_joined().name() + ", " +
-           prefix_text(event.network_joined().prefix(), event.network_joined().prefix_length());
+    return claim_text(event.network_joined().name(), event.network_joined().prefix(),
+                      event.network_joined().prefix_length());
+  case v1::ClusterEvent::kNetworkLeft: {
+    const auto network = from_proto(event.network_left().network());
+    if (const auto* state = touched.before<domain::cluster_state>(self))
+      if (const auto* left = state->networks.find(network))
+        return "network " + left->name;
+    return to_text(network_id{network});
+  }
   case v1::ClusterEvent::kVmPlaced: {
     const auto& placed = event.vm_placed();
     return "vm " + placed.name() + " on " + node_text(touched, self, from_proto(placed.node())) +
@@ -142,21 +168,29 @@ std::string detail(const v1::NetworkEvent& event) {
            to_text(vm_id{from_proto(event.address_assigned().vm())});
   case v1::NetworkEvent::kAddressReleased:
     return to_text(ipv4{event.address_released().address()});
+  case v1::NetworkEvent::kClaimRefused:
+    return failure_text(event.claim_refused().code(), event.claim_refused().text());
+  case v1::NetworkEvent::kJobStarted: // told by `job_text`, as all jobs are
+  case v1::NetworkEvent::kJobEnded:
+  case v1::NetworkEvent::kClaimGranted:
+  case v1::NetworkEvent::kRemovalRequested:
+  case v1::NetworkEvent::kRemoved:
   case v1::NetworkEvent::BODY_NOT_SET:
     break;
   }
   return {};
 }
 
-std::string job_text(const v1::VmEvent& event) {
-  if (event.has_job_started())
-    return std::string(domain::name_of(event.job_started().kind())) + ", deadline " +
-           to_text(from_micros(event.job_started().deadline()));
-  if (event.has_job_attempt_failed()) {
-    const auto& failed = event.job_attempt_failed();
-    return "step " + failed.step() + ": " + failure_text(failed.code(), failed.text());
-  }
-  return ended_text(event.job_ended());
+/// Empty for an event that says nothing of a job.
+std::string job_text(const v1::Event& event) {
+  const auto news = domain::job_news_of(event);
+  if (news.started != nullptr)
+    return std::string(domain::name_of(news.started->kind())) + ", deadline " +
+           to_text(from_micros(news.started->deadline()));
+  if (news.attempt_failed != nullptr)
+    return "step " + news.attempt_failed->step() + ": " +
+           failure_text(news.attempt_failed->code(), news.attempt_failed->text());
+  return news.ended == nullptr ? std::string() : ended_text(*news.ended);
 }
 
 std::string detail(const touched_index& touched, const v1::VmEvent& event) {
@@ -190,10 +224,9 @@ std::string detail(const touched_index& touched, const v1::VmEvent& event) {
     return std::string(domain::name_of(event.stopped().cause()));
   case v1::VmEvent::kUnseen:
     return event.unseen().reason();
-  case v1::VmEvent::kJobStarted:
+  case v1::VmEvent::kJobStarted: // told by `job_text`
   case v1::VmEvent::kJobAttemptFailed:
   case v1::VmEvent::kJobEnded:
-    return job_text(event);
   case v1::VmEvent::BODY_NOT_SET:
     break;
   }
@@ -220,9 +253,11 @@ struct body_of {
 } // namespace
 
 std::string detail_of(const touched_index& touched, const uuid& entity, const v1::Event& event) {
+  if (auto text = job_text(event); !text.empty())
+    return text;
   switch (event.body_case()) {
   case v1::Event::kInstallation:
-    return detail(event.installation());
+    return detail(touched, entity, event.installation());
   case v1::Event::kCluster:
     return detail(touched, entity, event.cluster());
   case v1::Event::kNode:

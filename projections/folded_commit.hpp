@@ -40,6 +40,12 @@ public:
     return one == nullptr || one->before == nullptr ? nullptr : std::get_if<State>(&*one->before);
   }
 
+  /// The state before the commit, whatever its noun; null when there was none.
+  [[nodiscard]] const domain::entity_state* before(const uuid& entity) const {
+    const auto* one = find(entity);
+    return one == nullptr ? nullptr : one->before.get();
+  }
+
   template <class State> [[nodiscard]] const State* after(const uuid& entity) const {
     const auto* one = find(entity);
     return one == nullptr || one->after == nullptr ? nullptr : std::get_if<State>(&*one->after);

@@ -25,6 +25,7 @@ enum class prefix : std::uint8_t {
   gone_by_name = 7 ///< noun name id         -> nothing
 };
 
+/// Those that have names.
 constexpr std::array<inventory_noun, 4> nouns{inventory_noun::cluster, inventory_noun::node,
                                               inventory_noun::network, inventory_noun::vm};
 
@@ -83,7 +84,9 @@ std::optional<inventory_noun> row_noun(const domain::entity_state& state) {
     return inventory_noun::network;
   if (std::holds_alternative<domain::vm_state>(state))
     return inventory_noun::vm;
-  return std::nullopt; // the installation has no row
+  if (std::holds_alternative<domain::installation_state>(state))
+    return inventory_noun::installation;
+  return std::nullopt;
 }
 
 std::string row_of(const uuid& id, const domain::entity_state& state) {
@@ -95,6 +98,8 @@ std::string row_of(const uuid& id, const domain::entity_state& state) {
     return to_row(view(id, *network));
   if (const auto* vm = std::get_if<domain::vm_state>(&state))
     return to_row(view(id, *vm));
+  if (const auto* installation = std::get_if<domain::installation_state>(&state))
+    return to_row(view(id, *installation));
   return {};
 }
 
@@ -126,7 +131,9 @@ private:
 
   static std::optional<name> named(const domain::entity_state* state) {
     const auto noun = state == nullptr ? std::nullopt : row_noun(*state);
-    return noun ? std::optional<name>({*noun, domain::name_of(*state)}) : std::nullopt;
+    if (!noun || noun == inventory_noun::installation)
+      return std::nullopt;
+    return name{*noun, domain::name_of(*state)};
   }
 
   static const domain::vm_state* vm(const domain::entity_ptr& state) {
@@ -161,26 +168,30 @@ private:
 
 struct ending {
   utc_time at;
+  inventory_noun noun = inventory_noun::vm;
   std::string name; ///< as created in this very commit; mostly empty
 };
 
-/// When VMs were seen gone, in this commit.
+/// When VMs were seen gone and networks ended, in this commit.
 using endings = std::unordered_map<uuid, ending>;
 
 endings endings_of(const v1::CommitBody& body) {
   endings found;
-  domain::for_each_step(
-      body, [&](const v1::Decision&, const v1::Step& step, int, utc_time decided_at) {
-        for (const auto& event : step.events()) {
-          if (!event.has_vm())
-            continue;
-          if (event.vm().has_created())
-            found[domain::from_proto(step.entity())].name = event.vm().created().name();
-          if (event.vm().has_removed())
-            found[domain::from_proto(step.entity())].at =
-                event.effective_at() == 0 ? decided_at : from_micros(event.effective_at());
-        }
-      });
+  domain::for_each_step(body, [&](const v1::Decision&, const v1::Step& step, int,
+                                  utc_time decided_at) {
+    for (const auto& event : step.events()) {
+      const bool is_made = event.vm().has_created() || event.network().has_created();
+      const bool is_removed = event.vm().has_removed() || event.network().has_removed();
+      if (!is_made && !is_removed)
+        continue;
+      auto& end = found[domain::from_proto(step.entity())];
+      end.noun = event.has_vm() ? inventory_noun::vm : inventory_noun::network;
+      if (is_made)
+        end.name = event.has_vm() ? event.vm().created().name() : event.network().created().name();
+      if (is_removed)
+        end.at = event.effective_at() == 0 ? decided_at : from_micros(event.effective_at());
+    }
+  });
   return found;
 }
 
@@ -227,8 +238,7 @@ void bury(const net_changes::change& ended, writer& rows) {
   const auto& entity = ended.net.entity;
   const auto name = ended.last == nullptr ? std::string_view(ended.end.name)
                                           : std::string_view(domain::name_of(*ended.last));
-  const auto noun =
-      ended.last == nullptr ? std::optional(inventory_noun::vm) : row_noun(*ended.last);
+  const auto noun = ended.last == nullptr ? std::optional(ended.end.noun) : row_noun(*ended.last);
   if (!noun)
     return;
   rows.erase(key_with(prefix::row, *noun, entity));
@@ -531,6 +541,8 @@ std::string_view name_of(inventory_noun noun) {
     return network_tag::prefix;
   case inventory_noun::vm:
     return vm_tag::prefix;
+  case inventory_noun::installation:
+    return installation_tag::prefix;
   }
   return "unknown";
 }
@@ -610,6 +622,17 @@ result<answer<v1::Node>> find_node(const reader& rows, std::string_view name_or_
 
 result<answer<v1::Network>> find_network(const reader& rows, std::string_view name_or_id) {
   return find_one<v1::Network>(rows, inventory_noun::network, name_or_id);
+}
+
+result<answer<v1::Installation>> find_installation(const reader& rows, const uuid& id) {
+  answer<v1::Installation> found;
+  const auto bytes = rows.find(key_with(prefix::row, inventory_noun::installation, id));
+  if (!bytes)
+    return error{error_code::not_found, "the installation is not founded yet: try again", true};
+  if (!from_row(rows, *bytes, found.value))
+    return *rows.failure();
+  found.at = positions_of(rows);
+  return found;
 }
 
 result<uuid> find_resource(const reader& rows, std::string_view name_or_id) {

@@ -10,19 +10,26 @@
 namespace orrery::projections {
 
 /// Nouns that the inventory has rows of. The numbers stand in keys.
-enum class inventory_noun : std::uint8_t { cluster = 1, node = 2, network = 3, vm = 4 };
+enum class inventory_noun : std::uint8_t {
+  cluster = 1,
+  node = 2,
+  network = 3,
+  vm = 4,
+  installation = 5
+};
 
 /// "cluster", …; also the prefix of ids.
 [[nodiscard]] std::string_view name_of(inventory_noun noun);
 
-/// What there is: clusters, nodes, networks, VMs; and a small trace of each VM that is gone.
+/// What there is: the installation, clusters, nodes, networks, VMs; and a small trace of each VM
+/// and network that is gone.
 class inventory final : public projection {
 public:
   static constexpr std::string_view family = "inventory";
 
   [[nodiscard]] std::string_view name() const override { return family; }
 
-  [[nodiscard]] std::uint32_t version() const override { return 2; }
+  [[nodiscard]] std::uint32_t version() const override { return 3; }
 
   void apply(commit_span commits, writer& rows) const override;
 };
@@ -54,7 +61,7 @@ list_nodes(const reader& rows, const inventory_filter& filter, const page& wante
 [[nodiscard]] result<listing<v1::Network>>
 list_networks(const reader& rows, const inventory_filter& filter, const page& wanted);
 
-// One thing by `vm_<uuid>`, a bare UUID or its name. Errors: `not_found` (says when a deleted VM
+// One thing by `vm_<uuid>`, a bare UUID or its name. Errors: `not_found` (says when a deleted one
 // was deleted), `conflict` (several have the name: lists their ids), `invalid_argument` (the id of
 // another kind of thing).
 
@@ -64,6 +71,10 @@ list_networks(const reader& rows, const inventory_filter& filter, const page& wa
 [[nodiscard]] result<answer<v1::Node>> find_node(const reader& rows, std::string_view name_or_id);
 [[nodiscard]] result<answer<v1::Network>> find_network(const reader& rows,
                                                        std::string_view name_or_id);
+
+/// The installation with this id. Errors: `not_found` (it was not founded yet).
+[[nodiscard]] result<answer<v1::Installation>> find_installation(const reader& rows,
+                                                                 const uuid& id);
 
 /// The id behind the name or id of anything, living or gone, for lists that are ordered by
 /// resource. A bare or prefixed id is believed. Errors as above.

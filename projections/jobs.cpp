@@ -87,16 +87,25 @@ public:
       : x_commit(commit), x_touched(commit), x_rows(rows) {
     for (const auto& one : commit.touched)
       if (one.before != nullptr)
-        if (const auto* vm = std::get_if<domain::vm_state>(one.before.get());
-            vm != nullptr && vm->job)
-          x_current[one.entity] = vm->job->job;
+        if (const auto* job = domain::job_of(*one.before))
+          x_current[one.entity] = job->job;
   }
 
   void fold(const v1::Decision& decision, const v1::Step& step, utc_time decided_at) {
     const auto entity = domain::from_proto(step.entity());
-    for (const auto& event : step.events())
+    for (const auto& event : step.events()) {
+      const auto at = event.effective_at() == 0 ? decided_at : from_micros(event.effective_at());
+      note_name(entity, event);
+      const auto news = domain::job_news_of(event);
+      if (news.started != nullptr)
+        start(decision, {domain::noun_of(event), entity}, *news.started, decided_at);
+      if (news.attempt_failed != nullptr)
+        fail_attempt(*news.attempt_failed);
+      if (news.ended != nullptr)
+        end(entity, *news.ended, at);
       if (event.has_vm())
-        fold_event(decision, entity, event, decided_at);
+        see(entity, event.vm(), at);
+    }
   }
 
   void write() {
@@ -117,24 +126,14 @@ public:
   }
 
 private:
-  void fold_event(const v1::Decision& decision, const uuid& entity, const v1::Event& event,
-                  utc_time decided_at) {
-    const auto at = event.effective_at() == 0 ? decided_at : from_micros(event.effective_at());
-    const auto& vm = event.vm();
+  struct resource {
+    std::string_view noun;
+    uuid id;
+  };
+
+  /// What a VM's facts are to its job.
+  void see(const uuid& entity, const v1::VmEvent& vm, utc_time at) {
     switch (vm.body_case()) {
-    case v1::VmEvent::kJobStarted:
-      start(decision, entity, vm.job_started(), decided_at);
-      break;
-    case v1::VmEvent::kJobAttemptFailed:
-      if (auto* job = find(domain::from_proto(vm.job_attempt_failed().job()))) {
-        fill(job->view.mutable_last_attempt(), vm.job_attempt_failed().code(),
-             vm.job_attempt_failed().text());
-        job->changed = true;
-      }
-      break;
-    case v1::VmEvent::kJobEnded:
-      end(entity, vm.job_ended(), at);
-      break;
     case v1::VmEvent::kDefined:
       see(entity, "defined", vm.defined().source().generation(), at);
       break;
@@ -146,6 +145,9 @@ private:
       break;
     case v1::VmEvent::kReachable: // these two are steps only when they end the job, which says so
     case v1::VmEvent::kRemoved:
+    case v1::VmEvent::kJobStarted: // these three are of the job itself
+    case v1::VmEvent::kJobAttemptFailed:
+    case v1::VmEvent::kJobEnded:
     case v1::VmEvent::kCreated:
     case v1::VmEvent::kAddressGiven:
     case v1::VmEvent::kStartRequested:
@@ -159,12 +161,13 @@ private:
     }
   }
 
-  void start(const v1::Decision& decision, const uuid& entity, const v1::JobEvent::Started& started,
+  void start(const v1::Decision& decision, const resource& of, const v1::JobEvent::Started& started,
              utc_time decided_at) {
+    const auto& entity = of.id;
     const auto id = domain::from_proto(started.job());
     auto& job = x_jobs[id];
     job.where = {x_commit.body->decided_at(), x_started++};
-    job.view = view(started, to_text(vm_id{entity}), name_of_vm(entity),
+    job.view = view(started, resource_text(of.noun, entity), name_of_resource(entity),
                     who(decision.command().principal()), decided_at);
     job.changed = true;
     x_current[entity] = id;
@@ -174,6 +177,14 @@ private:
     add_inverted(key, job.where);
     add_uuid(key, id);
     x_rows.put(std::move(key), {});
+  }
+
+  void fail_attempt(const v1::JobEvent::AttemptFailed& failed) {
+    auto* job = find(domain::from_proto(failed.job()));
+    if (job == nullptr)
+      return;
+    fill(job->view.mutable_last_attempt(), failed.code(), failed.text());
+    job->changed = true;
   }
 
   void end(const uuid& entity, const v1::JobEvent::Ended& ended, utc_time at) {
@@ -238,12 +249,19 @@ private:
     return 0;
   }
 
-  std::string name_of_vm(const uuid& entity) const {
-    if (const auto* after = x_touched.after<domain::vm_state>(entity))
-      return after->name;
-    if (const auto* before = x_touched.before<domain::vm_state>(entity))
-      return before->name;
-    return {};
+  /// What begins and ends in one commit has no state before or after it.
+  void note_name(const uuid& entity, const v1::Event& event) {
+    if (event.has_vm() && event.vm().has_created())
+      x_names[entity] = event.vm().created().name();
+    if (event.has_network() && event.network().has_created())
+      x_names[entity] = event.network().created().name();
+  }
+
+  [[nodiscard]] std::string name_of_resource(const uuid& entity) const {
+    if (const auto made = x_names.find(entity); made != x_names.end())
+      return made->second;
+    const auto* before = x_touched.before(entity);
+    return before == nullptr ? std::string() : std::string(domain::name_of(*before));
   }
 
   stored_job* find(const uuid& id) {
@@ -265,7 +283,8 @@ private:
   writer& x_rows;
   std::uint32_t x_started = 0;
   std::map<uuid, stored_job> x_jobs;
-  std::unordered_map<uuid, uuid> x_current;             ///< vm -> its job
+  std::unordered_map<uuid, uuid> x_current;             ///< resource -> its job
+  std::unordered_map<uuid, std::string> x_names;        ///< of what was made in this commit
   std::unordered_map<uuid, std::uint64_t> x_generation; ///< of jobs that began in this commit
 };
 

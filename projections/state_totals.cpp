@@ -25,12 +25,12 @@ state_gauges& state_gauges::operator+=(const state_gauges& other) {
 }
 
 void state_totals::count(const domain::entity_state& state, std::uint64_t sign) {
+  if (domain::job_of(state) != nullptr)
+    x_gauges.jobs_running += sign;
   if (const auto* vm = std::get_if<domain::vm_state>(&state)) {
     const auto observed = static_cast<std::size_t>(vm->observed.state);
     if (observed < state_gauges::observed_states)
       x_gauges.vms[observed][static_cast<std::size_t>(vm->desired)] += sign;
-    if (vm->job)
-      x_gauges.jobs_running += sign;
   } else if (const auto* node = std::get_if<domain::node_state>(&state)) {
     if (node->connected)
       x_gauges.nodes_connected += sign;

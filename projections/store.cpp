@@ -368,6 +368,12 @@ result<answer<v1::Network>> store::find_network(std::string_view name_or_id) con
   return judged(projections::find_network(*rows, name_or_id), {rows.get()});
 }
 
+result<answer<v1::Installation>> store::find_installation(const uuid& id) const {
+  const auto now = x_implementation->rows->now();
+  const auto rows = now->rows(x_implementation->family_of(inventory::family));
+  return judged(projections::find_installation(*rows, id), {rows.get()});
+}
+
 result<listing<v1::Job>> store::list_jobs(const job_filter& filter, const page& wanted) const {
   const auto now = x_implementation->rows->now();
   const auto things = now->rows(x_implementation->family_of(inventory::family));

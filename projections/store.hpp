@@ -126,6 +126,7 @@ public:
   [[nodiscard]] result<answer<v1::Cluster>> find_cluster(std::string_view name_or_id) const;
   [[nodiscard]] result<answer<v1::Node>> find_node(std::string_view name_or_id) const;
   [[nodiscard]] result<answer<v1::Network>> find_network(std::string_view name_or_id) const;
+  [[nodiscard]] result<answer<v1::Installation>> find_installation(const uuid& id) const;
 
   /// Newest first.
   [[nodiscard]] result<listing<v1::Job>> list_jobs(const job_filter& filter,

@@ -43,14 +43,30 @@ void fill(v1::VmObserved* target, const domain::vm_state& state) {
     target->mutable_source()->set_id(to_text(node_id{state.node}));
 }
 
+void fill(v1::Activity* target, const domain::activity& job) {
+  target->set_job(to_text(job_id{job.job}));
+  target->set_kind(std::string(domain::name_of(job.kind)));
+  target->set_step(job.step);
+  set_time(target->mutable_started_at(), job.started_at);
+  set_time(target->mutable_deadline(), job.deadline);
+}
+
+v1::Network::State state_of(domain::network_stage stage) {
+  switch (stage) {
+  case domain::network_stage::requested:
+    return v1::Network::REQUESTED;
+  case domain::network_stage::ready:
+    return v1::Network::READY;
+  case domain::network_stage::withdrawn:
+  case domain::network_stage::releasing:
+    return v1::Network::REMOVING;
+  }
+  return v1::Network::STATE_UNSPECIFIED;
+}
+
 void fill_activity(v1::Vm& made, const domain::vm_state& state) {
   if (state.job) {
-    auto* activity = made.mutable_activity();
-    activity->set_job(to_text(job_id{state.job->job}));
-    activity->set_kind(std::string(domain::name_of(state.job->kind)));
-    activity->set_step(state.job->step);
-    set_time(activity->mutable_started_at(), state.job->started_at);
-    set_time(activity->mutable_deadline(), state.job->deadline);
+    fill(made.mutable_activity(), *state.job);
   } else if (state.desired == domain::desired_state::deleted && !state.removed) {
     made.mutable_activity()->set_kind(std::string(cleanup_kind));
     made.mutable_activity()->set_step("removing");
@@ -152,6 +168,21 @@ v1::Network view(const uuid& id, const domain::network_state& state) {
     shown->set_addresses_free(all > taken ? all - taken : 0);
     shown->set_addresses_taken(taken);
   }
+  made.set_state(state_of(state.stage));
+  if (state.job)
+    fill(made.mutable_activity(), *state.job);
+  made.set_version(state.version);
+  return made;
+}
+
+v1::Installation view(const uuid& id, const domain::installation_state& state) {
+  v1::Installation made;
+  made.set_id(to_text(installation_id{id}));
+  made.set_edition(std::string(domain::name_of(state.edition)));
+  made.set_clusters(static_cast<std::uint32_t>(state.cluster_names.size()));
+  made.set_clusters_max(state.clusters_max);
+  made.set_prefixes(static_cast<std::uint32_t>(state.prefixes.size()));
+  made.set_prefixes_max(state.prefixes_max);
   made.set_version(state.version);
   return made;
 }

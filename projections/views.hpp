@@ -4,6 +4,7 @@
 #include "events/core/time.hpp"
 #include "events/domain/entity.hpp"
 #include "events/schema/cluster.pb.h"
+#include "events/schema/installation.pb.h"
 #include "events/schema/network.pb.h"
 #include "events/schema/node.pb.h"
 #include "events/schema/record.pb.h"
@@ -22,6 +23,7 @@ namespace orrery::projections {
 [[nodiscard]] v1::Cluster view(const uuid& id, const domain::cluster_state& state);
 [[nodiscard]] v1::Node view(const uuid& id, const domain::node_state& state);
 [[nodiscard]] v1::Network view(const uuid& id, const domain::network_state& state);
+[[nodiscard]] v1::Installation view(const uuid& id, const domain::installation_state& state);
 
 /// The state of a job that has just been started on a resource.
 [[nodiscard]] v1::Job view(const v1::JobEvent::Started& started, std::string_view resource,

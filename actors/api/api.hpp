@@ -75,12 +75,15 @@ private:
   void get_networks(call& made);
   void get_network(call& made);
   void post_network(call& made);
+  void delete_network(call& made);
   void get_jobs(call& made);
   void get_job(call& made);
   void get_events(call& made);
   void get_hypervisors(call& made);
   void get_status(call& made);
+  void get_installation(call& made);
   void post_trust_clock(call& made);
+  void post_set_limit(call& made);
   void get_metrics(call& made);
   void get_health(call& made);
 

@@ -3,6 +3,7 @@
 #include "drivers/capabilities.hpp"
 #include "events/core/net.hpp"
 #include "events/core/text.hpp"
+#include "events/domain/installation.hpp"
 #include "events/domain/job.hpp"
 #include "events/domain/subnet.hpp"
 #include "events/log/sha256.hpp"
@@ -306,6 +307,15 @@ void api::post_network(call& made) {
   send_command(made, std::move(command), "network.create", name);
 }
 
+void api::delete_network(call& made) {
+  const auto network = x_services.store->find_network(made.name);
+  if (!network)
+    return fail_unless_repeated(made, network.error(), "network.delete");
+  auto command = new_command(id_in(network->value.id()));
+  command.mutable_network()->mutable_remove();
+  send_command(made, std::move(command), "network.delete", network->value.name());
+}
+
 void api::post_vm(call& made) {
   auto body = body_reader::parse(made.request.body);
   if (!body)
@@ -379,6 +389,26 @@ void api::post_trust_clock(call& made) {
   auto command = new_command(x_services.installation);
   command.mutable_installation()->mutable_trust_clock();
   send_command(made, std::move(command), "installation.trust_clock", "");
+}
+
+void api::post_set_limit(call& made) {
+  auto body = body_reader::parse(made.request.body);
+  if (!body)
+    return made.fail(body.error());
+  const auto name = body->text("limit", name_size_max);
+  const auto figure = body->number("figure", domain::limit_figure_max);
+  if (auto read = body->finish(); !read)
+    return made.fail(read.error());
+  auto command = new_command(x_services.installation);
+  auto* set = command.mutable_installation()->mutable_set_limit();
+  for (const auto limit : {v1::Installation::CLUSTERS, v1::Installation::PREFIXES})
+    if (domain::name_of(limit) == name)
+      set->set_limit(limit);
+  if (set->limit() == v1::Installation::LIMIT_UNSPECIFIED)
+    return made.fail(invalid("there is no limit '" + printable(name, name_size_max) +
+                             "': there are clusters and prefixes"));
+  set->set_figure(static_cast<std::uint32_t>(figure));
+  send_command(made, std::move(command), "installation.set_limit", name);
 }
 
 } // namespace orrery::actors

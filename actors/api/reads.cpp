@@ -70,6 +70,10 @@ void api::get_networks(call& made) {
 
 void api::get_network(call& made) { made.send(x_services.store->find_network(made.name)); }
 
+void api::get_installation(call& made) {
+  made.send(x_services.store->find_installation(x_services.installation));
+}
+
 void api::get_jobs(call& made) {
   auto page = made.page({"resource", "state"});
   if (!page)

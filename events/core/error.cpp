@@ -62,6 +62,8 @@ std::string_view name_of(error_code code) {
     return "image_unknown";
   case error_code::target_behind:
     return "target_behind";
+  case error_code::limit_reached:
+    return "limit_reached";
   }
   return "internal"; // a number from a newer version, read from the log
 }

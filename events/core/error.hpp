@@ -44,6 +44,7 @@ enum class error_code : std::uint16_t {
   io_failed = 27,          ///< the operating system refused an operation
   image_unknown = 28,      ///< no node of the cluster has the image
   target_behind = 29,      ///< another partition leaves too much undecided to be sent more
+  limit_reached = 30,      ///< there are as many as the installation's limit allows
 };
 
 /// The stable snake_case name of a code, as API and CLI print it ("capacity_exhausted").

@@ -29,6 +29,8 @@ constexpr std::array<named, line_count> lines{{
     {"newer_saying", "an older saying changes nothing"},
     {"newest_wish", "only who knew the wish can say that it is fulfilled"},
     {"release_by_fact", "address and room come back when seen gone"},
+    {"prefix_once", "a prefix is granted if nobody holds any of it"},
+    {"granted_first", "a network gives addresses once its prefix is granted"},
     {"trusted_clock", "a clock that jumped decides nothing"},
     {"fence_first", "a guest is asked behind what is still done to it"},
     {"hello_first", "no guest is touched before the hello is in the log"},

@@ -35,13 +35,15 @@ enum class line : std::uint8_t {
   newer_saying,    ///< an older saying about a guest changes nothing
   newest_wish,     ///< off or gone counts for a wish only if the observer knew the wish
   release_by_fact, ///< address, room and name come back when the guest was seen gone
+  prefix_once,     ///< a prefix is granted to a network if no other holds any of it
+  granted_first,   ///< a network gives out addresses once its prefix is granted
   trusted_clock,   ///< a clock that jumped decides nothing
   // Hypervisors (actors/hypervisors/driving)
   fence_first, ///< a guest is asked behind whatever is still done to it for a predecessor
   hello_first, ///< a guest is touched only after the hello to its node was accepted
 };
 
-inline constexpr std::size_t line_count = 22;
+inline constexpr std::size_t line_count = 24;
 
 #ifdef ORRERY_SWITCHES
 

@@ -91,7 +91,9 @@ outcome add_network(const cluster_state& state, const uuid& self,
   body->set_prefix(command.prefix());
   body->set_prefix_length(command.prefix_length());
   body->set_gateway(command.gateway());
+  set(body->mutable_installation(), state.installation);
   made.subject = create.entity;
+  made.has_job = true;
   return made;
 }
 
@@ -257,6 +259,15 @@ outcome release_vm(const cluster_state& state, const v1::ClusterCommand::Release
   return made;
 }
 
+outcome release_network(const cluster_state& state,
+                        const v1::ClusterCommand::ReleaseNetwork& command) {
+  decision made;
+  if (!state.networks.contains(from_proto(command.network())))
+    return refuse(error_code::internal, "cluster '" + state.name + "' has no such network");
+  *add_event(made)->mutable_network_left()->mutable_network() = command.network();
+  return made;
+}
+
 outcome create(const cluster_state* state, const v1::ClusterCommand::Create& command) {
   if (state != nullptr)
     return refuse(error_code::already_exists, "there is a cluster with that id already");
@@ -264,6 +275,7 @@ outcome create(const cluster_state* state, const v1::ClusterCommand::Create& com
   auto* created = add_event(made)->mutable_created();
   created->set_name(command.name());
   created->set_kind(command.kind());
+  *created->mutable_installation() = command.installation();
   return made;
 }
 
@@ -290,6 +302,12 @@ void release(cluster_state& state, const uuid& vm) {
   }
   state.vm_names.erase(held.name);
   state.placements.erase(vm);
+}
+
+void leave(cluster_state& state, const uuid& network) {
+  if (const auto* left = state.networks.find(network))
+    state.network_names.erase(std::string(left->name));
+  state.networks.erase(network);
 }
 
 void note(cluster_state& state, const v1::ClusterEvent::NodeNoted& event) {
@@ -322,6 +340,8 @@ outcome decide(const cluster_state* state, const uuid& self, const v1::ClusterCo
     return note_node(*state, command.note_node());
   case v1::ClusterCommand::kReleaseVm:
     return release_vm(*state, command.release_vm());
+  case v1::ClusterCommand::kReleaseNetwork:
+    return release_network(*state, command.release_network());
   case v1::ClusterCommand::kCreate:
   case v1::ClusterCommand::BODY_NOT_SET:
     break;
@@ -335,6 +355,7 @@ void evolve(cluster_state& state, const v1::ClusterEvent& event) {
   case v1::ClusterEvent::kCreated:
     state.name = event.created().name();
     state.kind = event.created().kind();
+    state.installation = from_proto(event.created().installation());
     break;
   case v1::ClusterEvent::kNodeJoined: {
     cluster_node joined;
@@ -355,6 +376,9 @@ void evolve(cluster_state& state, const v1::ClusterEvent& event) {
     state.network_names.put(joined.name(), from_proto(joined.network()));
     break;
   }
+  case v1::ClusterEvent::kNetworkLeft:
+    leave(state, from_proto(event.network_left().network()));
+    break;
   case v1::ClusterEvent::kVmPlaced:
     place(state, event.vm_placed());
     break;
@@ -369,6 +393,7 @@ void evolve(cluster_state& state, const v1::ClusterEvent& event) {
 void write(state_bytes& out, const cluster_state& state) {
   out.add(state.name);
   out.add(static_cast<std::uint64_t>(state.kind));
+  out.add(state.installation);
   out.add(state.nodes.size());
   state.nodes.for_each([&out](const uuid& node, const cluster_node& seen) {
     out.add(node);

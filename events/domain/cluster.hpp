@@ -39,6 +39,7 @@ struct cluster_network {
 struct cluster_state {
   std::string name;
   v1::HypervisorKind kind = v1::HYPERVISOR_KIND_UNSPECIFIED;
+  uuid installation; ///< grants the prefixes of networks
   persistent_map<uuid, cluster_node> nodes;
   persistent_map<std::string, uuid> node_names;
   persistent_map<uuid, cluster_network> networks;

@@ -45,7 +45,7 @@ void evolve_one(std::shared_ptr<entity_state>& state, const v1::Event& event, ut
     break;
   case v1::Event::kNetwork:
     if (auto* network = mutable_state<network_state>(state))
-      evolve(*network, event.network());
+      evolve(*network, event.network(), decided_at);
     break;
   case v1::Event::kVm:
     if (auto* vm = mutable_state<vm_state>(state))
@@ -98,6 +98,13 @@ void clean_field(google::protobuf::Message& message,
   }
 }
 
+bool has_ended(const entity_state& state) {
+  if (const auto* vm = std::get_if<vm_state>(&state))
+    return vm->removed;
+  const auto* network = std::get_if<network_state>(&state);
+  return network != nullptr && network->removed;
+}
+
 } // namespace
 
 outcome decide(const entity_state* state, const uuid& self, const v1::Command& command,
@@ -106,7 +113,7 @@ outcome decide(const entity_state* state, const uuid& self, const v1::Command& c
   case v1::Command::kInstallation:
     if (state != nullptr && as<installation_state>(state) == nullptr)
       return wrong_noun();
-    return decide(as<installation_state>(state), command.installation(), with);
+    return decide(as<installation_state>(state), self, command.installation(), with);
   case v1::Command::kCluster:
     if (state != nullptr && as<cluster_state>(state) == nullptr)
       return wrong_noun();
@@ -118,7 +125,7 @@ outcome decide(const entity_state* state, const uuid& self, const v1::Command& c
   case v1::Command::kNetwork:
     if (state != nullptr && as<network_state>(state) == nullptr)
       return wrong_noun();
-    return decide(as<network_state>(state), self, command.network());
+    return decide(as<network_state>(state), self, command.network(), with);
   case v1::Command::kVm:
     if (state != nullptr && as<vm_state>(state) == nullptr)
       return wrong_noun();
@@ -138,10 +145,7 @@ entity_ptr evolve(entity_ptr state, const google::protobuf::RepeatedPtrField<v1:
   auto next = std::const_pointer_cast<entity_state>(std::move(state)); // held by us alone
   for (const auto& event : events)
     evolve_one(next, event, decided_at);
-  if (next != nullptr)
-    if (const auto* vm = std::get_if<vm_state>(next.get()); vm != nullptr && vm->removed)
-      return nullptr;
-  return next;
+  return next != nullptr && has_ended(*next) ? nullptr : next;
 }
 
 bool spreads(const v1::Command& command) {
@@ -187,8 +191,19 @@ wanted_effect effects(const entity_state& state) {
 }
 
 std::optional<timer> next_timer(const entity_state& state) {
+  if (const auto* network = std::get_if<network_state>(&state))
+    return next_timer(*network);
   const auto* vm = std::get_if<vm_state>(&state);
   return vm == nullptr ? std::nullopt : next_timer(*vm);
+}
+
+const activity* job_of(const entity_state& state) {
+  const std::optional<activity>* job = nullptr;
+  if (const auto* vm = std::get_if<vm_state>(&state))
+    job = &vm->job;
+  else if (const auto* network = std::get_if<network_state>(&state))
+    job = &network->job;
+  return job != nullptr && *job ? &**job : nullptr;
 }
 
 std::string_view noun_of(const entity_state& state) {

@@ -54,6 +54,9 @@ struct verb {
 [[nodiscard]] wanted_effect effects(const entity_state& state);
 [[nodiscard]] std::optional<timer> next_timer(const entity_state& state);
 
+/// The job in progress on it, or null.
+[[nodiscard]] const activity* job_of(const entity_state& state);
+
 /// "vm", "cluster", …: the noun of a state or of an event.
 [[nodiscard]] std::string_view noun_of(const entity_state& state);
 [[nodiscard]] std::string_view noun_of(const v1::Event& event);

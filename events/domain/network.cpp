@@ -1,5 +1,6 @@
 #include "events/domain/network.hpp"
 
+#include "events/core/safety.hpp"
 #include "events/domain/nic.hpp"
 
 #include <algorithm>
@@ -8,11 +9,30 @@ namespace orrery::domain {
 
 namespace {
 
+constexpr std::string_view step_granted = "granted";
+constexpr std::string_view step_removed = "removed";
+
 constexpr std::uint64_t mac_bits_mask = (std::uint64_t{1} << 40) - 1;
 
 v1::NetworkEvent* add_event(decision& made) { return made.events.emplace_back().mutable_network(); }
 
-outcome create(const network_state* state, const v1::NetworkCommand::Create& command) {
+void begin_job(decision& made, v1::JobKind kind, std::uint64_t generation, const context& with) {
+  write_start(add_event(made)->mutable_job_started(), kind, generation, network_patience, with);
+  made.has_job = true;
+}
+
+void end_job(decision& made, const network_state& state, std::string_view step) {
+  if (state.job)
+    write_end(add_event(made)->mutable_job_ended(), *state.job, step);
+}
+
+void end_job(decision& made, const network_state& state, v1::Job::State as, const error& why) {
+  if (state.job)
+    write_end(add_event(made)->mutable_job_ended(), *state.job, as, state.job->step, why);
+}
+
+outcome create(const network_state* state, const uuid& self,
+               const v1::NetworkCommand::Create& command, const context& with) {
   if (state != nullptr)
     return refuse(error_code::already_exists, "there is a network with that id already");
   const ipv4_prefix prefix{ipv4{command.prefix()},
@@ -24,16 +44,125 @@ outcome create(const network_state* state, const v1::NetworkCommand::Create& com
   *created->mutable_cluster() = command.cluster();
   created->set_name(command.name());
   created->set_mode(v1::NetworkEvent::PVIP);
+  *created->mutable_installation() = command.installation();
   auto* added = add_event(made)->mutable_subnet_added();
   *added->mutable_subnet() = command.subnet();
   added->set_prefix(command.prefix());
   added->set_prefix_length(command.prefix_length());
   added->set_gateway(command.gateway());
+  begin_job(made, v1::NETWORK_CREATE, 1, with);
+  auto& ask = made.messages.emplace_back();
+  ask.entity = from_proto(command.installation());
+  auto* claim = ask.command.mutable_installation()->mutable_claim_prefix();
+  set(claim->mutable_network(), self);
+  claim->set_name(command.name());
+  *claim->mutable_cluster() = command.cluster();
+  claim->set_prefix(command.prefix());
+  claim->set_prefix_length(command.prefix_length());
   return made;
+}
+
+void release_prefix(decision& made, const network_state& state, const uuid& self) {
+  auto& sent = made.messages.emplace_back();
+  sent.entity = state.installation;
+  set(sent.command.mutable_installation()->mutable_release_prefix()->mutable_network(), self);
+}
+
+/// The end: nobody holds anything of it but its cluster the name.
+void leave(decision& made, const network_state& state, const uuid& self) {
+  add_event(made)->mutable_removed();
+  auto& sent = made.messages.emplace_back();
+  sent.entity = state.cluster;
+  set(sent.command.mutable_cluster()->mutable_release_network()->mutable_network(), self);
+}
+
+/// The installation's answer; each claim has one, so it finds a network that waits for it.
+outcome settle_claim(const network_state& state, const uuid& self,
+                     const v1::NetworkCommand::SettleClaim& answer) {
+  decision made;
+  const bool is_wanted = state.stage == network_stage::requested;
+  if (!is_wanted && state.stage != network_stage::withdrawn)
+    return made;
+  if (answer.code() == 0) {
+    add_event(made)->mutable_claim_granted();
+    if (is_wanted)
+      end_job(made, state, step_granted);
+    else
+      release_prefix(made, state, self);
+    return made;
+  }
+  auto* refused = add_event(made)->mutable_claim_refused();
+  refused->set_code(answer.code());
+  refused->set_text(answer.text());
+  if (is_wanted)
+    end_job(made, state, v1::Job::FAILED, {static_cast<error_code>(answer.code()), answer.text()});
+  else
+    end_job(made, state, step_removed);
+  leave(made, state, self);
+  return made;
+}
+
+outcome settle_release(const network_state& state, const uuid& self) {
+  decision made;
+  if (state.stage != network_stage::releasing)
+    return made;
+  end_job(made, state, step_removed);
+  leave(made, state, self);
+  return made;
+}
+
+outcome remove(const network_state& state, const uuid& self, const context& with) {
+  if (state.job && state.job->kind == v1::NETWORK_DELETE)
+    return busy_with(*state.job, "network '" + state.name + "'", "wait for it");
+  if (const auto held = state.address_of_nic.size(); held > 0)
+    return refuse(error_code::conflict, "network '" + state.name + "' has given " +
+                                            std::to_string(held) +
+                                            (held == 1 ? " address to a VM" : " addresses to VMs") +
+                                            ": delete what is in it first");
+  decision made;
+  end_job(made, state, v1::Job::CANCELLED,
+          {error_code::superseded, "a newer request replaced it: network.delete"});
+  if (state.stage == network_stage::requested || state.stage == network_stage::ready)
+    add_event(made)->mutable_removal_requested();
+  if (state.stage == network_stage::ready)
+    release_prefix(made, state, self);
+  begin_job(made, v1::NETWORK_DELETE, state.generation + 1, with);
+  return made;
+}
+
+outcome pass_deadline(const network_state& state, const v1::NetworkCommand::PassDeadline& passed,
+                      const context& with) {
+  decision made;
+  if (!state.job || state.job->generation != passed.generation() || with.now < state.job->deadline)
+    return made;
+  const std::string what = state.job->kind == v1::NETWORK_DELETE
+                               ? "the network goes when the answer comes"
+                               : "the network becomes ready, or goes, when the answer comes; "
+                                 "`orrery network delete " +
+                                     state.name + "` takes it back";
+  end_job(made, state, v1::Job::FAILED,
+          {error_code::timed_out, "partition " + to_text(state.installation.partition()) +
+                                      ", which holds the address space, has not answered within " +
+                                      std::to_string(network_patience.count()) +
+                                      " s (`orrery status` shows who owns it): " + what});
+  return made;
+}
+
+error not_ready(const network_state& state) {
+  if (state.stage != network_stage::requested)
+    return refuse(error_code::conflict,
+                  "network '" + state.name + "' is being deleted: use another network");
+  return refuse(error_code::busy,
+                "network '" + state.name +
+                    "' is not ready: its prefix is not granted yet (`orrery network get " +
+                    state.name + "` shows its state): wait for it",
+                true);
 }
 
 outcome assign(const network_state& state, const uuid& self,
                const v1::NetworkCommand::AssignAddress& command) {
+  if (state.stage != network_stage::ready && safety::holds(safety::line::granted_first))
+    return not_ready(state);
   const auto nic = from_proto(command.nic());
   if (state.address_of_nic.contains(nic) || state.nic_of_mac_bits.contains(nic.b & mac_bits_mask))
     return refuse(error_code::conflict, "that NIC has an address already: try again", true);
@@ -90,9 +219,10 @@ subnet_state* find_subnet(network_state& state, const uuid& subnet) {
 
 } // namespace
 
-outcome decide(const network_state* state, const uuid& self, const v1::NetworkCommand& command) {
+outcome decide(const network_state* state, const uuid& self, const v1::NetworkCommand& command,
+               const context& with) {
   if (command.body_case() == v1::NetworkCommand::kCreate)
-    return create(state, command.create());
+    return create(state, self, command.create(), with);
   if (state == nullptr)
     return refuse(error_code::not_found, "there is no such network");
   switch (command.body_case()) {
@@ -100,6 +230,14 @@ outcome decide(const network_state* state, const uuid& self, const v1::NetworkCo
     return assign(*state, self, command.assign_address());
   case v1::NetworkCommand::kReleaseAddress:
     return release(*state, command.release_address());
+  case v1::NetworkCommand::kSettleClaim:
+    return settle_claim(*state, self, command.settle_claim());
+  case v1::NetworkCommand::kRemove:
+    return remove(*state, self, with);
+  case v1::NetworkCommand::kSettleRelease:
+    return settle_release(*state, self);
+  case v1::NetworkCommand::kPassDeadline:
+    return pass_deadline(*state, command.pass_deadline(), with);
   case v1::NetworkCommand::kCreate:
   case v1::NetworkCommand::BODY_NOT_SET:
     break;
@@ -107,13 +245,14 @@ outcome decide(const network_state* state, const uuid& self, const v1::NetworkCo
   return refuse(error_code::invalid_argument, "an empty command for a network");
 }
 
-void evolve(network_state& state, const v1::NetworkEvent& event) {
+void evolve(network_state& state, const v1::NetworkEvent& event, utc_time decided_at) {
   ++state.version;
   switch (event.body_case()) {
   case v1::NetworkEvent::kCreated:
     state.cluster = from_proto(event.created().cluster());
     state.name = event.created().name();
     state.mode = event.created().mode();
+    state.installation = from_proto(event.created().installation());
     break;
   case v1::NetworkEvent::kSubnetAdded: {
     const auto& added = event.subnet_added();
@@ -142,15 +281,50 @@ void evolve(network_state& state, const v1::NetworkEvent& event) {
     state.nic_of_mac_bits.erase(nic.b & mac_bits_mask);
     break;
   }
+  case v1::NetworkEvent::kJobStarted:
+    state.job = begun_by(event.job_started(), decided_at);
+    state.generation = state.job->generation;
+    break;
+  case v1::NetworkEvent::kJobEnded:
+    state.job.reset();
+    break;
+  case v1::NetworkEvent::kClaimGranted:
+    state.stage =
+        state.stage == network_stage::requested ? network_stage::ready : network_stage::releasing;
+    break;
+  case v1::NetworkEvent::kRemovalRequested:
+    state.stage = state.stage == network_stage::requested ? network_stage::withdrawn
+                                                          : network_stage::releasing;
+    break;
+  case v1::NetworkEvent::kRemoved:
+    state.removed = true;
+    break;
+  case v1::NetworkEvent::kClaimRefused: // its end stands beside it
   case v1::NetworkEvent::BODY_NOT_SET:
     break;
   }
 }
 
+std::optional<timer> next_timer(const network_state& state) {
+  if (!state.job || state.removed)
+    return std::nullopt;
+  timer next;
+  next.due = state.job->deadline;
+  next.command.mutable_network()->mutable_pass_deadline()->set_generation(state.job->generation);
+  return next;
+}
+
 void write(state_bytes& out, const network_state& state) {
   out.add(state.cluster);
   out.add(state.name);
+  out.add(state.installation);
   out.add(static_cast<std::uint64_t>(state.mode));
+  out.add(static_cast<std::uint64_t>(state.stage));
+  out.add(static_cast<std::uint64_t>(state.job.has_value()));
+  if (state.job)
+    write(out, *state.job);
+  out.add(state.generation);
+  out.add(static_cast<std::uint64_t>(state.removed));
   out.add(state.subnets.size());
   for (const auto& subnet : state.subnets)
     write(out, subnet);

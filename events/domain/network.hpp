@@ -1,29 +1,62 @@
 #pragma once
 
+#include "events/domain/job.hpp"
 #include "events/domain/subnet.hpp"
 #include "events/domain/types.hpp"
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace orrery::domain {
 
+// A network is in its cluster's partition, its prefix in the installation's, which is partition 0.
+// What they tell each other are messages; each is answered once, however late.
+//
+//   requested --granted--> ready --delete--> releasing --released--> (gone)
+//       |  \--refused--> (gone)                  ^
+//       \--delete--> withdrawn --granted---------+
+//                        \--refused--> (gone)
+//
+// Only a ready network gives out addresses, and only one that has none given out can be deleted, so
+// nobody has an address of a prefix that is free. Name and prefix are held until it is gone.
+
+enum class network_stage : std::uint8_t {
+  requested, ///< the prefix is claimed
+  ready,     ///< the prefix is granted
+  withdrawn, ///< claimed, and not wanted any more before there was an answer
+  releasing, ///< the prefix is given back
+};
+
+/// How long the job of a network may take. It waits for another partition's owner, who is replaced
+/// within seconds; the claim itself goes on.
+inline constexpr std::chrono::seconds network_patience{60};
+
 /// A network: its mode, its subnets, and which NIC has which address.
 struct network_state {
   uuid cluster;
+  uuid installation;
   std::string name;
   v1::NetworkEvent::Mode mode = v1::NetworkEvent::MODE_UNSPECIFIED;
+  network_stage stage = network_stage::requested;
+  std::optional<activity> job;
+  std::uint64_t generation = 0; ///< of the last job
+  bool removed = false;         ///< the entity ends with the event that sets this
   std::vector<subnet_state> subnets;
   persistent_map<uuid, ipv4> address_of_nic;
   persistent_map<std::uint64_t, uuid> nic_of_mac_bits; ///< 40 random bits of a MAC -> NIC
   std::uint64_t version = 0;
 };
 
-/// `state` is null for a network that does not exist yet; `self` is its id.
+/// `state` is null for a network that does not exist (any more); `self` is its id.
 [[nodiscard]] outcome decide(const network_state* state, const uuid& self,
-                             const v1::NetworkCommand& command);
+                             const v1::NetworkCommand& command, const context& with);
 
-void evolve(network_state& state, const v1::NetworkEvent& event);
+/// `decided_at` is the time of the step in its record.
+void evolve(network_state& state, const v1::NetworkEvent& event, utc_time decided_at);
+
+[[nodiscard]] std::optional<timer> next_timer(const network_state& state);
 
 void write(state_bytes& out, const network_state& state);
 

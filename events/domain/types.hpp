@@ -49,6 +49,12 @@ struct message {
   v1::Command command; ///< only `body` is set
 };
 
+/// A command that the partition sends itself when the time has come.
+struct timer {
+  utc_time due;
+  v1::Command command; ///< only `body` is set
+};
+
 /// What an entity decided. No events and no messages: nothing changed, nothing to record.
 struct decision {
   std::vector<v1::Event> events;
@@ -60,8 +66,8 @@ struct decision {
 /// A decision, or the refusal that is told to who asked.
 using outcome = result<decision>;
 
-/// The most messages that one command may cause, so that a cycle between entities ends: create
-/// needs 3, delete 2.
+/// The most messages that one command may cause, so that a cycle between entities ends: a VM's
+/// create needs 3, a network's whose prefix is refused in the same record 4.
 inline constexpr std::size_t messages_per_command_max = 16;
 
 [[nodiscard]] inline v1::Id to_proto(const uuid& value) {

@@ -12,7 +12,6 @@ namespace {
 /// Longest text of a hypervisor or kernel that is kept with a job, in bytes.
 constexpr std::size_t failure_text_size_max = 600;
 
-constexpr std::string_view step_accepted = "accepted";
 constexpr std::string_view step_defined = "defined";
 constexpr std::string_view step_started = "started";
 constexpr std::string_view step_reachable = "reachable";
@@ -34,25 +33,18 @@ bool stops_a_guest(const activity& job) {
   return job.kind == v1::VM_SHUTDOWN || job.kind == v1::VM_STOP;
 }
 
+void end_done(decision& made, const activity& job, std::string_view step) {
+  write_end(add_event(made)->mutable_job_ended(), job, step);
+}
+
 void end_job(decision& made, const activity& job, v1::Job::State state, std::string_view step,
-             error_code code = error_code::internal, std::string_view text = {}) {
-  auto* ended = add_event(made)->mutable_job_ended();
-  set(ended->mutable_job(), job.job);
-  ended->set_state(state);
-  ended->set_step(std::string(step));
-  if (state == v1::Job::DONE)
-    return;
-  ended->set_code(static_cast<std::uint32_t>(code));
-  ended->set_text(std::string(text));
+             error_code code, std::string text) {
+  write_end(add_event(made)->mutable_job_ended(), job, state, step, {code, std::move(text)});
 }
 
 void begin_job(decision& made, v1::JobKind kind, std::uint64_t generation,
                std::chrono::seconds patience, const context& with) {
-  auto* started = add_event(made)->mutable_job_started();
-  set(started->mutable_job(), with.command);
-  started->set_kind(kind);
-  started->set_generation(generation);
-  started->set_deadline(to_micros(with.now + patience));
+  write_start(add_event(made)->mutable_job_started(), kind, generation, patience, with);
   made.has_job = true;
 }
 
@@ -81,11 +73,8 @@ outcome create(const vm_state* state, const v1::VmCommand::Create& command, cons
 
 error busy(const vm_state& state) {
   const bool can_be_stopped = state.job->kind != v1::VM_STOP && state.job->kind != v1::VM_DELETE;
-  return refuse(error_code::busy,
-                "VM '" + state.name + "' is busy with job job_" + to_text(state.job->job) + " (" +
-                    std::string(name_of(state.job->kind)) +
-                    (can_be_stopped ? "): wait for it, or stop the VM" : "): wait for it"),
-                true);
+  return busy_with(*state.job, "VM '" + state.name + "'",
+                   can_be_stopped ? "wait for it, or stop the VM" : "wait for it");
 }
 
 /// Ends the job in progress in favour of a newer wish.
@@ -202,7 +191,7 @@ bool is_before_the_wish(const vm_state& state, const v1::VmCommand::Observe& see
 /// The guest is off, as a job wanted it: also when it was off before.
 void end_stop(decision& made, const vm_state& state, const v1::VmCommand::Observe& seen) {
   if (state.job && stops_a_guest(*state.job) && !is_before_the_wish(state, seen))
-    end_job(made, *state.job, v1::Job::DONE, step_stopped);
+    end_done(made, *state.job, step_stopped);
 }
 
 void see_absent(decision& made, const vm_state& state, const uuid& self,
@@ -210,7 +199,7 @@ void see_absent(decision& made, const vm_state& state, const uuid& self,
   if (state.desired == desired_state::deleted && !is_before_the_wish(state, seen)) {
     fill(add_event(made)->mutable_removed()->mutable_source(), seen);
     if (state.job)
-      end_job(made, *state.job, v1::Job::DONE, step_removed);
+      end_done(made, *state.job, step_removed);
     return release(made, state, self);
   }
   if (state.observed.state != v1::VmObserved::ABSENT) {
@@ -247,7 +236,7 @@ void see_reachable(decision& made, const vm_state& state, const v1::VmCommand::O
     return;
   fill(add_event(made)->mutable_reachable()->mutable_source(), seen);
   if (starts_now(state, seen))
-    end_job(made, *state.job, v1::Job::DONE, step_reachable);
+    end_done(made, *state.job, step_reachable);
 }
 
 void see_nothing(decision& made, const vm_state& state, const v1::VmCommand::Observe& seen) {
@@ -393,17 +382,6 @@ void created(vm_state& state, const v1::VmEvent::Created& event, utc_time decide
   state.observed.at = decided_at;
 }
 
-void job_started(vm_state& state, const v1::JobEvent::Started& event, utc_time decided_at) {
-  activity job;
-  job.job = from_proto(event.job());
-  job.kind = event.kind();
-  job.generation = event.generation();
-  job.step = step_accepted;
-  job.started_at = decided_at;
-  job.deadline = from_micros(event.deadline());
-  state.job = std::move(job);
-}
-
 } // namespace
 
 std::string_view name_of(v1::VmObserved::Cause cause) {
@@ -510,7 +488,7 @@ void evolve(vm_state& state, const v1::VmEvent& event, utc_time decided_at, utc_
     state.removed = true;
     break;
   case v1::VmEvent::kJobStarted:
-    job_started(state, event.job_started(), decided_at);
+    state.job = begun_by(event.job_started(), decided_at);
     break;
   case v1::VmEvent::kJobAttemptFailed:
     if (state.job) {

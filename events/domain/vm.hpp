@@ -76,12 +76,6 @@ struct wanted_effect {
   friend bool operator==(const wanted_effect&, const wanted_effect&) = default;
 };
 
-/// A command that the partition sends itself when the time has come.
-struct timer {
-  utc_time due;
-  v1::Command command; ///< only `body` is set
-};
-
 /// `state` is null for a VM that does not exist (any more); `self` is its id.
 [[nodiscard]] outcome decide(const vm_state* state, const uuid& self, const v1::VmCommand& command,
                              const context& with);

@@ -164,6 +164,41 @@ TEST(inventory, lists_the_other_nouns_by_cluster_and_name) {
   EXPECT_EQ(filled.rows->list_networks({.cluster = "c1", .name = "lan"}, {})->items.size(), 1U);
 }
 
+TEST(inventory, tells_when_a_network_went_also_one_that_never_was_ready) {
+  auto world = support::ready_world();
+  world.must(support::add_cluster({.number = 2, .name = "c2"}));
+  world.must(support::add_network({.number = 2, .name = "dmz", .cluster = 2})); // overlaps
+  world.must(support::remove_network());
+  const filled_store filled(world);
+  for (const std::string name : {"lan", "dmz"}) {
+    const auto found = filled.rows->find_network(name);
+    ASSERT_FALSE(found) << name;
+    EXPECT_EQ(found.error().code, error_code::not_found);
+    EXPECT_NE(found.error().text.find("network '" + name + "'"), std::string::npos);
+    EXPECT_NE(found.error().text.find("was deleted at 2026-"), std::string::npos);
+  }
+  EXPECT_TRUE(filled.rows->list_networks({}, {})->items.empty());
+  EXPECT_EQ(filled.rows->find_vm("dmz").error().text.find("deleted"), std::string::npos);
+}
+
+TEST(inventory, has_a_row_of_the_installation) {
+  const filled_store nobody(support::world{});
+  EXPECT_EQ(nobody.rows->find_installation(support::installation()).error().code,
+            error_code::not_found);
+  auto world = two_clusters();
+  world.must(support::set_limit(v1::Installation::PREFIXES, 7));
+  const filled_store filled(world);
+  const auto found = filled.rows->find_installation(support::installation());
+  ASSERT_TRUE(found) << found.error().text;
+  EXPECT_EQ(found->value.id(), to_text(installation_id{support::installation()}));
+  EXPECT_EQ(found->value.edition(), "multi_cluster");
+  EXPECT_EQ(found->value.clusters(), 2U);
+  EXPECT_EQ(found->value.clusters_max(), domain::clusters_max_default);
+  EXPECT_EQ(found->value.prefixes(), 2U);
+  EXPECT_EQ(found->value.prefixes_max(), 7U);
+  EXPECT_EQ(filled.rows->find_vm("").error().code, error_code::not_found);
+}
+
 /// The rows against the states that they were folded from.
 TEST(inventory, shows_exactly_what_a_random_world_holds) {
   const auto seed = seed_of_this_run();

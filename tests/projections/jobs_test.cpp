@@ -85,7 +85,7 @@ TEST(jobs, one_that_a_newer_wish_replaced_is_cancelled) {
   world.must(support::remove_vm());
   const filled_store filled(world);
   const auto found = filled.rows->list_jobs({}, {});
-  ASSERT_EQ(found->items.size(), 2U);
+  ASSERT_EQ(found->items.size(), 3U); // and the network's
   EXPECT_EQ(found->items[0].kind(), "vm.delete");
   EXPECT_EQ(found->items[0].state(), v1::Job::RUNNING);
   EXPECT_EQ(found->items[1].kind(), "vm.create");
@@ -127,7 +127,7 @@ TEST(jobs, are_found_by_id_resource_and_state) {
   world.must(support::place_vm({.number = 2, .name = "db"}));
   const filled_store filled(world);
   const auto all = filled.rows->list_jobs({}, {});
-  ASSERT_EQ(all->items.size(), 2U);
+  ASSERT_EQ(all->items.size(), 3U);               // and the network's
   EXPECT_EQ(all->items[0].resource_name(), "db"); // newest first
   for (const auto& one : all->items)
     EXPECT_EQ(filled.rows->find_job(one.id())->value.resource(), one.resource());
@@ -137,31 +137,69 @@ TEST(jobs, are_found_by_id_resource_and_state) {
                 .resource_name(),
             "db");
   EXPECT_EQ(filled.rows->list_jobs({.state = v1::Job::RUNNING}, {})->items.size(), 1U);
-  EXPECT_EQ(filled.rows->list_jobs({.state = v1::Job::DONE}, {})->items.size(), 1U);
+  EXPECT_EQ(filled.rows->list_jobs({.state = v1::Job::DONE}, {})->items.size(), 2U);
   EXPECT_TRUE(
       filled.rows->list_jobs({.resource = "web", .state = v1::Job::RUNNING}, {})->items.empty());
   EXPECT_EQ(filled.rows->list_jobs({.resource = "nobody"}, {}).error().code, error_code::not_found);
 }
 
-/// Against the states: a running job is exactly what a VM says of itself.
+TEST(jobs, of_a_network_run_until_it_has_its_answer) {
+  support::world world;
+  world.must(support::create_far_cluster());
+  world.must(support::add_network());
+  auto job = last_job(world);
+  EXPECT_EQ(job.kind(), "network.create");
+  EXPECT_EQ(job.state(), v1::Job::RUNNING);
+  EXPECT_EQ(job.resource(), to_text(network_id{support::network()}));
+  EXPECT_EQ(job.resource_name(), "lan");
+  EXPECT_EQ(job.who(), "operator");
+  EXPECT_EQ(steps_of(job), (names{"accepted"}));
+  world.must(support::settle_claim());
+  job = last_job(world);
+  EXPECT_EQ(job.state(), v1::Job::DONE);
+  EXPECT_EQ(steps_of(job), (names{"accepted", "granted"}));
+  world.must(support::remove_network());
+  EXPECT_EQ(last_job(world).state(), v1::Job::RUNNING);
+  world.must(support::settle_release());
+  job = last_job(world);
+  EXPECT_EQ(job.kind(), "network.delete");
+  EXPECT_EQ(job.state(), v1::Job::DONE);
+  EXPECT_EQ(job.resource_name(), "lan");
+  EXPECT_EQ(steps_of(job), (names{"accepted", "removed"}));
+}
+
+TEST(jobs, of_a_network_that_is_refused_in_the_record_that_made_it_tell_its_name_and_why) {
+  auto world = support::ready_world();
+  world.must(support::add_cluster({.number = 2, .name = "c2"}));
+  world.must(support::add_network({.number = 2, .name = "dmz", .cluster = 2}));
+  const auto job = last_job(world);
+  EXPECT_EQ(job.kind(), "network.create");
+  EXPECT_EQ(job.state(), v1::Job::FAILED);
+  EXPECT_EQ(job.resource(), to_text(network_id{support::network(2)}));
+  EXPECT_EQ(job.resource_name(), "dmz");
+  EXPECT_EQ(job.error().code(), "conflict");
+  EXPECT_NE(job.error().text().find("overlaps 10.99.0.0/24 of network 'lan'"), std::string::npos);
+  EXPECT_TRUE(job.has_ended_at());
+}
+
+/// Against the states: a running job is exactly what a resource says of itself.
 TEST(jobs, that_run_are_the_activities_of_a_random_world) {
   const auto seed = seed_of_this_run();
   const auto world = support::random_world(seed, 1500);
   const filled_store filled(world);
   std::size_t running = 0;
   world.state().for_each([&](const uuid&, const domain::entity_ptr& state) {
-    const auto* vm = std::get_if<domain::vm_state>(state.get());
-    if (vm == nullptr || !vm->job)
+    const auto* job = domain::job_of(*state);
+    if (job == nullptr)
       return;
     ++running;
-    const auto found = filled.rows->find_job(to_text(job_id{vm->job->job}));
+    const auto found = filled.rows->find_job(to_text(job_id{job->job}));
     ASSERT_TRUE(found) << found.error().text;
     EXPECT_EQ(found->value.state(), v1::Job::RUNNING) << "seed " << seed;
-    EXPECT_EQ(found->value.kind(), domain::name_of(vm->job->kind));
-    EXPECT_EQ(from_proto(found->value.started_at()), vm->job->started_at);
+    EXPECT_EQ(found->value.kind(), domain::name_of(job->kind));
+    EXPECT_EQ(from_proto(found->value.started_at()), job->started_at);
     const auto steps = steps_of(found->value);
-    EXPECT_TRUE(std::ranges::count(steps, vm->job->step) == 1)
-        << vm->job->step << ", seed " << seed;
+    EXPECT_TRUE(std::ranges::count(steps, job->step) == 1) << job->step << ", seed " << seed;
   });
   EXPECT_EQ(filled.rows->list_jobs({.state = v1::Job::RUNNING}, {page_size_max, ""})->items.size(),
             running);

@@ -29,6 +29,9 @@ TEST(state_totals, follow_one_vm_from_wish_to_end) {
   world.must(support::remove_vm());
   EXPECT_EQ(totals().vms[v1::VmObserved::REACHABLE][2], 1U);
   EXPECT_EQ(totals().jobs_running, 1U);
+  world.must(support::create_far_cluster({.number = 2}));
+  world.must(support::add_network({.number = 2, .cluster = 2}));
+  EXPECT_EQ(totals().jobs_running, 2U) << "a network's counts too";
   world.see(1, v1::VmObserved::ABSENT);
   world.must(support::lose(1, 1));
   const auto gone = totals();

@@ -122,6 +122,30 @@ TEST(timeline, of_a_deleted_vm_is_still_there_by_id_and_name) {
   EXPECT_EQ(entry_of(*cluster_events, "cluster.vm_released").detail(), "vm web");
 }
 
+TEST(timeline, of_prefixes_names_networks_also_those_that_go) {
+  auto world = support::ready_world();
+  world.must(support::add_cluster({.number = 2, .name = "c2"}));
+  world.must(support::add_network({.number = 2, .name = "dmz", .cluster = 2})); // overlaps
+  world.must(support::remove_network());
+  world.must(support::set_limit(v1::Installation::PREFIXES, 7));
+  const filled_store filled(world);
+  const auto of_all =
+      filled.rows->list_events({.resource = to_text(installation_id{support::installation()})}, {});
+  EXPECT_EQ(entry_of(*of_all, "installation.prefix_granted").detail(), "network lan, 10.99.0.0/24");
+  EXPECT_EQ(entry_of(*of_all, "installation.prefix_released").detail(),
+            "network lan, 10.99.0.0/24");
+  EXPECT_EQ(entry_of(*of_all, "installation.limit_set").detail(), "prefixes 7");
+  const auto of_first = filled.rows->list_events({.resource = "c1"}, {});
+  EXPECT_EQ(entry_of(*of_first, "cluster.network_left").detail(), "network lan");
+  const auto of_network = filled.rows->list_events({.resource = "dmz"}, {});
+  EXPECT_TRUE(entry_of(*of_network, "network.claim_refused")
+                  .detail()
+                  .starts_with("conflict: 10.99.0.0/24 overlaps"));
+  EXPECT_TRUE(entry_of(*of_network, "network.job_ended")
+                  .detail()
+                  .starts_with("failed after step accepted: conflict: "));
+}
+
 TEST(timeline, of_the_installation_is_there) {
   const filled_store filled(support::founded_world());
   const auto events =

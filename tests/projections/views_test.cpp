@@ -98,6 +98,27 @@ TEST(network_view, counts_free_and_taken_addresses) {
   EXPECT_EQ(shown.subnets(0).addresses_free(), 252U);
 }
 
+TEST(network_view, goes_from_requested_over_ready_to_removing) {
+  support::world world;
+  world.must(support::create_far_cluster());
+  world.must(support::add_network());
+  auto shown = view(network(), *world.find_network());
+  EXPECT_EQ(shown.state(), v1::Network::REQUESTED);
+  EXPECT_EQ(shown.activity().kind(), "network.create");
+  EXPECT_EQ(shown.activity().step(), "accepted");
+  auto withdrawn = world;
+  withdrawn.must(support::remove_network());
+  EXPECT_EQ(view(network(), *withdrawn.find_network()).state(), v1::Network::REMOVING);
+  world.must(support::settle_claim());
+  shown = view(network(), *world.find_network());
+  EXPECT_EQ(shown.state(), v1::Network::READY);
+  EXPECT_FALSE(shown.has_activity());
+  world.must(support::remove_network());
+  shown = view(network(), *world.find_network());
+  EXPECT_EQ(shown.state(), v1::Network::REMOVING);
+  EXPECT_EQ(shown.activity().kind(), "network.delete");
+}
+
 TEST(time_view, keeps_microseconds) {
   google::protobuf::Timestamp shown;
   const auto when = from_micros(1'763'802'842'113'007);

@@ -24,6 +24,12 @@ constexpr std::uint64_t keyed_percent = 70;
 constexpr std::uint64_t cluster_share = 12;
 constexpr std::uint64_t clusters_max = 60;
 
+/// One wish of so many is for a network: one of few prefixes, so that clusters want the same; or to
+/// delete one.
+constexpr std::uint64_t network_share = 5;
+constexpr std::uint64_t prefixes = 6;
+constexpr std::uint64_t elsewhere_percent = 20; ///< VMs in another network than "lan"
+
 constexpr partition_number installation_partition{0};
 
 /// The name of the cluster in which a partition's VMs are.
@@ -39,6 +45,16 @@ const domain::cluster_state* find_home(process& at, partition_number where, uuid
     found = cluster;
   });
   return found;
+}
+
+/// Some network of a cluster: "lan", or any one; perhaps not ready, or about to go.
+uuid any_network(const domain::cluster_state& cluster, std::optional<std::uint64_t> other) {
+  if (!other)
+    if (const auto* lan = cluster.network_names.find("lan"))
+      return *lan;
+  std::vector<uuid> all;
+  cluster.networks.for_each([&all](const uuid& one, const auto&) { all.push_back(one); });
+  return all.empty() ? uuid{} : all[other.value_or(0) % all.size()];
 }
 
 /// Addresses command `to` the home cluster; false: it is not there yet.
@@ -98,19 +114,25 @@ void clients::furnish(partition_number where) {
           return address_home(at, where, command);
         },
         true);
+  const auto second = static_cast<std::uint32_t>(where) << 16;
+  add_network(where, "lan", {ipv4{0x0a630000 + second}, 20}, true); // 10.99.0.0, 10.100.0.0, …
+}
+
+void clients::add_network(partition_number where, std::string name, const ipv4_prefix& prefix,
+                          bool is_keyed) {
   ask(
       where,
-      [where](process& at, v1::Command& command) {
+      [where, name = std::move(name), prefix](process& at, v1::Command& command) {
         auto* add = command.mutable_cluster()->mutable_add_network();
         domain::set(add->mutable_network(), make_uuid(at.wall(), where, at.random()));
         domain::set(add->mutable_subnet(), make_uuid(at.wall(), where, at.random()));
-        add->set_name("lan");
-        add->set_prefix(0x0a630000);
-        add->set_prefix_length(20);
-        add->set_gateway(0x0a630001);
+        add->set_name(name);
+        add->set_prefix(prefix.base.bits);
+        add->set_prefix_length(prefix.length);
+        add->set_gateway(prefix.base.bits + 1);
         return address_home(at, where, command);
       },
-      true);
+      is_keyed);
 }
 
 // Wishes ------------------------------------------------------------------------------------------
@@ -123,9 +145,41 @@ void clients::wish() {
   const partition_number any{static_cast<std::uint16_t>(dice.below(x_around.referees.size()))};
   if (dice.below(cluster_share) == 0 && x_clusters < clusters_max)
     add_cluster("x" + std::to_string(++x_clusters), any);
+  else if (dice.below(network_share) == 0)
+    wish_for_network(home);
   else
     wish_for_vm(home);
   x_around.time.in(x_around.between(micros(0), wish_pause_max), [this] { wish(); });
+}
+
+void clients::wish_for_network(partition_number where) {
+  auto& dice = x_around.random;
+  const auto roll = dice.below(100);
+  const auto which = dice.next();
+  const bool is_keyed = dice.chance(keyed_percent);
+  std::vector<uuid> networks;
+  x_around.truth(where).state().for_each(
+      [&networks](const uuid& entity, const domain::entity_ptr& one) {
+        const auto* network = std::get_if<domain::network_state>(one.get());
+        if (network != nullptr && network->name != "lan")
+          networks.push_back(entity);
+      });
+  if (networks.empty() || roll < 55) {
+    const auto third = static_cast<std::uint32_t>(which % prefixes) << 8;
+    const std::uint8_t length = roll % 4 == 0 ? 23 : 24; // some hold two of them
+    const ipv4_prefix wanted{ipv4{0x0a010000 + third}, length};
+    return add_network(where, "net-" + std::to_string(++x_networks),
+                       {ipv4{wanted.base.bits & wanted.mask()}, length}, is_keyed);
+  }
+  const auto network = networks[which % networks.size()];
+  ask(
+      where,
+      [network](process&, v1::Command& command) {
+        domain::set(command.mutable_entity(), network);
+        command.mutable_network()->mutable_remove();
+        return true;
+      },
+      is_keyed);
 }
 
 void clients::wish_for_vm(partition_number where) {
@@ -159,20 +213,21 @@ void clients::add_vm(partition_number where) {
                             : roll < 92 ? "debian-deaf"
                             : roll < 97 ? "debian-silent"
                                         : "beos";
+  std::optional<std::uint64_t> other;
+  if (x_around.random.chance(elsewhere_percent))
+    other = x_around.random.next();
   ask(
       where,
-      [where, name, image](process& at, v1::Command& command) {
+      [where, name, image, other](process& at, v1::Command& command) {
         uuid id;
         const auto* cluster = find_home(at, where, id);
         if (cluster == nullptr || cluster->networks.size() == 0)
           return false;
-        uuid network;
-        cluster->networks.for_each([&network](const uuid& one, const auto&) { network = one; });
         domain::set(command.mutable_entity(), id);
         auto* place = command.mutable_cluster()->mutable_place_vm();
         domain::set(place->mutable_vm(), make_uuid(at.wall(), where, at.random()));
         domain::set(place->mutable_nic(), make_uuid(at.wall(), where, at.random()));
-        domain::set(place->mutable_network(), network);
+        domain::set(place->mutable_network(), any_network(*cluster, other));
         place->set_name(name);
         place->set_image(image);
         place->set_vcpus(1);

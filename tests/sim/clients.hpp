@@ -63,6 +63,9 @@ private:
   void furnish(partition_number where);
   void wish();
   void wish_for_vm(partition_number where);
+  void wish_for_network(partition_number where);
+  void add_network(partition_number where, std::string name, const ipv4_prefix& prefix,
+                   bool is_keyed);
   void add_vm(partition_number where);
   void nudge();
   void act_on(const uuid& vm, v1::VmCommand::BodyCase what, bool is_keyed);
@@ -73,6 +76,7 @@ private:
   std::uint64_t x_requests = 0;
   std::uint64_t x_names = 0;
   std::uint64_t x_clusters = 0;
+  std::uint64_t x_networks = 0;
   std::uint64_t x_open = 0;
   std::uint64_t x_answered = 0;
   std::uint64_t x_refused = 0;

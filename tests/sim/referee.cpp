@@ -49,24 +49,25 @@ void referee::fail(std::string_view check, const std::string& text) {
 
 // Over records ------------------------------------------------------------------------------------
 
-void referee::on_stored(const log::record& record) {
+bool referee::on_stored(const log::record& record) {
+  x_has_changed_space = false;
   const auto judged = x_history.take(record.bytes);
   if (const auto* claim = std::get_if<log::accepted_claim>(&judged)) {
     ++x_claims;
-    return accept(record.bytes, claim->after, nullptr);
-  }
-  if (const auto* commit = std::get_if<log::accepted_commit>(&judged)) {
-    auto body = domain::parse_commit(commit->body);
-    if (body == nullptr)
-      return fail("readable", "an accepted commit cannot be read");
-    return accept(record.bytes, commit->after, std::move(body));
-  }
-  if (const auto* nothing = std::get_if<log::voided>(&judged)) {
+    accept(record.bytes, claim->after, nullptr);
+  } else if (const auto* commit = std::get_if<log::accepted_commit>(&judged)) {
+    if (auto body = domain::parse_commit(commit->body))
+      accept(record.bytes, commit->after, std::move(body));
+    else
+      fail("readable", "an accepted commit cannot be read");
+  } else if (const auto* nothing = std::get_if<log::voided>(&judged)) {
     ++x_voids;
-    return on_void(0, log::name_of(nothing->reason));
+    on_void(0, log::name_of(nothing->reason));
+  } else {
+    fail("no_stop", "the rule stops at record " + number(x_history.head().next) + " (" +
+                        std::string(log::name_of(std::get<log::stopped>(judged).reason)) + ")");
   }
-  fail("no_stop", "the rule stops at record " + number(x_history.head().next) + " (" +
-                      std::string(log::name_of(std::get<log::stopped>(judged).reason)) + ")");
+  return x_has_changed_space;
 }
 
 void referee::accept(std::string_view bytes, const log::chain_head& after,
@@ -136,6 +137,7 @@ void referee::check_repetition(const v1::Command& command, std::uint64_t seq) {
 }
 
 void referee::take_event(const uuid& entity, const v1::Event& event) {
+  x_has_changed_space = x_has_changed_space || event.has_network() || event.has_installation();
   if (event.has_node() && event.node().has_connected())
     x_hellos.emplace(entity, x_history.head().epoch);
   if (!event.has_vm())

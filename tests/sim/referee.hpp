@@ -43,7 +43,8 @@ public:
   /// Whether a guest of this VM runs anywhere, to be asked when the VM was seen gone.
   void watch_guests(std::function<bool(const uuid& vm)> runs) { x_runs = std::move(runs); }
 
-  void on_stored(const log::record& record);
+  /// Whether it changed a network or what networks hold.
+  bool on_stored(const log::record& record);
 
   // What readers say.
 
@@ -134,6 +135,7 @@ private:
   std::set<std::pair<uuid, std::uint64_t>> x_hellos; ///< node, epoch
   std::function<bool(const uuid&)> x_runs;
   utc_time x_last_time;
+  bool x_has_changed_space = false; ///< by the record being taken
   std::uint64_t x_claims = 0;
   std::uint64_t x_voids = 0;
   std::uint64_t x_checks = 0;

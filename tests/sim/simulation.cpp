@@ -284,7 +284,9 @@ std::string simulation::unsettled() {
     if (auto why = unsettled_vms(where); !why.empty())
       return why;
   }
-  return x_around.broken_streams(true);
+  if (auto why = x_around.broken_streams(true); !why.empty())
+    return why;
+  return support::to_text(x_around.broken_space(true));
 }
 
 std::string simulation::unsettled_vms(partition_number where) {
@@ -293,14 +295,14 @@ std::string simulation::unsettled_vms(partition_number where) {
   state.for_each([&why](const uuid& entity, const domain::entity_ptr& one) {
     if (const auto* node = std::get_if<domain::node_state>(one.get()); node && !node->connected)
       why = "node '" + node->name + "' is out of sight";
+    if (domain::job_of(*one) != nullptr)
+      why = std::string(domain::noun_of(*one)) + " " + to_text(entity) + " is busy with a job";
     const auto* vm = std::get_if<domain::vm_state>(one.get());
-    if (vm == nullptr)
+    if (vm == nullptr || vm->job)
       return;
     const bool is_on = vm->observed.state == v1::VmObserved::RUNNING ||
                        vm->observed.state == v1::VmObserved::REACHABLE;
-    if (vm->job)
-      why = "VM " + to_text(entity) + " is busy with a job";
-    else if (vm->desired == domain::desired_state::deleted)
+    if (vm->desired == domain::desired_state::deleted)
       why = "VM " + to_text(entity) + " is not gone";
     else if (vm->observed.state == v1::VmObserved::UNKNOWN ||
              is_on != (vm->desired == domain::desired_state::running))

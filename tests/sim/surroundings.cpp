@@ -22,7 +22,9 @@ surroundings::surroundings(const settings& wanted)
   store = std::make_shared<plain_log>([this] { return wall_clock(time); },
                                       [this](partition_number where, const log::record& record) {
                                         seen.note("stored", record.at, record.bytes);
-                                        truth(where).on_stored(record);
+                                        if (truth(where).on_stored(record))
+                                          for (const auto& found : broken_space(false))
+                                            truth(where).fail(found.check, found.text);
                                         if (stored)
                                           stored(where);
                                       });
@@ -47,6 +49,13 @@ std::string surroundings::broken_streams(bool is_settled) const {
   for (const auto& [where, truth] : referees)
     commits.emplace(where, truth.history());
   return support::to_text(support::check_streams(commits, is_settled));
+}
+
+std::vector<support::violation> surroundings::broken_space(bool is_settled) const {
+  support::all_states states;
+  for (const auto& [where, truth] : referees)
+    states[where] = &truth.state();
+  return support::check_space(states, is_settled);
 }
 
 const broken_promise* surroundings::broken() const {

@@ -44,6 +44,9 @@ struct surroundings {
 
   /// Over all partitions: what crosses them. With `is_settled` all of it must have arrived.
   [[nodiscard]] std::string broken_streams(bool is_settled) const;
+
+  /// The address space over all partitions. With `is_settled` every network has its answer.
+  [[nodiscard]] std::vector<support::violation> broken_space(bool is_settled) const;
 };
 
 } // namespace orrery::sim

@@ -25,6 +25,12 @@ v1::Command for_node(std::uint32_t number) {
   return made;
 }
 
+v1::Command for_network(std::uint32_t number) {
+  v1::Command made;
+  domain::set(made.mutable_entity(), network(number));
+  return made;
+}
+
 domain::kind_policy whole(std::string_view name) {
   using std::chrono::seconds;
   domain::kind_policy made;
@@ -135,6 +141,51 @@ v1::Command add_network(const network_wish& wish) {
   body->set_prefix(prefix.base.bits);
   body->set_prefix_length(prefix.length);
   body->set_gateway(address_of(wish.gateway).bits);
+  return made;
+}
+
+v1::Command remove_network(std::uint32_t number) {
+  auto made = for_network(number);
+  made.mutable_network()->mutable_remove();
+  return made;
+}
+
+v1::Command set_limit(v1::Installation::Limit limit, std::uint32_t figure) {
+  v1::Command made;
+  domain::set(made.mutable_entity(), installation());
+  made.mutable_installation()->mutable_set_limit()->set_limit(limit);
+  made.mutable_installation()->mutable_set_limit()->set_figure(figure);
+  return made;
+}
+
+uuid far_installation() {
+  return make_uuid(start_of_time(), partition_number{7},
+                   static_cast<std::uint64_t>(noun::installation) << 32);
+}
+
+v1::Command create_far_cluster(const cluster_wish& wish) {
+  v1::Command made;
+  domain::set(made.mutable_entity(), cluster(wish.number));
+  auto* body = made.mutable_cluster()->mutable_create();
+  body->set_name(wish.name);
+  body->set_kind(wish.kind);
+  domain::set(body->mutable_installation(), far_installation());
+  return made;
+}
+
+v1::Command settle_claim(std::uint32_t number, const std::optional<error>& why) {
+  auto made = for_network(number);
+  auto* body = made.mutable_network()->mutable_settle_claim();
+  if (why) {
+    body->set_code(static_cast<std::uint32_t>(why->code));
+    body->set_text(why->text);
+  }
+  return made;
+}
+
+v1::Command settle_release(std::uint32_t number) {
+  auto made = for_network(number);
+  made.mutable_network()->mutable_settle_release();
   return made;
 }
 

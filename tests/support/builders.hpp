@@ -69,6 +69,22 @@ struct network_wish {
 
 [[nodiscard]] v1::Command add_network(const network_wish& wish = {});
 
+[[nodiscard]] v1::Command remove_network(std::uint32_t number = 1);
+
+[[nodiscard]] v1::Command set_limit(v1::Installation::Limit limit, std::uint32_t figure);
+
+// What an installation in another partition says, which a world of one partition cannot hear.
+
+[[nodiscard]] uuid far_installation();
+
+/// The message that makes a cluster of the far installation.
+[[nodiscard]] v1::Command create_far_cluster(const cluster_wish& wish = {});
+
+/// Its answers to a network's messages; without `why` the prefix is granted.
+[[nodiscard]] v1::Command settle_claim(std::uint32_t number = 1,
+                                       const std::optional<error>& why = std::nullopt);
+[[nodiscard]] v1::Command settle_release(std::uint32_t number = 1);
+
 struct vm_wish {
   std::uint32_t number = 1;
   std::string name = "web";

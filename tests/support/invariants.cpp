@@ -2,6 +2,7 @@
 
 #include "events/core/net.hpp"
 #include "events/domain/nic.hpp"
+#include "tests/support/findings.hpp"
 
 #include <algorithm>
 #include <array>
@@ -62,50 +63,18 @@ constexpr std::string_view generations_rise = "generations_rise";
 constexpr std::string_view node_epochs_rise = "node_epochs_rise";
 constexpr std::string_view sayings_in_order = "sayings_in_order";
 constexpr std::string_view guests_are_vms = "guests_are_vms";
-constexpr std::string_view streams_in_order = "streams_in_order";
-constexpr std::string_view streams_arrive = "streams_arrive";
 
 constexpr std::array names{
-    readable,           sequence_rises,     state_is_fold,
-    times_rise,         effective_in_order, refusal_changes_nothing,
-    key_once,           origin_once,        create_is_one_record,
-    placements_are_vms, capacity_is_sum,    addresses_are_nics,
-    address_once,       release_by_fact,    names_point,
-    job_ends_once,      activity_is_job,    generations_rise,
-    node_epochs_rise,   sayings_in_order,   guests_are_vms,
-    streams_in_order,   streams_arrive,
+    readable,           sequence_rises,        state_is_fold,
+    times_rise,         effective_in_order,    refusal_changes_nothing,
+    key_once,           origin_once,           create_is_one_record,
+    placements_are_vms, capacity_is_sum,       addresses_are_nics,
+    address_once,       release_by_fact,       names_point,
+    job_ends_once,      activity_is_job,       generations_rise,
+    node_epochs_rise,   sayings_in_order,      guests_are_vms,
+    streams_in_order,   streams_arrive,        prefix_once,
+    granted_first,      prefixes_are_networks,
 };
-
-/// Collects what is broken, with the place in the log that is being looked at.
-class findings {
-public:
-  void at(std::uint64_t seq, const uuid& entity) {
-    x_where = "record " + std::to_string(seq) + ", " + orrery::to_text(entity) + ": ";
-  }
-
-  void nowhere() { x_where.clear(); }
-
-  void add(std::string_view check, const std::string& text) {
-    x_found.push_back({std::string(check), x_where + text});
-  }
-
-  [[nodiscard]] std::vector<violation> take() { return std::move(x_found); }
-
-private:
-  std::string x_where;
-  std::vector<violation> x_found;
-};
-
-template <class State> std::map<uuid, const State*> all_of(const partition_state& state) {
-  std::map<uuid, const State*> found;
-  state.for_each([&found](const uuid& entity, const domain::entity_ptr& one) {
-    if (const auto* as = std::get_if<State>(one.get()))
-      found.emplace(entity, as); // the partition's state keeps it alive
-  });
-  return found;
-}
-
-std::string text_of(const uuid& value) { return orrery::to_text(value); }
 
 // Over the log
 // ------------------------------------------------------------------------------------------------
@@ -319,17 +288,18 @@ struct job_life {
 };
 
 void check_job_event(findings& out, std::map<uuid, job_life>& jobs, const uuid& entity,
-                     const v1::VmEvent& event) {
-  if (event.has_job_started()) {
-    const auto job = from_proto(event.job_started().job());
+                     const v1::Event& event) {
+  const auto news = domain::job_news_of(event);
+  if (news.started != nullptr) {
+    const auto job = from_proto(news.started->job());
     if (!jobs.emplace(job, job_life{entity}).second)
       out.add(job_ends_once, "job " + text_of(job) + " was started before");
     return;
   }
-  const bool ended = event.has_job_ended();
-  if (!ended && !event.has_job_attempt_failed())
+  const bool ended = news.ended != nullptr;
+  if (!ended && news.attempt_failed == nullptr)
     return;
-  const auto job = from_proto(ended ? event.job_ended().job() : event.job_attempt_failed().job());
+  const auto job = from_proto(ended ? news.ended->job() : news.attempt_failed->job());
   const auto at = jobs.find(job);
   if (at == jobs.end() || at->second.entity != entity || !at->second.running) {
     out.add(job_ends_once, "job " + text_of(job) + " is not running there");
@@ -338,7 +308,7 @@ void check_job_event(findings& out, std::map<uuid, job_life>& jobs, const uuid& 
   if (!ended)
     return;
   at->second.running = false;
-  const auto state = event.job_ended().state();
+  const auto state = news.ended->state();
   if (state != v1::Job::DONE && state != v1::Job::FAILED && state != v1::Job::CANCELLED)
     out.add(job_ends_once, "job " + text_of(job) + " ended in no known way");
 }
@@ -350,20 +320,21 @@ void check_jobs(findings& out, const commit_list& commits, const partition_state
       for (const auto& step : decision.steps()) {
         out.at(seq, from_proto(step.entity()));
         for (const auto& event : step.events())
-          if (event.has_vm())
-            check_job_event(out, jobs, from_proto(step.entity()), event.vm());
+          check_job_event(out, jobs, from_proto(step.entity()), event);
       }
   out.nowhere();
   std::set<uuid> active;
-  for (const auto& [entity, vm] : all_of<vm_state>(state)) {
-    if (!vm->job)
-      continue;
-    active.insert(vm->job->job);
-    const auto at = jobs.find(vm->job->job);
+  state.for_each([&](const uuid& entity, const domain::entity_ptr& one) {
+    const auto* busy = domain::job_of(*one);
+    if (busy == nullptr)
+      return;
+    active.insert(busy->job);
+    const auto at = jobs.find(busy->job);
     if (at == jobs.end() || !at->second.running || at->second.entity != entity)
-      out.add(activity_is_job, "VM '" + vm->name + "' is busy with job " + text_of(vm->job->job) +
-                                   ", which is not running");
-  }
+      out.add(activity_is_job, std::string(domain::noun_of(*one)) + " '" +
+                                   std::string(domain::name_of(*one)) + "' is busy with job " +
+                                   text_of(busy->job) + ", which is not running");
+  });
   for (const auto& [job, life] : jobs)
     if (life.running && !active.contains(job))
       out.add(activity_is_job, "job " + text_of(job) + " runs, but " + text_of(life.entity) +
@@ -552,72 +523,6 @@ std::vector<violation> check_guests(const partition_state& state, std::span<cons
                           vm->observed.state != v1::VmObserved::UNKNOWN;
     if (was_seen && !there.contains(id))
       out.add(guests_are_vms, "VM '" + vm->name + "' was seen, but it has no guest");
-  }
-  return out.take();
-}
-
-namespace {
-
-/// Messages by (source, target), in the order in which they were sent or decided.
-using streams =
-    std::map<std::pair<partition_number, partition_number>, std::vector<const v1::Command*>>;
-
-streams sent_in(const std::map<partition_number, commit_list>& commits) {
-  streams found;
-  for (const auto& [where, list] : commits)
-    for (const auto& [seq, body] : list)
-      for (const auto& sent : body.outbox())
-        found[{where, domain::target_of(sent)}].push_back(&sent);
-  return found;
-}
-
-streams decided_in(const std::map<partition_number, commit_list>& commits) {
-  streams found;
-  for (const auto& [where, list] : commits)
-    for (const auto& [seq, body] : list)
-      for (const auto& decision : body.decisions())
-        if (decision.command().has_stream())
-          found[{domain::source_of(decision.command()), where}].push_back(&decision.command());
-  return found;
-}
-
-std::string text_of(const std::pair<partition_number, partition_number>& ends) {
-  return "the stream from partition " + to_text(ends.first) + " to " + to_text(ends.second);
-}
-
-bool is_numbered(const std::vector<const v1::Command*>& messages) {
-  std::uint64_t number = 0;
-  return std::ranges::all_of(
-      messages, [&number](const auto* one) { return one->stream().number() == ++number; });
-}
-
-} // namespace
-
-std::vector<violation> check_streams(const std::map<partition_number, commit_list>& commits,
-                                     bool is_settled) {
-  findings out;
-  const auto sent = sent_in(commits);
-  for (const auto& [ends, messages] : sent)
-    if (!is_numbered(messages))
-      out.add(streams_in_order, text_of(ends) + " is not numbered from 1 without a gap");
-  const auto decided = decided_in(commits);
-  for (const auto& [ends, messages] : decided) {
-    const auto from = sent.find(ends);
-    const auto known = from == sent.end() ? 0 : from->second.size();
-    if (!is_numbered(messages) || messages.size() > known) {
-      out.add(streams_in_order,
-              text_of(ends) + " is not decided in order, each once, or more than was sent");
-      continue;
-    }
-    for (std::size_t i = 0; i < messages.size(); ++i)
-      if (messages[i]->SerializeAsString() != from->second[i]->SerializeAsString())
-        out.add(streams_in_order, "message " + std::to_string(i + 1) + " of " + text_of(ends) +
-                                      " is decided with other bytes than were sent");
-  }
-  for (const auto& [ends, messages] : sent) {
-    const auto to = decided.find(ends);
-    if (is_settled && messages.size() > (to == decided.end() ? 0 : to->second.size()))
-      out.add(streams_arrive, text_of(ends) + " has messages that were never decided");
   }
   return out.take();
 }

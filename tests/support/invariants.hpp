@@ -31,7 +31,8 @@ struct guest {
   uuid node;
 };
 
-/// The names of all checks of `check_invariants`, `check_guests` and `check_streams`.
+/// The names of all checks of `check_invariants`, `check_guests`, `check_streams` and
+/// `check_space`.
 [[nodiscard]] std::span<const std::string_view> all_checks();
 
 /// All checks over a history; `state` is what the process under test folded from it. Empty when all
@@ -53,6 +54,14 @@ struct guest {
 /// once; and, with `is_settled`, all of it is decided.
 [[nodiscard]] std::vector<violation>
 check_streams(const std::map<partition_number, commit_list>& commits, bool is_settled);
+
+/// The states of all partitions at one moment.
+using all_states = std::map<partition_number, const domain::partition_state*>;
+
+/// The address space over all partitions, at any moment: a prefix is held by one network, a network
+/// that gives out addresses holds its prefix, and one that does not has given none. With
+/// `is_settled`: what is held is exactly what there are networks for, and all of them are ready.
+[[nodiscard]] std::vector<violation> check_space(const all_states& states, bool is_settled);
 
 /// The checks over serialised commit bodies in the order of the log, as a dump gives them. A body
 /// that does not parse is a violation "readable" and ends the check.

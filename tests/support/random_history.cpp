@@ -147,9 +147,14 @@ v1::Command random_commands::any_node_word(const world& at) {
 v1::Command random_commands::any_expansion() {
   const auto number = 1 + static_cast<std::uint32_t>(x_dice.below(5));
   const auto name = "thing-" + std::to_string(x_dice.below(6));
-  switch (x_dice.below(4)) {
+  switch (x_dice.below(6)) {
   case 0:
     return trust_clock();
+  case 4:
+    return remove_network(number);
+  case 5:
+    return set_limit(static_cast<v1::Installation::Limit>(x_dice.below(4)),
+                     static_cast<std::uint32_t>(1 + x_dice.below(9)));
   case 1:
     return add_cluster(
         {.number = number, .name = name, .kind = static_cast<v1::HypervisorKind>(x_dice.below(9))});

@@ -254,8 +254,8 @@ std::optional<error_code> refusal_of(const v1::Decision& decision) {
 const v1::JobEvent::Ended* job_end_of(const v1::Decision& decision) {
   for (const auto& step : decision.steps())
     for (const auto& event : step.events())
-      if (event.has_vm() && event.vm().has_job_ended())
-        return &event.vm().job_ended();
+      if (const auto* ended = domain::job_news_of(event).ended)
+        return ended;
   return nullptr;
 }
 

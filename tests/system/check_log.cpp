@@ -129,6 +129,7 @@ result<std::vector<support::violation>> judge(const source& from,
     violations.insert(violations.end(), more.begin(), more.end());
   };
   std::map<partition_number, support::commit_list> commits;
+  std::map<partition_number, domain::partition_state> states;
   std::map<partition_number, std::string> digests;
   std::map<std::string_view, std::uint64_t> voids;
   std::size_t count = 0;
@@ -151,8 +152,13 @@ result<std::vector<support::violation>> judge(const source& from,
     count += folded->commits.size();
     digests[where] = log::to_text(log::sha256_of(folded->state.to_bytes()));
     commits[where] = std::move(folded->commits);
+    states[where] = std::move(folded->state);
   }
   note(support::check_streams(commits, true));
+  support::all_states all;
+  for (const auto& [where, state] : states)
+    all[where] = &state;
+  note(support::check_space(all, true));
   std::printf("state %s\n", log::combine(digests).c_str());
   std::printf("commits %zu\n", count);
   for (const auto& [reason, times] : voids)

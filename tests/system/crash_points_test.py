@@ -63,13 +63,19 @@ OPERATIONS = {
     "shutdown": ("POST", "/v1/vms/web-1:shutdown", None),
     "delete": ("DELETE", "/v1/vms/web-1", None),
     "cluster": ("POST", "/v1/clusters", {"name": "c2", "hypervisor": "simulated"}),
+    "network": ("POST", "/v1/networks", {"name": "net2", "cluster": "c1",
+                                         "prefix": "10.98.0.0/24"}),
+    "free-network": ("DELETE", "/v1/networks/net1", None),
 }
+# What several partitions decide together, and no driver knows of.
+ACROSS_PARTITIONS = ("cluster", "network", "free-network")
+JOB_KINDS = {"network": "network.create", "free-network": "network.delete"}
 
 
 def points_of(operation):
-    """A cluster is nothing that a driver knows of; and a driver does not know which log there is,
-    so on Kafka two operations are enough of it."""
-    is_of_the_log = operation == "cluster" or (IS_ON_KAFKA and operation in ("stop", "shutdown"))
+    """A driver does not know which log there is, so on Kafka two operations are enough of it."""
+    is_of_the_log = operation in ACROSS_PARTITIONS or (
+        IS_ON_KAFKA and operation in ("stop", "shutdown"))
     return [one for one in points() if not (is_of_the_log and is_of_a_driver(one))]
 
 
@@ -82,6 +88,13 @@ def is_as_wished(daemon, operation):
         clusters = {one["name"]: one["id"] for one in daemon.get("/v1/clusters")["clusters"]}
         assert sorted(clusters) == ["c1", "c2"], clusters
         assert partition_of(clusters["c1"]) != partition_of(clusters["c2"]), clusters
+        return
+    if operation.endswith("network"):  # in one partition, its prefix in another
+        there = {one["name"]: one for one in daemon.get("/v1/networks")["networks"]}
+        wanted = ["net1", "net2"] if operation == "network" else []
+        assert sorted(there) == wanted, there
+        assert all(one["state"] == "READY" for one in there.values()), there
+        assert daemon.get("/v1/installation")["prefixes"] == len(wanted)
         return
     vm = daemon.vm("web-1")
     if operation == "delete":
@@ -126,7 +139,8 @@ def crash_once(template, operation, point, count):
                        lambda: len(daemon.get("/v1/clusters")["clusters"]) > 1)
         else:
             jobs = [job for job in daemon.get("/v1/jobs")["jobs"]
-                    if job["kind"] == f"vm.{operation}"]
+                    if job["kind"] == JOB_KINDS.get(operation, f"vm.{operation}")
+                    and (operation != "network" or job["resourceName"] == "net2")]
             assert len(jobs) == 1 and jobs[0]["state"] == "DONE", jobs
         is_as_wished(daemon, operation)
         daemon.finish()
@@ -153,9 +167,8 @@ def every_point_was_hit():
 
 def main():
     with scratch() as bare, scratch() as running:
-        templates = {"create": Template(bare, False)}
-        with_vm = Template(running, True)
-        templates.update({name: with_vm for name in OPERATIONS if name != "create"})
+        templates = dict.fromkeys(OPERATIONS, Template(running, True))
+        templates.update(dict.fromkeys(("create", "free-network"), Template(bare, False)))
         tests = [(f"{operation} {point}",
                   lambda operation=operation, point=point: crash_at(
                       templates[operation], operation, point))

@@ -246,8 +246,8 @@ class Daemon:
 
     def everything(self):
         """The body of every GET of stored things, byte for byte."""
-        paths = ["/v1/clusters", "/v1/nodes", "/v1/networks", "/v1/vms", "/v1/jobs", "/v1/events",
-                 "/v1/hypervisors"]
+        paths = ["/v1/installation", "/v1/clusters", "/v1/nodes", "/v1/networks", "/v1/vms",
+                 "/v1/jobs", "/v1/events", "/v1/hypervisors"]
         bodies = {}
         for path in paths:
             while path:
@@ -315,10 +315,17 @@ def make_site(daemon, kind="simulated", prefix="10.99.0.0/24", node=None, number
     cluster = f"c{number}"
     daemon.change("POST", "/v1/clusters", {"name": cluster, "hypervisor": kind})
     daemon.change("POST", "/v1/nodes", {"name": f"n{number}", "cluster": cluster, **(node or {})})
-    daemon.change("POST", "/v1/networks",
-                  {"name": f"net{number}", "cluster": cluster, "prefix": prefix})
+    make_network(daemon, number, prefix)
     wait_until("the node is in sight",
                lambda: daemon.get(f"/v1/nodes/n{number}")["state"] == "CONNECTED")
+
+
+def make_network(daemon, number, prefix):
+    """The network of the site with that number, ready."""
+    job = daemon.change("POST", "/v1/networks",
+                        {"name": f"net{number}", "cluster": f"c{number}", "prefix": prefix})
+    job = daemon.ended(job["id"])
+    assert job["state"] == "DONE", job
 
 
 def vm_body(name="web-1", image="tiny", vcpus=1, memory=64, number=1):

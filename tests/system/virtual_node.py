@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 
-from harness import ROOT, Daemon, wait_until
+from harness import ROOT, Daemon, make_network, wait_until
 
 LIB = ROOT / "deploy" / "lib"
 PREFIX = "10.99.0.0/24"
@@ -230,8 +230,7 @@ domain_type = "{acceleration}"
         self.daemon.change("POST", "/v1/nodes", {
             "name": "n1", "cluster": "c1", "libvirtSocket": str(node.socket),
             "networkNamespace": node.namespace})
-        self.daemon.change("POST", "/v1/networks",
-                           {"name": "net1", "cluster": "c1", "prefix": prefix})
+        make_network(self.daemon, 1, prefix)
         self.await_node()
 
     def await_node(self, state="CONNECTED"):

@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::size_t list_limit_max = 1'000'000;
 constexpr std::size_t console_line_count_max = 1'000; // as the API
+constexpr std::uint32_t limit_figure_max = 65'536;    // as the API
 
 /// What the flags and positionals of all commands write to; one command runs, so one is enough.
 struct words {
@@ -34,6 +35,8 @@ struct words {
   std::string image;
   std::string memory;
   std::string resource;
+  std::string limited;
+  std::uint32_t figure = 0;
   std::optional<std::uint32_t> vcpus;
   std::size_t lines = 20;
   std::size_t limit = 0;
@@ -125,6 +128,16 @@ void set_if(json& body, std::string_view name, const std::string& text) {
     body.set(name, json::of(text));
 }
 
+change remove(const view& what, const std::string& name) {
+  if (name.empty())
+    throw failure(exit_code::usage, "usage", "the name is empty");
+  return {.method = "DELETE",
+          .path = "/v1/" + std::string(what.collection) + "/" + url_encode(name),
+          .body = {},
+          .what = &what,
+          .gone = true};
+}
+
 std::string cluster_of(const tree& t, api& from) {
   return t.said.cluster.empty() ? only_one(from, cluster_view(), {}) : t.said.cluster;
 }
@@ -201,6 +214,11 @@ void add_network(tree& t) {
   make.add_option("--prefix", t.said.prefix, "IPv4 prefix, for instance 10.99.0.0/24")->required();
   make.add_option("--gateway", t.said.gateway, "address of the gateway (default: the first one)");
   add_list_and_get(t, parent, network_view());
+  auto& gone =
+      changing(t, parent, "delete", "Delete a network without VMs and free its prefix",
+               "  orrery network delete lan\n  orrery network delete lan --no-wait -o json",
+               [&t](api&) { return remove(network_view(), t.said.name); });
+  add_name(t, gone, "network");
 }
 
 void add_vm_create(tree& t, CLI::App& parent) {
@@ -236,15 +254,13 @@ void add_vm_verb(tree& t, CLI::App& parent, const std::string& name, const std::
       changing(t, parent, name, help,
                "  orrery vm " + name + " web-1\n  orrery vm " + name + " web-1 --no-wait -o json",
                [&t, name](api&) {
-                 if (t.said.name.empty())
-                   throw failure(exit_code::usage, "usage", "the name is empty");
-                 const bool gone = name == "delete";
-                 const auto path = "/v1/vms/" + url_encode(t.said.name);
-                 return change{.method = gone ? "DELETE" : "POST",
-                               .path = gone ? path : path + ":" + name,
-                               .body = {},
-                               .what = &vm_view(),
-                               .gone = gone};
+                 auto wanted = remove(vm_view(), t.said.name);
+                 if (name == "delete")
+                   return wanted;
+                 wanted.method = "POST";
+                 wanted.path += ":" + name;
+                 wanted.gone = false;
+                 return wanted;
                });
   add_name(t, made, "vm");
 }
@@ -279,6 +295,24 @@ void add_job(tree& t) {
 
 void add_installation(tree& t) {
   auto& parent = noun(t, "installation", "The whole, with everything in it");
+  verb(t, parent, "get",
+       "Show its edition, and how many clusters and prefixes there are and may be",
+       "  orrery installation get\n  orrery installation get -o json",
+       [&t] { show_members(t.how, "/v1/installation"); });
+  auto& limit = changing(t, parent, "set-limit", "Set how many clusters, or prefixes, there may be",
+                         "  orrery installation set-limit clusters 2000", [&t](api&) {
+                           auto body = json::object();
+                           body.set("limit", json::of(t.said.limited))
+                               .set("figure", json::of(std::uint64_t{t.said.figure}));
+                           return change{.method = "POST",
+                                         .path = "/v1/installation:setLimit",
+                                         .body = std::move(body),
+                                         .what = &job_view()};
+                         });
+  limit.add_option("LIMIT", t.said.limited, "clusters or prefixes")->required();
+  limit.add_option("FIGURE", t.said.figure, "so many at most")
+      ->required()
+      ->check(CLI::Range(std::uint32_t{1}, limit_figure_max));
   changing(t, parent, "trust-clock",
            "Say that orreryd's clock is right, after it stopped deciding (clock_untrusted)",
            "  orrery installation trust-clock", [](api&) {
@@ -302,7 +336,7 @@ void add_others(tree& t) {
   list.add_option("--limit", t.said.limit, "at most so many (default: all)")
       ->check(CLI::Range(std::size_t{1}, list_limit_max));
   verb(t, t.root, "status", "Show how the installation is",
-       "  orrery status\n  orrery status -o json", [&t] { show_status(t.how); });
+       "  orrery status\n  orrery status -o json", [&t] { show_members(t.how, "/v1/status"); });
   verb(t, t.root, "version", "Show the version of this program", "  orrery version -o json",
        [&t] { show_version(t.how); });
 }

@@ -189,9 +189,9 @@ void show_console(const settings& how, const std::string& name, std::size_t line
   print(made);
 }
 
-void show_status(const settings& how) {
+void show_members(const settings& how, const std::string& path) {
   api from(context_of(how), how.debug);
-  print(members_text(from.get("/v1/status"), printing_of(how)));
+  print(members_text(from.get(path), printing_of(how)));
 }
 
 void show_version(const settings& how) {

@@ -56,8 +56,8 @@ void wait_for_job(const settings& how, const std::string& id);
 /// The last lines of a VM's serial console.
 void show_console(const settings& how, const std::string& name, std::size_t lines);
 
-/// How the installation is.
-void show_status(const settings& how);
+/// The one thing at a path ("/v1/status"), a line a member.
+void show_members(const settings& how, const std::string& path);
 
 /// The version of this program; asks nobody.
 void show_version(const settings& how);

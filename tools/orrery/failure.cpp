@@ -13,7 +13,7 @@ struct row {
   exit_code exit;
 };
 
-constexpr std::array<row, 14> exits{{
+constexpr std::array<row, 15> exits{{
     {"unauthenticated", exit_code::login_needed},
     {"not_found", exit_code::not_found},
     {"already_exists", exit_code::conflict},
@@ -28,6 +28,7 @@ constexpr std::array<row, 14> exits{{
     {"read_only", exit_code::refused},
     {"image_unknown", exit_code::refused},
     {"target_behind", exit_code::refused},
+    {"limit_reached", exit_code::refused},
 }};
 
 } // namespace

@@ -181,11 +181,13 @@ const view& network_view() {
                          "name",
                          {{"NAME", {"name"}},
                           {"CLUSTER", {"cluster.name", "cluster"}},
+                          {"STATE", {"state"}},
                           {"MODE", {"mode"}},
                           {"PREFIX", {"subnets.0.prefix", "prefix"}},
                           {"GATEWAY", {"subnets.0.gateway", "gateway"}},
                           {"FREE", {"subnets.0.addressesFree"}},
                           {"TAKEN", {"subnets.0.addressesTaken"}},
+                          {"ACTIVITY", {"activity"}, cell_kind::activity, true},
                           {"ID", {"id"}, cell_kind::text, true},
                           {"VERSION", {"version"}, cell_kind::text, true}}};
   return made;

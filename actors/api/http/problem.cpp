@@ -73,6 +73,8 @@ row row_of(error_code code) {
     return {422, "Image unknown"};
   case error_code::target_behind:
     return {429, "Target behind"};
+  case error_code::limit_reached:
+    return {409, "Limit reached"};
   }
   return {500, "Internal error"}; // a number from a newer version, read from the log
 }

@@ -40,7 +40,8 @@ constexpr std::string_view names[] = {"internal",
                                       "unknown_record",
                                       "io_failed",
                                       "image_unknown",
-                                      "target_behind"};
+                                      "target_behind",
+                                      "limit_reached"};
 
 TEST(error_code, has_the_name_that_its_number_always_had) {
   std::uint16_t number = 0;

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <set>
 
 namespace orrery::support {
@@ -73,7 +74,8 @@ TEST(invariants, have_a_test_each) {
                   "placements_are_vms", "capacity_is_sum", "addresses_are_nics", "address_once",
                   "release_by_fact", "names_point", "job_ends_once", "activity_is_job",
                   "generations_rise", "node_epochs_rise", "sayings_in_order", "guests_are_vms",
-                  "streams_in_order", "streams_arrive"));
+                  "streams_in_order", "streams_arrive", "prefix_once", "granted_first",
+                  "prefixes_are_networks"));
 }
 
 TEST(invariants, find_a_record_out_of_sequence) {
@@ -412,6 +414,116 @@ TEST(invariants, find_a_gap_in_what_was_sent) {
   forged.sent().mutable_outbox()->DeleteSubrange(0, 1);
   forged.decided().mutable_decisions()->DeleteSubrange(0, 1);
   EXPECT_THAT(forged.broken(), ElementsAre("streams_in_order"));
+}
+
+/// An installation in partition 0 that granted networks of two clusters in other partitions their
+/// prefixes, and hands that forge it.
+class forged_space {
+public:
+  forged_space() {
+    installation.must(found());
+    for (const auto number : {1U, 2U}) {
+      auto& at = clusters[number - 1];
+      at.must(create_far_cluster());
+      at.must(add_network(wish(number)));
+      at.must(settle_claim(number));
+      grant(number, wish(number).prefix);
+    }
+  }
+
+  static network_wish wish(std::uint32_t number) {
+    const auto begin = "10." + std::to_string(number) + ".0.";
+    return {.number = number,
+            .name = "lan" + std::to_string(number),
+            .prefix = begin + "0/24",
+            .gateway = begin + "1"};
+  }
+
+  void grant(std::uint32_t number, std::string_view prefix) {
+    v1::CommitBody body;
+    auto* step = body.add_decisions()->add_steps();
+    domain::set(step->mutable_entity(), support::installation());
+    auto* granted = step->add_events()->mutable_installation()->mutable_prefix_granted();
+    domain::set(granted->mutable_network(), network(number));
+    domain::set(granted->mutable_cluster(), cluster());
+    granted->set_name(wish(number).name);
+    granted->set_prefix(prefix_of(prefix).base.bits);
+    granted->set_prefix_length(prefix_of(prefix).length);
+    more.push_back(body);
+  }
+
+  [[nodiscard]] std::vector<std::string> broken(bool is_settled = true) const {
+    auto state = installation.state();
+    std::uint64_t seq = 100;
+    for (const auto& body : more)
+      state.fold_alone(body, ++seq);
+    return names_of(check_space({{partition_number{0}, &state},
+                                 {partition_number{1}, &clusters[0].state()},
+                                 {partition_number{2}, &clusters[1].state()}},
+                                is_settled));
+  }
+
+  world installation;
+  std::array<world, 2> clusters;
+  std::vector<v1::CommitBody> more; ///< records of the installation's partition
+};
+
+TEST(invariants, hold_of_a_true_address_space) { EXPECT_THAT(forged_space().broken(), IsEmpty()); }
+
+TEST(invariants, find_a_prefix_that_two_networks_hold) {
+  forged_space forged;
+  forged.clusters[1].must(
+      add_network({.number = 3, .name = "lan3", .prefix = "10.1.0.0/16", .gateway = "10.1.0.1"}));
+  forged.clusters[1].must(settle_claim(3));
+  forged.grant(3, "10.1.0.0/16");
+  EXPECT_THAT(forged.broken(false), ElementsAre("prefix_once"));
+}
+
+TEST(invariants, find_a_network_that_is_ready_without_its_prefix) {
+  forged_space forged;
+  forged.more.pop_back();
+  EXPECT_THAT(forged.broken(false), ElementsAre("granted_first"));
+  forged.grant(2, "10.2.0.0/25");
+  EXPECT_THAT(forged.broken(false), ElementsAre("granted_first")) << "another than its own";
+}
+
+TEST(invariants, find_an_address_of_a_network_that_is_not_ready) {
+  forged_space forged;
+  auto& at = forged.clusters[1];
+  at.must(add_node());
+  at.must(hello());
+  at.must(place_vm({.network = 2}));
+  EXPECT_THAT(forged.broken(), IsEmpty());
+  forged.clusters[1] = world();
+  auto& late = forged.clusters[1];
+  late.must(create_far_cluster());
+  late.must(add_network(forged_space::wish(2)));
+  EXPECT_THAT(forged.broken(false), IsEmpty()) << "granted, and the answer is on its way";
+  v1::CommitBody body;
+  auto* step = body.add_decisions()->add_steps();
+  domain::set(step->mutable_entity(), network(2));
+  auto* assigned = step->add_events()->mutable_network()->mutable_address_assigned();
+  domain::set(assigned->mutable_subnet(), subnet(2));
+  domain::set(assigned->mutable_nic(), nic());
+  assigned->set_address(address_of("10.2.0.9").bits);
+  auto state = late.state();
+  state.fold_alone(body, 100);
+  EXPECT_THAT(names_of(check_space({{partition_number{1}, &state}}, false)),
+              ElementsAre("granted_first"));
+}
+
+TEST(invariants, find_a_prefix_of_a_network_that_is_gone) {
+  forged_space forged;
+  forged.grant(3, "10.3.0.0/24");
+  EXPECT_THAT(forged.broken(false), IsEmpty()) << "the network may be about to hear of it";
+  EXPECT_THAT(forged.broken(), ElementsAre("prefixes_are_networks"));
+}
+
+TEST(invariants, find_a_network_that_waits_for_ever) {
+  forged_space forged;
+  forged.clusters[1].must(remove_network(2));
+  EXPECT_THAT(forged.broken(false), IsEmpty());
+  EXPECT_THAT(forged.broken(), ElementsAre("prefixes_are_networks"));
 }
 
 } // namespace

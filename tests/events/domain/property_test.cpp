@@ -13,7 +13,9 @@ constexpr std::size_t commands = 300;
 TEST(random_history, keeps_every_invariant_and_folds_again_to_the_same_bytes) {
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     const auto made = random_world(seed, commands);
-    const auto found = check_invariants(made.commits(), made.state());
+    auto found = check_invariants(made.commits(), made.state());
+    const auto of_space = check_space({{partition_number{0}, &made.state()}}, true);
+    found.insert(found.end(), of_space.begin(), of_space.end());
     ASSERT_TRUE(found.empty()) << "seed " << seed << "\n" << to_text(found);
   }
 }

@@ -28,6 +28,7 @@ const std::vector<words>& all_commands() {
       {"network", "create", "one", "--cluster", "local", "--prefix", "10.99.0.0/24"},
       {"network", "list"},
       {"network", "get", "one"},
+      {"network", "delete", "one"},
       {"vm", "create", "web-1", "--cluster", "local", "--network", "lan", "--image", "debian"},
       {"vm", "list"},
       {"vm", "get", "web-1"},
@@ -40,6 +41,8 @@ const std::vector<words>& all_commands() {
       {"job", "get", job},
       {"job", "wait", job},
       {"event", "list"},
+      {"installation", "get"},
+      {"installation", "set-limit", "clusters", "20"},
       {"installation", "trust-clock"},
       {"status"},
       {"version"},
@@ -88,7 +91,7 @@ TEST(cli_all, the_table_of_this_test_names_every_command) {
   for (const auto& command : all_commands())
     named.insert(command.size() == 1 ? command[0] : command[0] + " " + command[1]);
   EXPECT_EQ(named, wanted);
-  EXPECT_GE(named.size(), 24U);
+  EXPECT_GE(named.size(), 27U);
 }
 
 TEST(cli_all, give_json_and_nothing_on_stderr) {
@@ -120,7 +123,7 @@ TEST(cli_all, give_a_problem_object_with_json_when_the_api_refuses) {
             "/v1/networks/one", "/v1/vms", "/v1/vms/web-1", "/v1/vms/web-1:start",
             "/v1/vms/web-1:stop", "/v1/vms/web-1:shutdown", "/v1/vms/web-1/console", "/v1/jobs",
             "/v1/jobs/job_01993f0e-7c1a-7000-8000-000000000009", "/v1/events", "/v1/status",
-            "/v1/installation:trustClock"})
+            "/v1/installation", "/v1/installation:setLimit", "/v1/installation:trustClock"})
         refusing.on(std::string(method) + " " + path, 409, problem);
     const auto done = run(with(command, {"-o", "json"}), refusing.variables());
     EXPECT_EQ(done.exit, 6);

@@ -69,6 +69,9 @@ fake_api::fake_api() {
   for (const std::string verb : {"start", "shutdown", "stop"})
     on("POST /v1/vms/web-1:" + verb, 202, R"({"job":)" + job_body("RUNNING") + "}");
   on("POST /v1/installation:trustClock", 202, R"({"job":)" + job_body("DONE") + "}");
+  on("POST /v1/installation:setLimit", 202, R"({"job":)" + job_body("DONE") + "}");
+  on("GET /v1/installation", 200, R"({"edition":"hosting","clusters":1,"clustersMax":1000})");
+  on("DELETE /v1/networks/one", 202, R"({"job":)" + job_body("RUNNING") + "}");
   on("DELETE /v1/vms/web-1", 202, R"({"job":)" + job_body("RUNNING") + "}");
   on("GET /v1/jobs", 200, R"({"jobs":[)" + job_body("DONE") + "]}");
   on("GET /v1/jobs/" + job_id, 200, job_body("DONE", R"(,"endedAt":"2026-01-01T00:00:08.9Z")"));
