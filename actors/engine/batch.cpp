@@ -31,9 +31,13 @@ error target_behind(partition_number target) {
           true};
 }
 
-/// The first of the targets that takes no more.
-std::optional<partition_number> behind(const std::vector<v1::Command>& sent,
-                                       const outbox& outgoing) {
+/// The first of the targets that takes no more. Not for what another partition sent: who asked it
+/// waits for the answer, a refusal would lose it for ever, and what he may ask is limited at his
+/// end.
+std::optional<partition_number>
+behind(const v1::Command& asked, const std::vector<v1::Command>& sent, const outbox& outgoing) {
+  if (asked.has_stream())
+    return std::nullopt;
   for (const auto& one : sent)
     if (const auto target = domain::target_of(one); outgoing.is_behind(target))
       return target;
@@ -159,7 +163,7 @@ batch::built batch::build(std::size_t size_max, const domain::partition_state& a
       made.unrecorded.push_back({std::move(one.who), decision.reply()});
       continue;
     }
-    const auto late = behind(sent, outgoing);
+    const auto late = behind(*one.command, sent, outgoing);
     const bool is_oversized = bytes_of(decision, sent) > decision_size_max;
     if (late || is_oversized) {
       decision = late ? refused(decision, target_behind(*late)) : too_large(decision);

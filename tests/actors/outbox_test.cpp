@@ -187,5 +187,24 @@ TEST(outbox, a_command_for_a_partition_that_is_behind_is_refused_and_changes_not
   EXPECT_EQ(built.left.size(), 1U) << "it was decided as if the first had happened";
 }
 
+TEST(outbox, an_answer_to_another_partition_is_sent_however_far_that_is_behind) {
+  outbox full;
+  for (std::uint64_t number = 1; number <= unacknowledged_max; ++number)
+    full.add(message(number));
+  v1::Command claim;
+  domain::set(claim.mutable_entity(), support::installation());
+  claim.mutable_stream()->set_source(static_cast<std::uint32_t>(there));
+  claim.mutable_stream()->set_number(1);
+  auto* body = claim.mutable_installation()->mutable_claim_prefix();
+  domain::set(body->mutable_network(), make_uuid(support::start_of_time(), there, 8));
+  body->set_prefix(support::address_of("10.0.0.0").bits);
+  body->set_prefix_length(24);
+  const auto built = decide({claim}, founded(), full);
+  ASSERT_EQ(built.body.outbox_size(), 1);
+  EXPECT_TRUE(built.body.outbox(0).network().has_settle_claim());
+  EXPECT_EQ(built.body.outbox(0).network().settle_claim().code(), 0U);
+  EXPECT_EQ(built.body.decisions(0).reply().code(), 0U);
+}
+
 } // namespace
 } // namespace orrery::actors
