@@ -68,9 +68,11 @@ constexpr std::chrono::milliseconds knock_step{100};
 /// Whether this trouble of a connection means that the server does not want us, or we not it. A
 /// server that misses our certificate says so by an alert of TLS, which has no code of its own in
 /// the library: it is known by OpenSSL's words, which stand in front of the number of RFC 8446, 6.
+/// A server's certificate that we do not trust has a code, but comes as a lost connection, too.
 bool is_shut_out(int code, std::string_view text) {
   return code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL ||
-         text.find("SSL alert number") != std::string_view::npos;
+         text.find("SSL alert number") != std::string_view::npos ||
+         text.find("certificate verify failed") != std::string_view::npos;
 }
 
 error_code code_of(rd_kafka_resp_err_t code) {
