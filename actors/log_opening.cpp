@@ -35,6 +35,7 @@ result<opened_log> open_embedded(const config& settings) {
                  static_cast<unsigned long long>(report.torn->bytes));
   opened_log made;
   made.identity = (*opened)->identity();
+  made.incarnation = (*opened)->incarnation();
   made.partitions = embedded_partitions;
   made.log = std::move(*opened);
   return made;

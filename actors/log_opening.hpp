@@ -6,6 +6,7 @@
 #include "events/log/log.hpp"
 #include "events/log/transport.hpp"
 
+#include <cstdint>
 #include <memory>
 
 namespace orrery::actors {
@@ -14,6 +15,7 @@ namespace orrery::actors {
 struct opened_log {
   std::shared_ptr<log::log> log;
   log::log_identity identity;
+  std::uint64_t incarnation = 1;            ///< rises with a restore from a backup; Kafka has none
   std::size_t partitions = 1;               ///< 0 is the installation's, clusters share the others
   std::shared_ptr<log::transport> commands; ///< null for the embedded log, which nobody shares
   std::shared_ptr<log::board> heartbeats;   ///< the same

@@ -306,6 +306,7 @@ hypervisor_birth process::make_hypervisor_birth(const hypervisor_kind_traits& tr
   birth.cluster = cluster;
   birth.partition = partition;
   birth.where = cluster.partition();
+  birth.incarnation = x_log.incarnation;
   birth.stamp = [this](v1::Command& command) { stamp(command); };
   birth.wall_clock = wall_clock;
   birth.random = random_number;

@@ -1,14 +1,13 @@
 #include "events/log/segment_frame.hpp"
 
 #include "events/log/bytes.hpp"
+#include "events/log/checked_text.hpp"
 #include "events/log/log.hpp"
 
 #include <isa-l/crc.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
-#include <cstdio>
 
 namespace orrery::log {
 
@@ -16,10 +15,11 @@ namespace {
 
 constexpr std::string_view segment_magic = "OrrSeg1\n";
 constexpr std::string_view frame_magic = "oFr1";
+constexpr std::uint64_t meta_format = 2; ///< written; it reads 1 to this one
 constexpr std::string_view meta_start = "orrery log, format ";
-constexpr std::string_view meta_first_line = "orrery log, format 1\n";
-constexpr std::string_view meta_crc_key = "crc32c ";
-constexpr std::size_t crc_text_size = 8;
+constexpr std::string_view installation_key = "\ninstallation ";
+constexpr std::string_view log_key = "\nlog ";
+constexpr std::string_view incarnation_key = "\nincarnation ";
 
 constexpr std::size_t header_crc_at = 40;
 constexpr std::size_t header_zero_at = 44;
@@ -45,30 +45,16 @@ bool is_sensible(const frame_header& header) {
          header.partition == partition_number{0};
 }
 
-std::string hex(std::uint32_t value) {
-  std::array<char, crc_text_size + 1> text{};
-  std::snprintf(text.data(), text.size(), "%08x", value);
-  return text.data();
+/// Format 1 had no incarnation.
+std::string encode_meta(const log_meta& meta, std::uint64_t format) {
+  std::string text(meta_start);
+  text += std::to_string(format);
+  text += std::string(installation_key) + to_text(meta.identity.installation.value);
+  text += std::string(log_key) + to_text(meta.identity.log.value);
+  if (format > 1)
+    text += std::string(incarnation_key) + std::to_string(meta.incarnation);
+  return with_checksum(text + "\n");
 }
-
-/// The id after `key` in the line at `at`; moves `at` behind the line, or to what is wrong.
-std::optional<uuid> take_id(std::string_view text, std::size_t& at, std::string_view key) {
-  constexpr std::size_t id_size = 36;
-  if (text.substr(at, key.size()) != key)
-    return std::nullopt;
-  at += key.size();
-  const auto parsed = parse_uuid(text.substr(at, id_size));
-  if (!parsed)
-    return std::nullopt;
-  at += id_size;
-  if (text.substr(at, 1) != "\n")
-    return std::nullopt;
-  ++at;
-  return *parsed;
-}
-
-constexpr std::string_view installation_key = "installation ";
-constexpr std::string_view log_key = "log ";
 
 } // namespace
 
@@ -170,36 +156,39 @@ std::optional<std::uint64_t> parse_segment_name(std::string_view name) {
   return first;
 }
 
-std::string encode_meta(const log_identity& identity) {
-  std::string text(meta_first_line);
-  text += std::string(installation_key) + to_text(identity.installation.value) + "\n";
-  text += std::string(log_key) + to_text(identity.log.value) + "\n";
-  text += std::string(meta_crc_key) + hex(crc32c(0xffffffff, text)) + "\n";
-  return text;
-}
+std::string encode_meta(const log_meta& meta) { return encode_meta(meta, meta_format); }
 
-std::variant<log_identity, meta_failure> parse_meta(std::string_view text) {
-  const auto crc_line_size = meta_crc_key.size() + crc_text_size + 1;
-  if (text.size() < crc_line_size)
-    return meta_failure{false, text.size()};
-  const auto covered = text.substr(0, text.size() - crc_line_size);
-  const auto crc_line = std::string(meta_crc_key) + hex(crc32c(0xffffffff, covered)) + "\n";
-  const bool crc_is_good = text.substr(covered.size()) == crc_line;
-  if (crc_is_good && covered.starts_with(meta_start) && !covered.starts_with(meta_first_line))
-    return meta_failure{true, 0};
-  const auto differs = std::ranges::mismatch(covered, meta_first_line);
-  if (differs.in2 != meta_first_line.end())
-    return meta_failure{false, static_cast<std::size_t>(differs.in2 - meta_first_line.begin())};
-  auto at = meta_first_line.size();
-  const auto installation = take_id(covered, at, installation_key);
-  if (!installation)
-    return meta_failure{false, at};
-  const auto log = take_id(covered, at, log_key);
+std::variant<log_meta, meta_failure> parse_meta(std::string_view text) {
+  const auto [lines, is_good] = without_checksum(text);
+  text_reader in(lines);
+  const auto wrong = [&in] { return meta_failure{false, in.position()}; };
+  if (!in.take(meta_start))
+    return wrong();
+  const auto format = in.take_number();
+  if (!format || *format == 0)
+    return wrong();
+  if (*format > meta_format)
+    return meta_failure{is_good, is_good ? 0 : meta_start.size()};
+  log_meta parsed;
+  if (!in.take(installation_key))
+    return wrong();
+  const auto installation = in.take_uuid();
+  if (!installation || !in.take(log_key))
+    return wrong();
+  const auto log = in.take_uuid();
   if (!log)
-    return meta_failure{false, at};
-  const log_identity parsed{installation_id{*installation}, log_id{*log}};
-  if (at != covered.size() || !crc_is_good || encode_meta(parsed) != text)
-    return meta_failure{false, at};
+    return wrong();
+  parsed.identity = {installation_id{*installation}, log_id{*log}};
+  if (*format > 1) {
+    if (!in.take(incarnation_key))
+      return wrong();
+    const auto incarnation = in.take_number();
+    if (!incarnation || *incarnation == 0 || *incarnation > incarnation_max)
+      return wrong();
+    parsed.incarnation = *incarnation;
+  }
+  if (!is_good || encode_meta(parsed, *format) != text)
+    return wrong();
   return parsed;
 }
 

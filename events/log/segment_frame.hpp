@@ -105,8 +105,22 @@ void encode_frame(std::string& bytes, frame_header header, std::string_view body
 /// The number in such a name; nothing for any other name.
 [[nodiscard]] std::optional<std::uint64_t> parse_segment_name(std::string_view name);
 
-/// The text of `log.meta`: format, installation id, log id, checksum, a line each.
-[[nodiscard]] std::string encode_meta(const log_identity& identity);
+/// The largest incarnation; far above any second since 1970.
+inline constexpr std::uint64_t incarnation_max = INT64_MAX;
+
+/// What `log.meta` says.
+struct log_meta {
+  log_identity identity;
+
+  /// 1 when the log is made, and higher with each restore from a backup: the first part of the
+  /// token that drivers compare, so that a predecessor on the old directory loses its guests.
+  std::uint64_t incarnation = 1;
+
+  friend bool operator==(const log_meta&, const log_meta&) = default;
+};
+
+/// The text of `log.meta`: format, installation id, log id, incarnation, checksum, a line each.
+[[nodiscard]] std::string encode_meta(const log_meta& meta);
 
 /// Why a text is no `log.meta`.
 struct meta_failure {
@@ -114,7 +128,7 @@ struct meta_failure {
   std::size_t position = 0; ///< else: of the first byte that is wrong, as far as it can be told
 };
 
-/// Parses exactly what `encode_meta` writes.
-[[nodiscard]] std::variant<log_identity, meta_failure> parse_meta(std::string_view text);
+/// Parses exactly what `encode_meta` writes, and wrote before there were incarnations (format 1).
+[[nodiscard]] std::variant<log_meta, meta_failure> parse_meta(std::string_view text);
 
 } // namespace orrery::log

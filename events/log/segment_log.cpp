@@ -97,11 +97,11 @@ result<void> check_empty(const log_directory& directory) {
 
 class segment_log::core {
 public:
-  core(log_directory directory, open_options options, const log_identity& identity,
+  core(log_directory directory, open_options options, const log_meta& meta,
        std::unique_ptr<segment_index> index, writer_start start)
-      : x_directory(std::move(directory)), x_options(std::move(options)), x_identity(identity),
-        x_seed(seed_of(identity.log)), x_index(std::move(index)),
-        x_writer(x_directory, x_options, x_seed, identity.log, *x_index, std::move(start)) {}
+      : x_directory(std::move(directory)), x_options(std::move(options)), x_meta(meta),
+        x_seed(seed_of(meta.identity.log)), x_index(std::move(index)),
+        x_writer(x_directory, x_options, x_seed, meta.identity.log, *x_index, std::move(start)) {}
 
   result<std::vector<record>> read(partition_number where, offset from, std::size_t bytes_max,
                                    std::chrono::milliseconds patience) {
@@ -119,7 +119,7 @@ public:
     return std::move(progress.found);
   }
 
-  const log_identity& identity() const { return x_identity; }
+  const log_meta& meta() const { return x_meta; }
 
   const segment_index& index() const { return *x_index; }
 
@@ -209,7 +209,7 @@ private:
 
   const log_directory x_directory;
   const open_options x_options;
-  const log_identity x_identity;
+  const log_meta x_meta;
   const frame_seed x_seed;
   const std::unique_ptr<segment_index> x_index;
   segment_writer x_writer; // last: its thread uses all the others
@@ -268,7 +268,7 @@ result<std::unique_ptr<segment_log>> segment_log::create(const std::string& dire
     if (auto renamed = locked->rename(std::string(next_name), segment_name(0)); !renamed)
       return renamed.error();
     if (auto written =
-            write_whole(*locked, options.calls, meta_name, meta_new_name, encode_meta(identity));
+            write_whole(*locked, options.calls, meta_name, meta_new_name, encode_meta({identity}));
         !written)
       return written.error();
   }
@@ -305,9 +305,9 @@ result<std::unique_ptr<segment_log>> segment_log::open(const std::string& direct
     index->add_file(info);
   index->publish({}, found->end_position);
   report = {found->torn, found->frames, found->segments.size()};
-  return std::unique_ptr<segment_log>(
-      new segment_log(std::make_unique<core>(std::move(*locked), std::move(options),
-                                             found->identity, std::move(index), std::move(start))));
+  return std::unique_ptr<segment_log>(new segment_log(std::make_unique<core>(
+      std::move(*locked), std::move(options), log_meta{found->identity, found->incarnation},
+      std::move(index), std::move(start))));
 }
 
 segment_log::segment_log(std::unique_ptr<core> made) : x_core(std::move(made)) {}
@@ -327,7 +327,9 @@ result<std::vector<record>> segment_log::read(partition_number where, offset fro
 
 result<offset> segment_log::end(partition_number where) { return x_core->index().end(where); }
 
-const log_identity& segment_log::identity() const { return x_core->identity(); }
+const log_identity& segment_log::identity() const { return x_core->meta().identity; }
+
+std::uint64_t segment_log::incarnation() const { return x_core->meta().incarnation; }
 
 segment_statistics segment_log::statistics() const { return x_core->writer().statistics(); }
 

@@ -79,6 +79,9 @@ public:
   [[nodiscard]] result<offset> end(partition_number where) override;
 
   [[nodiscard]] const log_identity& identity() const;
+
+  /// 1, and more behind each restore from a backup.
+  [[nodiscard]] std::uint64_t incarnation() const;
   [[nodiscard]] segment_statistics statistics() const;
 
 private:

@@ -72,7 +72,8 @@ private:
       damaged(std::string(meta_name), failure->position, "it is not what was written");
       return {};
     }
-    x_scan.identity = std::get<log_identity>(parsed);
+    x_scan.identity = std::get<log_meta>(parsed).identity;
+    x_scan.incarnation = std::get<log_meta>(parsed).incarnation;
     if (x_scan.segments.empty())
       damaged(segment_name(0), 0, "the first file of the log is missing");
     return {};

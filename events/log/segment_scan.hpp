@@ -59,6 +59,7 @@ struct scanned_frame {
 /// Everything that opening and verifying need to know about a directory.
 struct directory_scan {
   log_identity identity;
+  std::uint64_t incarnation = 1;
   std::vector<segment_info> segments;
   std::uint64_t frames = 0;         ///< good ones, which is the number of the next frame
   std::uint64_t synced_to = 0;      ///< every frame below is known to have been synced

@@ -1,3 +1,4 @@
+#include "events/log/checked_text.hpp"
 #include "events/log/log.hpp"
 #include "events/log/segment_frame.hpp"
 
@@ -112,8 +113,9 @@ TEST(segment_frame, names_are_exact) {
 }
 
 TEST(segment_meta, every_changed_byte_is_seen_and_placed) {
-  const auto good = encode_meta(identity);
-  ASSERT_EQ(std::get<log_identity>(parse_meta(good)), identity);
+  const log_meta meta{identity, 4711};
+  const auto good = encode_meta(meta);
+  ASSERT_EQ(std::get<log_meta>(parse_meta(good)), meta);
   for (std::size_t at = 0; at < good.size(); ++at)
     for (int bit = 0; bit < 8; ++bit) {
       auto bytes = good;
@@ -129,11 +131,26 @@ TEST(segment_meta, every_changed_byte_is_seen_and_placed) {
   EXPECT_TRUE(std::holds_alternative<meta_failure>(parse_meta(good + "x")));
 }
 
+TEST(segment_meta, what_was_written_before_there_were_incarnations_is_the_first_one) {
+  const auto parsed = parse_meta(
+      with_checksum("orrery log, format 1\ninstallation 00000000-0000-1111-0000-000000002222\n"
+                    "log 00000000-0000-3333-0000-000000004444\n"));
+  ASSERT_TRUE(std::holds_alternative<log_meta>(parsed));
+  EXPECT_EQ(std::get<log_meta>(parsed), (log_meta{identity, 1}));
+}
+
+TEST(segment_meta, an_incarnation_is_a_number_from_one_on) {
+  for (const auto* wrong : {"0", "01", "+1", "9223372036854775808", "18446744073709551616", ""})
+    EXPECT_TRUE(std::holds_alternative<meta_failure>(parse_meta(
+        with_checksum("orrery log, format 2\ninstallation 00000000-0000-1111-0000-000000002222\n"
+                      "log 00000000-0000-3333-0000-000000004444\nincarnation " +
+                      std::string(wrong) + "\n"))))
+        << wrong;
+}
+
 TEST(segment_meta, a_newer_format_is_told_from_damage) {
-  const std::string covered = "orrery log, format 2\nwhatever a later version keeps\n";
-  char crc[32];
-  std::snprintf(crc, sizeof crc, "crc32c %08x\n", crc32c(0xffffffff, covered));
-  const auto parsed = parse_meta(covered + crc);
+  const auto parsed =
+      parse_meta(with_checksum("orrery log, format 3\nwhatever a later version keeps\n"));
   const auto* failure = std::get_if<meta_failure>(&parsed);
   ASSERT_NE(failure, nullptr);
   EXPECT_TRUE(failure->newer);

@@ -1,3 +1,4 @@
+#include "events/log/checked_text.hpp"
 #include "events/log/segment_log.hpp"
 #include "tests/events/log/segment_fixture.hpp"
 
@@ -77,10 +78,7 @@ TEST_F(segment_test, creating_over_records_without_log_meta_is_refused) {
 
 TEST_F(segment_test, a_newer_format_is_refused_as_such) {
   create().reset();
-  const std::string covered = "orrery log, format 2\n";
-  char crc[32];
-  std::snprintf(crc, sizeof crc, "crc32c %08x\n", crc32c(0xffffffff, covered));
-  std::ofstream(path() + "/log.meta", std::ios::trunc) << covered << crc;
+  std::ofstream(path() + "/log.meta", std::ios::trunc) << with_checksum("orrery log, format 3\n");
   EXPECT_EQ(open_error().code, error_code::unknown_record);
 }
 

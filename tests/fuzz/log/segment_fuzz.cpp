@@ -86,7 +86,7 @@ void parse(std::string_view image) {
 void store(std::string_view image) {
   for (const auto& entry : std::filesystem::directory_iterator(directory()))
     std::filesystem::remove(entry.path());
-  std::ofstream(directory() + "/log.meta", std::ios::binary) << encode_meta(ours);
+  std::ofstream(directory() + "/log.meta", std::ios::binary) << encode_meta({ours});
   std::ofstream(directory() + "/" + segment_name(0), std::ios::binary) << image;
 }
 
