@@ -24,7 +24,7 @@ public:
     count(summary, judged, frame.header.offset);
     summary.head = reader->second.head();
     if (x_each)
-      x_each({where, frame.header.offset, frame.file, frame.position, frame.body, judged});
+      x_each({where, frame.header.offset, frame.in.name, frame.position, frame.body, judged});
   }
 
 private:
@@ -58,16 +58,24 @@ bool inspection::is_good() const {
 
 result<inspection> inspect(const std::string& directory,
                            const std::function<void(const inspected_record&)>& each) {
-  const auto locked = log_directory::open(directory, false);
+  const auto locked = log_directory::open(directory, directory_lock::shared);
   if (!locked)
     return locked.error();
+  return inspect(*locked, each);
+}
+
+result<inspection> inspect(const log_directory& directory,
+                           const std::function<void(const inspected_record&)>& each) {
   inspection made;
   inspector fold(made, each);
-  const auto found = scan(*locked, [&](const scanned_frame& frame) { fold.take(frame); });
+  const auto found = scan(directory, [&](const scanned_frame& frame) { fold.take(frame); });
   if (!found)
     return found.error();
   made.identity = found->identity;
+  made.incarnation = found->incarnation;
   made.files = found->segments.size();
+  if (!found->segments.empty())
+    made.last_file = found->segments.back().name;
   made.frames = found->frames;
   made.torn = found->torn;
   made.found_damage = found->found_damage;

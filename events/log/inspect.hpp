@@ -39,7 +39,9 @@ struct partition_summary {
 /// What a log directory holds.
 struct inspection {
   log_identity identity; ///< none when `log.meta` is damaged
+  std::uint64_t incarnation = 1;
   std::uint64_t files = 0;
+  std::string last_file;    ///< its name
   std::uint64_t frames = 0; ///< good ones, of every kind
   std::uint64_t bytes = 0;  ///< of records, headers and bodies
   std::map<partition_number, partition_summary> partitions;
@@ -55,6 +57,10 @@ struct inspection {
 /// Errors: `not_found`, `invalid_argument` (not a directory), `locked` (an orreryd runs on it),
 /// `unknown_record` (a newer format), `io_failed`.
 [[nodiscard]] result<inspection> inspect(const std::string& directory,
+                                         const std::function<void(const inspected_record&)>& each);
+
+/// The same of a directory that is open, under whatever lock.
+[[nodiscard]] result<inspection> inspect(const log_directory& directory,
                                          const std::function<void(const inspected_record&)>& each);
 
 } // namespace orrery::log

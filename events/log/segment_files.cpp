@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 
 namespace orrery::log {
@@ -19,6 +20,7 @@ namespace orrery::log {
 namespace {
 
 constexpr mode_t private_file = 0600; // records hold customers' data
+constexpr mode_t private_directory = 0700;
 
 /// Bytes looked at in one piece when searching for the end of zeros.
 constexpr std::size_t zero_piece_size = std::size_t{256} * 1024;
@@ -88,7 +90,24 @@ error system_error(std::string_view action, std::string_view what, int number) {
   return {error_code::io_failed, text, false};
 }
 
-result<log_directory> log_directory::open(const std::string& path, bool exclusive) {
+result<void> make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), private_directory) == 0)
+    return sync_parent(path);
+  return errno == EEXIST ? result<void>() : system_error("creation", path, errno);
+}
+
+result<void> sync_parent(const std::string& path) {
+  auto parent = std::filesystem::path(path).lexically_normal();
+  if (!parent.has_filename())
+    parent = parent.parent_path();
+  parent = parent.parent_path();
+  const file opened(::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY));
+  if (!opened || ::fsync(opened.descriptor()) != 0)
+    return system_error("sync", parent.string(), errno);
+  return {};
+}
+
+result<log_directory> log_directory::open(const std::string& path, directory_lock lock) {
   file directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory && errno == ENOENT)
     return error{error_code::not_found, "there is no directory " + path, false};
@@ -96,7 +115,9 @@ result<log_directory> log_directory::open(const std::string& path, bool exclusiv
     return error{error_code::invalid_argument, path + " is not a directory", false};
   if (!directory)
     return system_error("open", path, errno);
-  const int how = exclusive ? LOCK_EX : LOCK_SH;
+  if (lock == directory_lock::none)
+    return log_directory(path, std::move(directory));
+  const int how = lock == directory_lock::exclusive ? LOCK_EX : LOCK_SH;
   int failed = 0;
   do
     failed = ::flock(directory.descriptor(), how | LOCK_NB);
@@ -159,6 +180,15 @@ result<void> log_directory::remove(const std::string& name) const {
   return {};
 }
 
+bool log_directory::is_at_its_path() const {
+  struct stat ours {};
+
+  struct stat named {};
+
+  return ::fstat(x_directory.descriptor(), &ours) == 0 && ::lstat(x_path.c_str(), &named) == 0 &&
+         ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+}
+
 result<void> log_directory::sync() const {
   if (::fsync(x_directory.descriptor()) != 0)
     return system_error("sync", x_path, errno);
@@ -178,6 +208,21 @@ std::optional<error> write_all(const file_calls& calls, const file& to, std::str
     position += static_cast<std::uint64_t>(written);
   }
   return std::nullopt;
+}
+
+result<void> write_whole(const log_directory& directory, const file_calls& calls,
+                         std::string_view name, std::string_view new_name,
+                         const std::string& text) {
+  const auto to = directory.open_file(std::string(new_name), O_WRONLY | O_CREAT | O_TRUNC);
+  if (!to)
+    return to.error();
+  if (auto failed = write_all(calls, *to, new_name, text, 0))
+    return *failed;
+  if (calls.fdatasync(to->descriptor()) != 0)
+    return system_error("sync", new_name, errno);
+  if (auto renamed = directory.rename(std::string(new_name), std::string(name)); !renamed)
+    return renamed.error();
+  return directory.sync();
 }
 
 file_reader::file_reader(const file& from, std::uint64_t limit, std::size_t piece_size)

@@ -49,12 +49,26 @@ private:
 /// is.
 [[nodiscard]] error system_error(std::string_view action, std::string_view what, int number);
 
+/// Makes the directory (mode 0700) if it is not there, and its name durable. Errors:
+/// `storage_full`, `io_failed`.
+[[nodiscard]] result<void> make_directory(const std::string& path);
+
+/// Makes durable which names the parent of `path` holds. Errors: `io_failed`.
+[[nodiscard]] result<void> sync_parent(const std::string& path);
+
+/// Who else may use the directory of a log.
+enum class directory_lock {
+  exclusive, ///< nobody: for a writer
+  shared,    ///< readers
+  none,      ///< anybody: to read beside a writer, which knows nothing of it
+};
+
 /// The directory of a log, open and locked.
 class log_directory {
 public:
-  /// `exclusive` for a writer, shared for readers. Errors: `not_found`, `invalid_argument` (not a
-  /// directory), `locked` (the text says who holds it), `io_failed`.
-  [[nodiscard]] static result<log_directory> open(const std::string& path, bool exclusive);
+  /// Errors: `not_found`, `invalid_argument` (not a directory), `locked` (the text says who holds
+  /// it), `io_failed`.
+  [[nodiscard]] static result<log_directory> open(const std::string& path, directory_lock lock);
 
   [[nodiscard]] const std::string& path() const { return x_path; }
 
@@ -72,6 +86,9 @@ public:
   /// Removes a file; no error when it is not there.
   [[nodiscard]] result<void> remove(const std::string& name) const;
 
+  /// Whether its path still leads to it: somebody may have renamed it.
+  [[nodiscard]] bool is_at_its_path() const;
+
   /// Makes created, renamed and removed names durable.
   [[nodiscard]] result<void> sync() const;
 
@@ -88,6 +105,11 @@ private:
                                              std::string_view name, std::string_view bytes,
                                              std::uint64_t position);
 
+/// Makes a file that appears whole or not at all, under `new_name` first.
+[[nodiscard]] result<void> write_whole(const log_directory& directory, const file_calls& calls,
+                                       std::string_view name, std::string_view new_name,
+                                       const std::string& text);
+
 /// Reads pieces of a file through a buffer of its own, so that a walk over small frames makes few
 /// calls. Never maps the file: a read error must not end the process.
 class file_reader {
@@ -101,6 +123,9 @@ public:
 
   /// Position of the first byte that is not zero, from `position` on; the limit when there is none.
   [[nodiscard]] std::uint64_t first_not_zero(std::uint64_t position);
+
+  /// What was read ahead is read again: somebody may have written meanwhile.
+  void forget() { x_size = 0; }
 
   [[nodiscard]] int failure() const { return x_failure; }
 

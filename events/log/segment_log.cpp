@@ -2,19 +2,18 @@
 
 #include "events/core/crash_point.hpp"
 #include "events/log/append_check.hpp"
+#include "events/log/backup_manifest.hpp"
 #include "events/log/segment_index.hpp"
 #include "events/log/segment_spare.hpp"
 #include "events/log/segment_writer.hpp"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 
 namespace orrery::log {
 
@@ -26,39 +25,6 @@ constexpr std::uint64_t first_segment_size = std::uint64_t{4} * 1024 * 1024;
 /// Read ahead of a reader; a tail is shorter.
 constexpr std::size_t read_piece_min = std::size_t{4} * 1024;
 constexpr std::size_t read_piece_max = std::size_t{1024} * 1024;
-
-/// Makes the directory if it is not there, and its name durable.
-result<void> make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) != 0) {
-    if (errno == EEXIST)
-      return {};
-    return system_error("creation", path, errno);
-  }
-  auto parent = std::filesystem::path(path).lexically_normal();
-  if (!parent.has_filename())
-    parent = parent.parent_path();
-  parent = parent.parent_path();
-  const file opened(::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY));
-  if (!opened || ::fsync(opened.descriptor()) != 0)
-    return system_error("sync", parent.string(), errno);
-  return {};
-}
-
-/// A file that appears whole or not at all.
-result<void> write_whole(const log_directory& directory, const file_calls& calls,
-                         std::string_view name, std::string_view new_name,
-                         const std::string& text) {
-  const auto to = directory.open_file(std::string(new_name), O_WRONLY | O_CREAT | O_TRUNC);
-  if (!to)
-    return to.error();
-  if (auto failed = write_all(calls, *to, new_name, text, 0))
-    return *failed;
-  if (calls.fdatasync(to->descriptor()) != 0)
-    return system_error("sync", new_name, errno);
-  if (auto renamed = directory.rename(std::string(new_name), std::string(name)); !renamed)
-    return renamed.error();
-  return directory.sync();
-}
 
 /// Zeros over a torn tail, so that no byte of it can be taken for a frame later.
 result<void> cut(const file_calls& calls, const file& from, const torn_tail& torn,
@@ -217,6 +183,17 @@ private:
 
 namespace {
 
+/// A backup that is written to is none any more, and its incarnation is that of the log that it was
+/// made of.
+result<void> refuse_a_backup(const log_directory& directory) {
+  if (!directory.open_file(std::string(manifest_name), O_RDONLY))
+    return {};
+  return error{error_code::invalid_argument,
+               directory.path() +
+                   " is a backup, not a log: make a log of it with `orrery backup restore`",
+               false};
+}
+
 /// Finishes what a crash left undone and cuts a torn tail. Gives back where the writer goes on.
 result<writer_start> make_writable(const log_directory& directory, const open_options& options,
                                    directory_scan& found) {
@@ -252,7 +229,7 @@ result<std::unique_ptr<segment_log>> segment_log::create(const std::string& dire
   if (auto made = make_directory(directory); !made)
     return made.error();
   {
-    const auto locked = log_directory::open(directory, true);
+    const auto locked = log_directory::open(directory, directory_lock::exclusive);
     if (!locked)
       return locked.error();
     if (auto empty = check_empty(*locked); !empty)
@@ -278,9 +255,13 @@ result<std::unique_ptr<segment_log>> segment_log::create(const std::string& dire
 
 result<std::unique_ptr<segment_log>> segment_log::open(const std::string& directory,
                                                        open_options options, open_report& report) {
-  auto locked = log_directory::open(directory, !options.read_only);
+  auto locked = log_directory::open(directory, options.read_only ? directory_lock::shared
+                                                                 : directory_lock::exclusive);
   if (!locked)
     return locked.error();
+  if (!options.read_only)
+    if (auto checked = refuse_a_backup(*locked); !checked)
+      return checked.error();
   auto index = std::make_unique<segment_index>();
   std::uint64_t record_end = 0;
   auto found = scan(*locked, [&](const scanned_frame& frame) {

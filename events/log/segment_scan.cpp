@@ -19,8 +19,8 @@ constexpr std::size_t meta_size_max = 4096;
 
 class scanner {
 public:
-  scanner(const log_directory& directory, const frame_visitor& each)
-      : x_directory(directory), x_each(each) {}
+  scanner(const log_directory& directory, const frame_visitor& each, scan_beside beside)
+      : x_directory(directory), x_each(each), x_beside(beside) {}
 
   result<directory_scan> run() {
     if (auto known = list(); !known)
@@ -39,7 +39,9 @@ public:
   }
 
 private:
-  [[nodiscard]] bool ended() const { return x_scan.found_damage || x_scan.torn; }
+  [[nodiscard]] bool ended() const {
+    return x_scan.found_damage || x_scan.torn || x_caught_writing;
+  }
 
   void damaged(const std::string& name, std::uint64_t position, std::string text) {
     if (!x_scan.found_damage)
@@ -147,35 +149,46 @@ private:
     return {};
   }
 
+  /// The next frame of the log, if it stands whole at this place; its bytes are then in the reader.
+  std::optional<frame_header> next_frame(std::size_t index, file_reader& reader,
+                                         std::uint64_t position) {
+    const auto& segment = x_scan.segments[index];
+    if (position + frame_header_size > segment.size)
+      return std::nullopt;
+    const auto header = parse_frame_header(reader.at(position, frame_header_size), x_seed);
+    if (!header || header->number != x_scan.frames)
+      return std::nullopt;
+    // A writer always leaves room for the frame that ends a file.
+    const auto reserved = header->kind == frame_kind::continued ? 0 : frame_header_size;
+    const auto whole = frame_size(header->body_size);
+    if (position + whole + reserved > segment.size)
+      return std::nullopt;
+    if (header->kind == frame_kind::record &&
+        header->offset != x_ends[static_cast<std::uint16_t>(header->partition)])
+      return std::nullopt;
+    const auto bytes = reader.at(position, static_cast<std::size_t>(whole));
+    if (bytes.size() != whole || !body_is_good(*header, bytes.substr(frame_header_size), x_seed))
+      return std::nullopt;
+    return header;
+  }
+
   /// Visits good frames; stops at the first thing that is none.
   void walk_frames(std::size_t index, file_reader& reader) {
-    const auto& segment = x_scan.segments[index];
     std::uint64_t position = segment_header_size;
     x_continued = false;
-    while (!x_continued && position + frame_header_size <= segment.size) {
-      const auto header = parse_frame_header(reader.at(position, frame_header_size), x_seed);
-      if (!header || header->number != x_scan.frames)
-        break;
-      // A writer always leaves room for the frame that ends a file.
-      const auto reserved = header->kind == frame_kind::continued ? 0 : frame_header_size;
-      if (position + frame_size(header->body_size) + reserved > segment.size)
-        break;
-      auto& next_offset = x_ends[static_cast<std::uint16_t>(header->partition)];
-      if (header->kind == frame_kind::record && header->offset != next_offset)
-        break;
-      const auto whole = frame_size(header->body_size);
-      const auto bytes = reader.at(position, static_cast<std::size_t>(whole));
-      if (bytes.size() != whole || !body_is_good(*header, bytes.substr(frame_header_size), x_seed))
+    while (!x_continued) {
+      const auto header = next_frame(index, reader, position);
+      if (!header)
         break;
       if (header->kind == frame_kind::record)
-        ++next_offset;
+        ++x_ends[static_cast<std::uint16_t>(header->partition)];
       x_continued = header->kind == frame_kind::continued;
       ++x_scan.frames;
       x_scan.synced_to = std::max(x_scan.synced_to, header->synced_to);
       if (x_each)
-        x_each({x_scan.identity, index, segment.name, position, *header,
-                bytes.substr(frame_header_size, header->body_size)});
-      position += whole;
+        x_each({x_scan.identity, index, x_scan.segments[index], position, *header,
+                reader.at(position + frame_header_size, header->body_size)});
+      position += frame_size(header->body_size);
     }
     x_scan.end_position = position;
   }
@@ -198,13 +211,24 @@ private:
     const auto later = largest_synced_to(reader, position, size);
     if (reader.failure() != 0)
       return;
-    if (later > x_scan.frames)
+    if (later > x_scan.frames && was_being_written(index, reader))
+      x_caught_writing = true;
+    else if (later > x_scan.frames)
       damaged(segment.name, position,
               "not a good frame, though frames up to number " + std::to_string(later - 1) +
                   " are known to have been synced");
     else
       x_scan.torn =
           torn_tail{segment.name, position, dirty_bytes(reader, position, size, segment.size)};
+  }
+
+  /// What was no frame a moment ago is one now. One more look is enough: a frame that proves this
+  /// one is only written when this one is there.
+  bool was_being_written(std::size_t index, file_reader& reader) {
+    if (x_beside == scan_beside::nobody)
+      return false;
+    reader.forget();
+    return next_frame(index, reader, x_scan.end_position).has_value();
   }
 
   /// From any good frame header behind `position`, at any place where one can start.
@@ -252,19 +276,25 @@ private:
       file_reader reader(*opened, segment_header_size, segment_header_size);
       const auto header = parse_segment_header(reader.at(0, segment_header_size));
       if (header && header->first == x_scan.frames && header->log == x_scan.identity.log) {
+        if (x_beside == scan_beside::writer)
+          return {}; // it has no records before it has its name
         x_scan.segments.push_back({x_scan.frames, std::string(next_name), 0});
         return walk_file(x_scan.segments.size() - 1);
       }
     }
+    if (x_beside == scan_beside::writer && x_directory.open_file(missing, O_RDONLY))
+      return {}; // it got its name since the names were listed
     damaged(missing, 0, "the file is missing, though the one before it says that it was begun");
     return {};
   }
 
   const log_directory& x_directory;
   const frame_visitor& x_each;
+  const scan_beside x_beside;
   directory_scan x_scan;
   frame_seed x_seed;
   bool x_continued = false;
+  bool x_caught_writing = false;
   std::array<std::uint64_t, partition_number_max + 1> x_ends{};
 };
 
@@ -279,8 +309,9 @@ error to_error(const std::string& directory, const damage& found) {
           false};
 }
 
-result<directory_scan> scan(const log_directory& directory, const frame_visitor& each) {
-  return scanner(directory, each).run();
+result<directory_scan> scan(const log_directory& directory, const frame_visitor& each,
+                            scan_beside beside) {
+  return scanner(directory, each, beside).run();
 }
 
 } // namespace orrery::log

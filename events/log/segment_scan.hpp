@@ -50,7 +50,7 @@ struct segment_info {
 struct scanned_frame {
   const log_identity& identity; ///< of the log
   std::size_t segment = 0;      ///< index into `segments`
-  const std::string& file;
+  const segment_info& in;       ///< that one
   std::uint64_t position = 0;
   frame_header header;
   std::string_view body;
@@ -71,6 +71,9 @@ struct directory_scan {
 
 using frame_visitor = std::function<void(const scanned_frame&)>;
 
+/// Who may write to the directory while it is read.
+enum class scan_beside { nobody, writer };
+
 /// Walks over a whole log directory and changes nothing. `each` sees every good frame in order, up
 /// to the damage or the torn tail.
 ///
@@ -79,8 +82,13 @@ using frame_visitor = std::function<void(const scanned_frame&)>;
 /// place were synced, then this place was good once: damage. If none does, it was never
 /// acknowledged: torn.
 ///
+/// Beside a `writer` the end moves: a place that was half written when it was read, and is a good
+/// frame when it is read again, is where this walk ends. So is a `continued` frame whose next file
+/// had no name yet when the walk began. All that was acknowledged before it began is before its
+/// end.
+///
 /// Errors: `not_found` (no log here), `unknown_record` (a newer format), `io_failed`.
-[[nodiscard]] result<directory_scan> scan(const log_directory& directory,
-                                          const frame_visitor& each);
+[[nodiscard]] result<directory_scan> scan(const log_directory& directory, const frame_visitor& each,
+                                          scan_beside beside = scan_beside::nobody);
 
 } // namespace orrery::log

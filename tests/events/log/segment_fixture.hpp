@@ -147,4 +147,32 @@ inline void fill(log& to, std::size_t count, std::size_t first = 0) {
   }
 }
 
+/// Writes a claim and commits as an owner does.
+class owner_of {
+public:
+  owner_of(log& to, partition_number where)
+      : x_log(to), x_where(where), x_reader(test_identity, where) {}
+
+  void claim(std::uint64_t after_epoch, std::uint32_t format = body_format) {
+    write(make_record(claim_header{test_identity.log, after_epoch, format}, "claim"));
+  }
+
+  void commit(const std::string& body) {
+    const auto& head = x_reader.head();
+    write(make_record(commit_header{test_identity.log, head.epoch, head.next, head.hash}, body));
+  }
+
+  void write(const std::string& bytes) {
+    EXPECT_EQ(contract::append_and_wait(x_log, x_where, bytes).fate, append_fate::durable);
+    (void)x_reader.take(bytes);
+  }
+
+  [[nodiscard]] const chain_head& head() const { return x_reader.head(); }
+
+private:
+  log& x_log;
+  partition_number x_where;
+  history x_reader;
+};
+
 } // namespace orrery::log

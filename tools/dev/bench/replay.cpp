@@ -63,7 +63,7 @@ read_log fold(log::segment_log& log) {
 
 /// The yardstick: every frame's checksum, the chain of hashes, every message parsed and forgotten.
 read_log scan(const std::string& directory) {
-  const auto opened = must(log::log_directory::open(directory, false));
+  const auto opened = must(log::log_directory::open(directory, log::directory_lock::shared));
   std::string block(arena_bytes, '\0');
   google::protobuf::ArenaOptions options;
   options.initial_block = block.data();
