@@ -1,5 +1,6 @@
 #include "tools/orrery/cli.hpp"
 
+#include "tools/orrery/backup_commands.hpp"
 #include "tools/orrery/commands.hpp"
 #include "tools/orrery/jobs.hpp"
 #include "tools/orrery/log_commands.hpp"
@@ -37,6 +38,8 @@ struct words {
   std::string resource;
   std::string limited;
   std::uint32_t figure = 0;
+  std::string backup;
+  std::string data;
   std::optional<std::uint32_t> vcpus;
   std::size_t lines = 20;
   std::size_t limit = 0;
@@ -323,6 +326,31 @@ void add_installation(tree& t) {
            });
 }
 
+void add_backup(tree& t) {
+  auto& parent = noun(t, "backup", "Copies of the embedded log");
+  const auto takes = [&t](CLI::App& to, bool has_data) {
+    to.add_option("BACKUP", t.said.backup, "the directory of the backup")->required();
+    if (has_data)
+      to.add_option("--data", t.said.data, "the data_directory of orreryd")->required();
+  };
+  takes(verb(t, parent, "create", "Copy the log, while orreryd runs or not",
+             "  orrery backup create --data /var/lib/orrery /backup/orrery-2026-11-28\n\n"
+             "Not of a log on Kafka, whose brokers' replication and mirroring are its backup.\n"
+             "Exit status 3 when the log is damaged; then nothing is made.",
+             [&t] { create_backup(t.how, t.said.data, t.said.backup); }),
+        true);
+  takes(verb(t, parent, "verify", "Read a backup and say whether all of it is good",
+             "  orrery backup verify /backup/orrery-2026-11-28\n\n"
+             "Exit status 3 when it is not good.",
+             [&t] { verify_backup(t.how, t.said.backup); }),
+        false);
+  takes(verb(t, parent, "restore", "Make a log of a backup where there is none",
+             "  orrery backup restore /backup/orrery-2026-11-28 --data /var/lib/orrery\n\n"
+             "What was changed after the backup is lost. Stop the orreryd of the old log first.",
+             [&t] { restore_backup(t.how, t.said.backup, t.said.data); }),
+        true);
+}
+
 void add_others(tree& t) {
   auto& parent = noun(t, "event", "What happened, and why");
   auto& list = verb(t, parent, "list", "List events, oldest first",
@@ -368,6 +396,7 @@ void build(tree& t) {
   add_job(t);
   add_installation(t);
   add_others(t);
+  add_backup(t);
   add_log_commands(t.root);
   t.root.footer(
       "Changing commands wait for their job and tell its steps on stderr; Ctrl-C leaves the job "

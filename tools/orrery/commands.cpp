@@ -110,6 +110,10 @@ void get_thing(const settings& how, const view& what, const std::string& name) {
   auto item = from.get("/v1/" + std::string(what.collection) + "/" + url_encode(name));
   if (const auto& inner = item.at(what.noun); inner.is_object() && item.items.size() == 1)
     item = json(inner); // some replies wrap their one thing
+  show_item(how, what, item);
+}
+
+void show_item(const settings& how, const view& what, const json& item) {
   print(item_text(what, item, printing_of(how)));
 }
 

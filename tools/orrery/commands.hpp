@@ -31,6 +31,9 @@ void list_things(const settings& how, const view& what, std::size_t limit, const
 /// One thing by name or id.
 void get_thing(const settings& how, const view& what, const std::string& name);
 
+/// One thing that is already here; asks nobody.
+void show_item(const settings& how, const view& what, const json& item);
+
 /// A change that is answered with a job.
 struct change {
   std::string method; ///< "POST" or "DELETE"
