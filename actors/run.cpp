@@ -94,7 +94,8 @@ private:
   domain::kind_policies x_policies = make_policies();
   opened_log x_log;
   std::shared_ptr<projections::store> x_store;
-  std::shared_ptr<projections::metrics> x_metrics = std::make_shared<projections::metrics>();
+  std::shared_ptr<projections::metrics> x_metrics = std::make_shared<projections::metrics>(
+      projections::metrics_birth{ORRERY_VERSION, x_settings.data_directory});
   std::shared_ptr<flow> x_handed = std::make_shared<flow>(chunks_handed_max);
   std::shared_ptr<flow> x_projected = std::make_shared<flow>(commits_projected_max);
   std::uint64_t x_origin_nonce = random_number() | 1;
@@ -240,8 +241,12 @@ void process::observe(partition_birth& birth, seat& of) {
   tell.command_decided = [this](std::string_view noun, std::string_view outcome) {
     x_metrics->count_command(noun, outcome);
   };
-  tell.committed = [this](std::size_t, std::chrono::microseconds took) {
-    x_metrics->count_commit(took);
+  tell.committed = [this](const projections::folded_commit& commit,
+                          std::chrono::microseconds took) {
+    x_metrics->count_commit(commit, took);
+  };
+  tell.standing = [this, where](const engine_status& now) {
+    x_metrics->set_standing(where, {now.standing, now.queued, now.is_blocked});
   };
   tell.record_void = [this](std::string_view reason) { x_metrics->count_void_record(reason); };
   tell.folded = [this, &of](const projections::folded_commit& folded) {
@@ -361,6 +366,7 @@ void process::start_actors() {
       x_metrics->set_projection(one.name, one.at.total());
   };
   x_projector = spawn_projector(*x_system, std::move(projector));
+  x_metrics->set_partitions(x_log.partitions);
   start_membership();
   for (std::size_t i = 0; i < x_log.partitions; ++i)
     x_seats.emplace_back(static_cast<partition_number>(i));

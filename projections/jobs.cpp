@@ -350,4 +350,28 @@ result<answer<v1::Job>> find_job(const reader& rows, std::string_view id) {
   return found;
 }
 
+std::vector<ended_job> jobs_ended_by(const folded_commit& commit) {
+  std::vector<ended_job> found;
+  const touched_index touched(commit);
+  std::unordered_map<uuid, v1::JobKind> started; // by this commit
+  domain::for_each_step(
+      *commit.body, [&](const v1::Decision&, const v1::Step& step, int, utc_time) {
+        for (const auto& event : step.events()) {
+          const auto news = domain::job_news_of(event);
+          if (news.started != nullptr)
+            started[domain::from_proto(news.started->job())] = news.started->kind();
+          if (news.ended == nullptr)
+            continue;
+          const auto id = domain::from_proto(news.ended->job());
+          const auto* before = touched.before(domain::from_proto(step.entity()));
+          const auto* job = before == nullptr ? nullptr : domain::job_of(*before);
+          if (const auto known = started.find(id); known != started.end())
+            found.push_back({known->second, news.ended->state()});
+          else if (job != nullptr && job->job == id)
+            found.push_back({job->kind, news.ended->state()});
+        }
+      });
+  return found;
+}
+
 } // namespace orrery::projections

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string_view>
+#include <vector>
 
 namespace orrery::projections {
 
@@ -34,5 +35,14 @@ struct job_terms {
 
 /// One job by `job_<uuid>` or a bare UUID. Errors: `not_found`, `invalid_argument`.
 [[nodiscard]] result<answer<v1::Job>> find_job(const reader& rows, std::string_view id);
+
+/// A job that a commit ended.
+struct ended_job {
+  v1::JobKind kind = v1::JOB_KIND_UNSPECIFIED;
+  v1::Job::State state = v1::Job::STATE_UNSPECIFIED;
+};
+
+/// The jobs that a commit ended, in its order; mostly none. Pure.
+[[nodiscard]] std::vector<ended_job> jobs_ended_by(const folded_commit& commit);
 
 } // namespace orrery::projections

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -30,11 +31,29 @@ struct hypervisor_effect {
   std::chrono::nanoseconds duration{0};
 };
 
+/// How a partition stands to this process, as its engine tells.
+struct partition_report {
+  std::string_view standing; ///< "owning", "following", …
+  std::uint64_t queued = 0;  ///< commands that wait to be decided
+  bool is_blocked = false;   ///< it is ours to decide, and takes no change now
+};
+
+/// A partition that has not told how it stands for so long is shown as silent. Engines tell four
+/// times a second; a busy machine may keep one waiting.
+inline constexpr std::chrono::seconds silent_after{5};
+
+/// What metrics need to know at their start.
+struct metrics_birth {
+  std::string version;        ///< of the program
+  std::string data_directory; ///< the room of its file system is shown; empty: not
+  std::function<std::chrono::steady_clock::time_point()> clock = std::chrono::steady_clock::now;
+};
+
 /// The metrics of this process, one object for all its parts. Any thread may count at any time; no
 /// call blocks for long. The number of series does not depend on the number of VMs.
 class metrics {
 public:
-  metrics();
+  explicit metrics(metrics_birth birth = {});
   ~metrics();
   metrics(const metrics&) = delete;
   metrics& operator=(const metrics&) = delete;
@@ -45,11 +64,17 @@ public:
   /// A command that was decided: its noun, and "done" or the name of an error code.
   void count_command(std::string_view noun, std::string_view outcome);
 
-  /// A commit of ours that was accepted, and the time from its first command to its acceptance.
-  void count_commit(std::chrono::nanoseconds duration);
+  /// A commit of ours that was accepted, with the jobs that it ended, and the time from its first
+  /// command to its acceptance.
+  void count_commit(const folded_commit& commit, std::chrono::nanoseconds duration);
 
   /// A record that counts for nothing, by the name of the reason.
   void count_void_record(std::string_view reason);
+
+  /// Of the log, whoever owns them.
+  void set_partitions(std::size_t count);
+
+  void set_standing(partition_number where, const partition_report& report);
 
   /// How many records were folded into a projection: the last numbers of all partitions added.
   void set_projection(std::string_view name, std::uint64_t records);

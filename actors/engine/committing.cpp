@@ -135,7 +135,7 @@ void engine::pump() {
     return;
   const auto now = time_to_decide();
   if (!now) {
-    raise_alarm(now.error().text);
+    distrust_clock(now.error().text);
     std::deque<submission_ptr> kept;
     for (auto& who : x_queue) {
       if (has_asker(*who))
@@ -260,6 +260,19 @@ void engine::raise_alarm(const std::string& why) {
   if (x_alarm_told != why)
     std::fprintf(stderr, "warn: no change is taken: %s\n", why.c_str());
   x_alarm_told = why;
+  x_is_alarm_of_clock = false;
+}
+
+void engine::distrust_clock(const std::string& why) {
+  raise_alarm(why);
+  x_is_alarm_of_clock = true;
+}
+
+void engine::end_alarm() {
+  x_alarm.clear();
+  x_is_alarm_of_clock = false;
+  if (!std::exchange(x_alarm_told, {}).empty())
+    std::fprintf(stderr, "info: changes are taken again\n");
 }
 
 void engine::answer_recorded(const in_flight& flight, std::uint64_t seq) const {
@@ -275,8 +288,7 @@ void engine::finish_commit() {
   auto flight = std::move(*x_in_flight);
   x_in_flight.reset();
   x_owner.release();
-  if (!std::exchange(x_alarm_told, {}).empty())
-    std::fprintf(stderr, "info: changes are taken again\n");
+  end_alarm();
   for (const auto& one : flight.folded->touched)
     note_timers(one);
   x_hands.accepted(*flight.folded);
@@ -286,9 +298,8 @@ void engine::finish_commit() {
   answer_askers(*flight.folded->body, flight.folded->seq);
   crash_point("partition.reply.after");
   if (x_birth.tell.committed)
-    x_birth.tell.committed(flight.recorded.size(),
-                           std::chrono::duration_cast<std::chrono::microseconds>(
-                               x_birth.steady_clock() - flight.began));
+    x_birth.tell.committed(*flight.folded, std::chrono::duration_cast<std::chrono::microseconds>(
+                                               x_birth.steady_clock() - flight.began));
   pump();
 }
 

@@ -101,6 +101,7 @@ std::chrono::milliseconds engine::paced(steady_time now) {
 std::uint64_t engine::jitter() const { return x_birth.is_shared ? x_birth.random() : 0; }
 
 void engine::take_ownership(std::uint64_t epoch) {
+  end_alarm(); // the log takes records
   x_owning_since = x_not_before = x_birth.steady_clock();
   if (x_birth.is_shared)
     x_pacer.on_accepted(paced(x_not_before));
@@ -210,6 +211,8 @@ void engine::on_tick() {
   if (x_batch && x_birth.steady_clock() - x_batch_began > decide_patience)
     return halt({error_code::internal, "a decision takes for ever: restart orreryd", false});
   report_standing();
+  if (x_birth.tell.standing)
+    x_birth.tell.standing(status());
   claim();
   if (is_owning()) {
     fire_timers();
@@ -224,7 +227,9 @@ void engine::fire_timers() {
   // A clock that jumped ahead must not use up timers whose time has not come.
   const auto trusted = time_to_decide();
   if (!trusted)
-    return raise_alarm(trusted.error().text);
+    return distrust_clock(trusted.error().text);
+  if (x_is_alarm_of_clock) // also where nobody waits for a decision
+    end_alarm();
   const auto now = *trusted;
   while (!x_timers.empty() && x_timers.begin()->first <= now) {
     const auto entity = x_timers.begin()->second;
@@ -286,6 +291,7 @@ engine_status engine::status() const {
   told.entities = x_state.size();
   told.queued = x_queue.size();
   told.alarm = x_alarm;
+  told.is_blocked = !x_alarm_told.empty() && x_is_wanted;
   return told;
 }
 

@@ -25,6 +25,18 @@
 
 namespace orrery::actors {
 
+/// Where an engine stands, for /v1/status and metrics.
+struct engine_status {
+  std::string_view standing;
+  std::uint64_t epoch = 0;
+  std::uint64_t seq = 0;
+  std::uint64_t entities = 0;
+  std::uint64_t queued = 0;
+  std::string alarm; ///< why nothing is decided now
+  /// Those who wait for a decision of this process wait in vain: the last that was tried failed.
+  bool is_blocked = false;
+};
+
 /// What an engine tells the rest of the process as it goes; nothing may block.
 struct engine_observer {
   /// A record was folded; the store checks its position against the log. An error stops the
@@ -48,7 +60,8 @@ struct engine_observer {
   std::function<void(const error&)> fatal;
   /// `outcome`: "done", or the name of an error code.
   std::function<void(std::string_view noun, std::string_view outcome)> command_decided;
-  std::function<void(std::size_t commands, std::chrono::microseconds took)> committed;
+  /// A commit of this process was accepted, so long after the first command of it came.
+  std::function<void(const projections::folded_commit&, std::chrono::microseconds took)> committed;
   std::function<void(std::string_view reason)> record_void;
   std::function<void(const projections::folded_commit&)> folded; ///< every commit after replay
   /// The messages of a stream up to this one are decided: for the engine of `source`, which sends
@@ -56,7 +69,8 @@ struct engine_observer {
   std::function<void(partition_number source, std::uint64_t number)> stream_taken;
   /// An operator trusts the clock again: for all partitions' engines.
   std::function<void()> clock_trusted;
-  std::function<void()> still_owning; ///< about once a second
+  std::function<void()> still_owning;                 ///< about once a second
+  std::function<void(const engine_status&)> standing; ///< with each tick
 };
 
 /// Everything that an engine needs to know at its start.
@@ -111,16 +125,6 @@ public:
   /// Sends a command to whoever owns the partition that it is for, ours or another; it may get
   /// lost.
   virtual void carry(const v1::Command& command) = 0;
-};
-
-/// Where an engine stands, for /v1/status.
-struct engine_status {
-  std::string_view standing;
-  std::uint64_t epoch = 0;
-  std::uint64_t seq = 0;
-  std::uint64_t entities = 0;
-  std::uint64_t queued = 0;
-  std::string alarm; ///< why nothing is decided now
 };
 
 /// Commands that may wait: more than a second's work. The door answers 429 above it.
@@ -262,6 +266,8 @@ private:
   [[nodiscard]] command_kind kind_of(const v1::Command& command) const;
   void on_not_written(const error& why);
   void raise_alarm(const std::string& why);
+  void distrust_clock(const std::string& why);
+  void end_alarm();
   void answer_recorded(const in_flight& flight, std::uint64_t seq) const;
   void finish_commit();
   void give_back(std::vector<submission_ptr> commands);
@@ -316,6 +322,7 @@ private:
   bool x_is_stopped = false;
   std::string x_alarm;      ///< why nothing is decided now
   std::string x_alarm_told; ///< the last that the process's log was told
+  bool x_is_alarm_of_clock = false;
   steady_time x_last_report;
 };
 
