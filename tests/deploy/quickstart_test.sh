@@ -102,10 +102,26 @@ test_down() {
   check "a second --down is harmless" quickstart --down
 }
 
+prometheus_says() { curl -s "http://127.0.0.1:$((port + 3))/api/v1/$1" | jq -e "$2" >/dev/null; }
+
+# What Prometheus sees of it, once it has asked twice.
+test_prometheus() {
+  local up='.data.result | length == 1 and .[0].value[1] == "1"'
+  check "Prometheus is on the loopback only" same \
+    "$(ss -Hltn "sport = :$((port + 3))" | awk '{ print $4 }')" "127.0.0.1:$((port + 3))"
+  check "it reaches orreryd" wait_for 60 prometheus_says 'query?query=up' "$up"
+  check "it sees the guest" wait_for 60 prometheus_says \
+    'query?query=sum(orrery_vms%7Bobserved="reachable"%7D)' "$up"
+  check "it has the alerts" prometheus_says rules '[.data.groups[].rules[].name] | length >= 10'
+  check "and none of them fires" prometheus_says alerts \
+    '[.data.alerts[] | select(.state == "firing")] == []'
+}
+
 # The same with the log on Kafka, killed whole in the middle.
 test_kafka() {
   local record
-  check "quickstart --kafka comes to a guest that answers" run_quickstart --kafka
+  check "quickstart --kafka comes to a guest that answers" run_quickstart --kafka --prometheus
+  test_prometheus
   check "it says where the broker is" said "kafka .*one broker on 127\.0\.0\.1:$((port + 1))"
   check "the broker is on the loopback only" same \
     "$(ss -Hltn "sport = :$((port + 1))" | awk '{ print $4 }' | tr -d '[]' | sed 's/::ffff://')" \

@@ -86,7 +86,8 @@ def install(run):
     if os.geteuid() != 0:
         return tally(1)
     return run.program("install-packages",
-                       ["deploy/lib/install-packages", "build", "run", "kafka", "test"])
+                       ["deploy/lib/install-packages", "build", "run", "kafka", "prometheus",
+                        "test"])
 
 
 def build(run):
