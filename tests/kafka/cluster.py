@@ -370,15 +370,9 @@ class cluster:
             self.kill(number)
             self.cut(number, topic, 0, size)
             self.start(number)
-            done = subprocess.run(
-                java(self.libs, "-Xmx128m", "org.apache.kafka.tools.ConsoleProducer",
-                     "--bootstrap-server", self.servers(), "--topic", topic),
-                input="another record\n" * int(count), stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, text=True, timeout=TOOL_LIMIT_S, check=False)
+            self.produce(topic, "another record\n" * int(count))
         finally:
             os.kill(caller, signal.SIGCONT)
-        if done.returncode != 0:
-            raise cluster_error(f"ConsoleProducer: {done.stdout[-1000:]}")
 
     def tool(self, name, *arguments):
         for line in self.ask_tool(name, *arguments).splitlines():
@@ -386,12 +380,16 @@ class cluster:
 
     # --- for callers in Python ---
 
-    def ask_tool(self, name, *arguments):
-        """What one of Kafka's own command-line tools says."""
-        done = subprocess.run(java(self.libs, "-Xmx128m", name, *arguments),
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, timeout=TOOL_LIMIT_S,
-                              check=False)
+    def produce(self, topic, lines):
+        """Has Kafka's own producer write a record for each line."""
+        self.ask_tool("org.apache.kafka.tools.ConsoleProducer", "--bootstrap-server",
+                      self.servers(), "--topic", topic, text=lines)
+
+    def ask_tool(self, name, *arguments, text=""):
+        """What one of Kafka's own command-line tools says. `text`: what it reads."""
+        done = subprocess.run(java(self.libs, "-Xmx128m", name, *arguments), input=text,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=TOOL_LIMIT_S, check=False)
         if done.returncode != 0:
             raise cluster_error(f"{name} ended with {done.returncode}: {done.stdout[-1000:]}")
         return done.stdout

@@ -12,6 +12,7 @@ import threading
 from clocks import moved_clock
 from harness import (Daemon, Died, fresh_key, make_site, partition_of, program, run_tests, scratch,
                      simulated_daemon, vm_body, wait_until)
+from small_disk import SmallDisk
 
 
 def site(folder, **options):
@@ -214,22 +215,6 @@ def config_with_a_typo():
         done = subprocess.run([program("orreryd"), "--config", str(daemon.config)],
                               capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 1 and "chmod 600" in done.stderr, done
-
-
-class SmallDisk:
-    """A real file system of a few MiB."""
-
-    def __init__(self, folder, size):
-        self.folder = pathlib.Path(folder)
-        self.folder.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
-                       check=True)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        subprocess.run(["umount", "-l", str(self.folder)], check=True)
 
 
 def full_disk_while_committing():

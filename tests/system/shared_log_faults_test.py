@@ -43,7 +43,7 @@ def story(tell):
                     tell(site, clients, dice)
                     clients.more()
                 clients.check()
-                status, said = judge.judge(clients.write(f"{folder}/history"))
+                status, said = judge.judge("linearizable", clients.write(f"{folder}/history"))
                 assert status == 0, said
                 voids = site.finish()
             except BaseException:
@@ -208,7 +208,7 @@ def a_doctored_history_is_refused(dice):
         def judged(history):
             clients = Clients(None, dice, 0)
             clients.history = history
-            return judge.judge(clients.write(f"{folder}/history"))
+            return judge.judge("linearizable", clients.write(f"{folder}/history"))
         assert judged(true)[0] == 0, judged(true)
         for what, history in doctored.items():
             status, said = judged(history)
@@ -241,7 +241,7 @@ def repetitions():
 
 if __name__ == "__main__":
     fetch()
-    judge.fetch()
+    judge.fetch("linearizable")
     private_network.enter()
     DICE = seed()
     PLACES = [private_network.Place(number + 1) for number in range(PROCESSES)]
