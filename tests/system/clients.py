@@ -87,7 +87,7 @@ class Clients:
         while True:
             tries += 1
             try:
-                is_answered = self._try(one, key, dice.choice(self.site.daemons))
+                is_answered = self._try(one, key, dice.choice(self.site.daemons), tries)
             except Died:
                 is_answered = False
             if is_answered or not is_patient:
@@ -100,7 +100,7 @@ class Clients:
             if (one["do"], one["said"]) != ("read", "unknown"):  # that one says nothing
                 self.history.append(one)
 
-    def _try(self, one, key, daemon):
+    def _try(self, one, key, daemon, tries):
         """One request. Whether it was answered; then `one` says what."""
         headers = {"Idempotency-Key": key}
         with self.guard:
@@ -123,6 +123,10 @@ class Clients:
         if status == 202:
             one["id"] = reply["job"]["resource"]
             self.jobs[one["do"]].append(reply["job"]["id"])
+        elif one["do"] == "delete" and status == 404 and tries > 1:
+            # It was not there for this try; one before it, of which nothing was heard, may still be
+            # under way to a VM that this process did not know of yet.
+            one["said"] = "unknown"
         return True
 
     def _note_position(self, text):
