@@ -352,7 +352,7 @@ result<answer<v1::Job>> find_job(const reader& rows, std::string_view id) {
 
 std::vector<ended_job> jobs_ended_by(const folded_commit& commit) {
   std::vector<ended_job> found;
-  const touched_index touched(commit);
+  std::optional<touched_index> touched;          // of the few commits that end one
   std::unordered_map<uuid, v1::JobKind> started; // by this commit
   domain::for_each_step(
       *commit.body, [&](const v1::Decision&, const v1::Step& step, int, utc_time) {
@@ -362,8 +362,10 @@ std::vector<ended_job> jobs_ended_by(const folded_commit& commit) {
             started[domain::from_proto(news.started->job())] = news.started->kind();
           if (news.ended == nullptr)
             continue;
+          if (!touched)
+            touched.emplace(commit);
           const auto id = domain::from_proto(news.ended->job());
-          const auto* before = touched.before(domain::from_proto(step.entity()));
+          const auto* before = touched->before(domain::from_proto(step.entity()));
           const auto* job = before == nullptr ? nullptr : domain::job_of(*before);
           if (const auto known = started.find(id); known != started.end())
             found.push_back({known->second, news.ended->state()});

@@ -33,11 +33,12 @@ command_kind engine::kind_of(const v1::Command& command) const {
 }
 
 bool engine::is_suspect(const v1::Command& command) const {
-  return x_birth.moment->deaths(kind_of(command)) > 0;
+  return x_birth.moment && x_birth.moment->has_suspects() &&
+         x_birth.moment->deaths(kind_of(command)) > 0;
 }
 
 bool engine::is_poison(const v1::Command& command) {
-  if (!x_birth.moment || !x_birth.moment->has_suspects())
+  if (!is_suspect(command))
     return false;
   const auto kind = kind_of(command);
   if (x_birth.moment->deaths(kind) < last_moment::deaths_max)

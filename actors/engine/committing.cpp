@@ -81,7 +81,6 @@ bool engine::is_settled(submission& who, batch_marks& marks) {
 
 std::vector<engine::submission_ptr> engine::take_commands() {
   const auto size_max = is_cautious() ? 1 : batch_size_max;
-  const bool has_suspects = x_birth.moment && x_birth.moment->has_suspects();
   std::vector<submission_ptr> taken;
   batch_marks marks;
   std::size_t bytes = 0;
@@ -90,7 +89,7 @@ std::vector<engine::submission_ptr> engine::take_commands() {
     if (front->command.has_key() && marks.keys.contains(front->command.key().key_hash()) &&
         safety::holds(safety::line::key_once_in_batch))
       break; // the second one of a key waits until the first one is accepted
-    const bool is_alone = has_suspects && is_suspect(front->command);
+    const bool is_alone = is_suspect(front->command);
     if (is_alone && !taken.empty())
       break;
     auto who = std::move(front);

@@ -85,10 +85,11 @@ void engine::claim() {
   auto nonce = x_birth.random();
   if (nonce == 0)
     nonce = 1;
-  auto record = x_owner.make_claim(
-      {x_birth.owner_name, x_birth.address, x_birth.process, nonce, x_birth.wall_clock()});
+  const auto wall = x_birth.wall_clock();
+  auto record =
+      x_owner.make_claim({x_birth.owner_name, x_birth.address, x_birth.process, nonce, wall});
   if (!x_claim_sent_at)
-    x_claim_sent_at = x_birth.wall_clock();
+    x_claim_sent_at = wall;
   x_hands.append(++x_ticket, std::move(record));
 }
 

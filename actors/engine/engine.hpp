@@ -253,6 +253,13 @@ private:
   void ask_on();
   void commit();
   void append(v1::CommitBody body, std::vector<batch::answered> recorded);
+  void on_not_written(const error& why);
+  void raise_alarm(const std::string& why);
+  void distrust_clock(const std::string& why);
+  void end_alarm();
+  void answer_recorded(const in_flight& flight, std::uint64_t seq) const;
+  void finish_commit();
+  void give_back(std::vector<submission_ptr> commands);
 
   // What ended its owners (caution.cpp)
   [[nodiscard]] bool is_cautious() const;
@@ -264,13 +271,6 @@ private:
   void note_begin(const std::vector<submission_ptr>& commands);
   void note_end();
   [[nodiscard]] command_kind kind_of(const v1::Command& command) const;
-  void on_not_written(const error& why);
-  void raise_alarm(const std::string& why);
-  void distrust_clock(const std::string& why);
-  void end_alarm();
-  void answer_recorded(const in_flight& flight, std::uint64_t seq) const;
-  void finish_commit();
-  void give_back(std::vector<submission_ptr> commands);
 
   // Folding (folding.cpp)
   void read_record(const log::record& record);
