@@ -26,6 +26,15 @@ require_command() {
     fail "$1" "is not installed" "Run deploy/lib/install-packages $2"
 }
 
+# listens PORT: somebody does, on the loopback.
+listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+require_free_port() {
+  if listens "$1"; then
+    fail "port $1" "is in use by another program" "Choose another with --port"
+  fi
+}
+
 boot_id() { cat /proc/sys/kernel/random/boot_id; }
 
 # process_start PID: field 22 of /proc/PID/stat, in clock ticks since boot; empty when there is no
