@@ -10,6 +10,7 @@
 #include "actors/policies.hpp"
 #include "actors/private_files.hpp"
 #include "actors/projector.hpp"
+#include "actors/refolder.hpp"
 #include "actors/system_config.hpp"
 #include "events/log/new_identity.hpp"
 #include "projections/state_totals.hpp"
@@ -82,6 +83,7 @@ private:
   hypervisor_birth make_hypervisor_birth(const hypervisor_kind_traits& traits, const uuid& cluster,
                                          const partition_actor& partition);
   api_services make_api_services();
+  void start_refolder();
   result<void> wait_until_replayed();
   [[nodiscard]] std::optional<partition_actor> partition_at(partition_number where);
   void carry(const v1::Command& command);
@@ -113,6 +115,7 @@ private:
   std::optional<projector_actor> x_projector;
   std::vector<std::unique_ptr<log_reader>> x_readers;
   std::unique_ptr<membership> x_members; ///< of a shared log
+  std::shared_ptr<refolder> x_refolder;
   std::unique_ptr<api> x_api;
   std::unique_ptr<http::server> x_server;
 };
@@ -326,6 +329,7 @@ api_services process::make_api_services() {
   api_services services;
   services.store = x_store;
   services.metrics = x_metrics;
+  services.refolds = x_refolder;
   services.token = x_token;
   services.is_read_only = x_settings.is_read_only;
   services.installation = x_log.identity.installation.value;
@@ -352,6 +356,16 @@ api_services process::make_api_services() {
   services.wall_clock = wall_clock;
   services.random = random_number;
   return services;
+}
+
+void process::start_refolder() {
+  refolder_birth birth;
+  birth.log = x_log.log;
+  birth.identity = x_log.identity;
+  birth.partitions = x_seats.size();
+  birth.store = x_store;
+  birth.wall_clock = wall_clock;
+  x_refolder = std::make_shared<refolder>(std::move(birth));
 }
 
 void process::start_actors() {
@@ -428,6 +442,7 @@ result<void> process::start() {
   start_actors();
   if (auto replayed = wait_until_replayed(); !replayed)
     return replayed;
+  start_refolder();
   x_api = std::make_unique<api>(make_api_services());
   http::options wanted;
   wanted.listen = x_settings.listen;
@@ -490,6 +505,7 @@ void process::stop() {
   x_system.reset(); // waits for every actor, and for the verbs under way
   x_api.reset();
   x_server.reset();
+  x_refolder.reset();
   x_members.reset();
   if (!x_settings.is_read_only && x_log.log)
     ::unlink((x_settings.data_directory + "/orreryd.pid").c_str());

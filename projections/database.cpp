@@ -10,11 +10,15 @@
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/slice_transform.h>
+#include <rocksdb/sst_file_writer.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
+#include <mutex>
+#include <unordered_map>
 #include <utility>
 
 namespace orrery::projections {
@@ -118,6 +122,24 @@ rocksdb::DBOptions db_options() {
   return options;
 }
 
+/// Keeps a family's rows readable as long as somebody holds it, also when it was dropped meanwhile.
+using family_handle = std::shared_ptr<rocksdb::ColumnFamilyHandle>;
+
+family_handle held(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* handle) {
+  return {handle, [&db](rocksdb::ColumnFamilyHandle* one) { db.DestroyColumnFamilyHandle(one); }};
+}
+
+/// A moment of all families.
+using moment_handle = std::shared_ptr<const rocksdb::Snapshot>;
+
+/// In the default family: under which name the rows of a projection lie. Without it, its own.
+std::string live_key(std::string_view family) { return "live " + std::string(family); }
+
+/// A rebuilt family lies under the other one of its two names.
+std::string other_name(std::string_view family, std::string_view name) {
+  return name == family ? std::string(family) + ".rebuilt" : std::string(family);
+}
+
 rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 
 std::string_view view_of(const rocksdb::Slice& bytes) { return {bytes.data(), bytes.size()}; }
@@ -125,15 +147,16 @@ std::string_view view_of(const rocksdb::Slice& bytes) { return {bytes.data(), by
 /// Rows of one family at one moment.
 class snapshot_reader final : public reader {
 public:
-  snapshot_reader(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family,
-                  const rocksdb::Snapshot* snapshot, const std::string& path)
-      : x_db(db), x_family(family), x_path(path) {
-    x_options.snapshot = snapshot;
+  /// Without a snapshot: the rows as they are.
+  snapshot_reader(rocksdb::DB& db, family_handle family, moment_handle moment,
+                  const std::string& path)
+      : x_db(db), x_family(std::move(family)), x_moment(std::move(moment)), x_path(path) {
+    x_options.snapshot = x_moment.get();
   }
 
   [[nodiscard]] std::optional<std::string> find(std::string_view key) const override {
     std::string value;
-    const auto status = x_db.Get(x_options, x_family, slice(key), &value);
+    const auto status = x_db.Get(x_options, x_family.get(), slice(key), &value);
     if (status.ok())
       return value;
     if (!status.IsNotFound())
@@ -142,7 +165,7 @@ public:
   }
 
   void scan(const key_range& range, const visitor& visit) const override {
-    const std::unique_ptr<rocksdb::Iterator> rows(x_db.NewIterator(x_options, x_family));
+    const std::unique_ptr<rocksdb::Iterator> rows(x_db.NewIterator(x_options, x_family.get()));
     const bool ascending = range.order == direction::ascending;
     if (ascending)
       rows->Seek(slice(range.after.empty() ? range.prefix : range.after));
@@ -166,7 +189,8 @@ private:
   }
 
   rocksdb::DB& x_db;
-  rocksdb::ColumnFamilyHandle* x_family;
+  const family_handle x_family;
+  const moment_handle x_moment;
   rocksdb::ReadOptions x_options;
   const std::string& x_path;
 };
@@ -174,13 +198,13 @@ private:
 /// Changes of one family that wait for the next write.
 class pending_rows final : public writer {
 public:
-  pending_rows(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family) : x_db(db), x_family(family) {}
+  pending_rows(rocksdb::DB& db, family_handle family) : x_db(db), x_family(std::move(family)) {}
 
   [[nodiscard]] std::optional<std::string> find(std::string_view key) override {
     if (const auto changed = x_changed.find(key); changed != x_changed.end())
       return changed->second;
     std::string value;
-    const auto status = x_db.Get(rocksdb::ReadOptions(), x_family, slice(key), &value);
+    const auto status = x_db.Get(rocksdb::ReadOptions(), x_family.get(), slice(key), &value);
     if (status.ok())
       return value;
     if (!status.IsNotFound() && x_failure.ok())
@@ -198,7 +222,8 @@ public:
 
   [[nodiscard]] rocksdb::Status add_to(rocksdb::WriteBatch& batch) const {
     for (const auto& [key, value] : x_changed) {
-      auto status = value ? batch.Put(x_family, key, *value) : batch.Delete(x_family, slice(key));
+      auto status =
+          value ? batch.Put(x_family.get(), key, *value) : batch.Delete(x_family.get(), slice(key));
       if (!status.ok())
         return status;
     }
@@ -207,7 +232,7 @@ public:
 
 private:
   rocksdb::DB& x_db;
-  rocksdb::ColumnFamilyHandle* x_family;
+  const family_handle x_family;
   std::map<std::string, std::optional<std::string>, std::less<>> x_changed;
   rocksdb::Status x_failure;
 };
@@ -217,56 +242,58 @@ private:
 struct database::implementation {
   struct family {
     family_wish wish;
-    rocksdb::ColumnFamilyHandle* handle = nullptr;
+    family_handle handle; ///< guarded by `guard` once the database is open
     bool dropped = false;
   };
 
   std::string path;
   std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(block_cache_bytes);
   std::unique_ptr<rocksdb::DB> db;
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  family_handle standard; ///< RocksDB's default family
+  std::mutex guard;
   std::vector<family> families;
   rocksdb::WriteBatch batch; ///< of one write at a time: its memory is used again
   bool write_failed = false; ///< RocksDB takes no more writes until it is told to
 
   ~implementation() {
-    for (auto* handle : handles)
-      db->DestroyColumnFamilyHandle(handle);
+    families.clear();
+    standard.reset();
     if (db != nullptr)
       static_cast<void>(db->Close()); // everything is in the log of writes already
   }
 
+  using found_families = std::map<std::string, family_handle, std::less<>>;
+
   [[nodiscard]] rocksdb::Status open();
-  [[nodiscard]] rocksdb::Status begin_family(family& one);
-  [[nodiscard]] rocksdb::Status prepare(family& one);
-  [[nodiscard]] rocksdb::Status drop_unknown();
+  [[nodiscard]] rocksdb::Status begin_family(const std::string& name, family_handle& made);
+  [[nodiscard]] rocksdb::Status prepare(family& one, found_families& found);
+  [[nodiscard]] std::vector<family_handle> handles();
 };
 
 namespace {
 
 class snapshot final : public database::moment {
 public:
-  snapshot(rocksdb::DB& db, const std::string& path,
-           std::vector<rocksdb::ColumnFamilyHandle*> handles)
-      : x_db(db), x_path(path), x_handles(std::move(handles)), x_snapshot(db.GetSnapshot()) {}
-
-  ~snapshot() override { x_db.ReleaseSnapshot(x_snapshot); }
+  snapshot(rocksdb::DB& db, const std::string& path, std::vector<family_handle> handles)
+      : x_db(db), x_path(path), x_handles(std::move(handles)),
+        x_moment(db.GetSnapshot(),
+                 [&db](const rocksdb::Snapshot* one) { db.ReleaseSnapshot(one); }) {}
 
   [[nodiscard]] std::unique_ptr<reader> rows(std::size_t family) const override {
-    return std::make_unique<snapshot_reader>(x_db, x_handles.at(family), x_snapshot, x_path);
+    return std::make_unique<snapshot_reader>(x_db, x_handles.at(family), x_moment, x_path);
   }
 
 private:
   rocksdb::DB& x_db;
   const std::string& x_path;
-  const std::vector<rocksdb::ColumnFamilyHandle*> x_handles;
-  const rocksdb::Snapshot* x_snapshot;
+  const std::vector<family_handle> x_handles;
+  const moment_handle x_moment;
 };
 
 class pending_changes final : public database::changes {
 public:
-  pending_changes(rocksdb::DB& db, const std::vector<rocksdb::ColumnFamilyHandle*>& handles) {
-    for (auto* handle : handles)
+  pending_changes(rocksdb::DB& db, const std::vector<family_handle>& handles) {
+    for (const auto& handle : handles)
       x_families.push_back(std::make_unique<pending_rows>(db, handle));
   }
 
@@ -286,6 +313,126 @@ private:
   std::vector<std::unique_ptr<pending_rows>> x_families;
 };
 
+/// Rows for files of their own. Nothing is known of a key that is not gathered until the first of
+/// them were written out.
+class gathered_rows final : public writer {
+public:
+  gathered_rows(rocksdb::DB& db, family_handle family) : x_db(db), x_family(std::move(family)) {}
+
+  [[nodiscard]] std::optional<std::string> find(std::string_view key) override {
+    if (const auto known = x_gathered.find(std::string(key)); known != x_gathered.end())
+      return known->second;
+    if (!x_was_written)
+      return std::nullopt;
+    std::string value;
+    const auto status = x_db.Get(rocksdb::ReadOptions(), x_family.get(), slice(key), &value);
+    if (status.ok())
+      return value;
+    if (!status.IsNotFound() && x_failure.ok())
+      x_failure = status;
+    return std::nullopt;
+  }
+
+  void put(std::string key, std::string value) override {
+    x_bytes += key.size() + value.size() + row_overhead;
+    x_gathered.insert_or_assign(std::move(key), std::move(value));
+  }
+
+  void erase(std::string key) override {
+    if (x_was_written)
+      x_gathered.insert_or_assign(std::move(key), std::nullopt);
+    else
+      x_gathered.erase(key);
+  }
+
+  [[nodiscard]] std::size_t bytes() const { return x_bytes; }
+
+  /// Writes a sorted file and makes it part of the family.
+  [[nodiscard]] rocksdb::Status write_out(const std::string& file) {
+    if (!x_failure.ok())
+      return x_failure;
+    if (x_gathered.empty())
+      return rocksdb::Status::OK();
+    if (auto status = write_file(file); !status.ok())
+      return status;
+    crash_point("projection.write.before");
+    rocksdb::IngestExternalFileOptions options;
+    options.move_files = true;
+    if (auto status = x_db.IngestExternalFile(x_family.get(), {file}, options); !status.ok())
+      return status;
+    crash_point("projection.write.after");
+    x_was_written = true;
+    x_gathered.clear();
+    x_bytes = 0;
+    return rocksdb::Status::OK();
+  }
+
+private:
+  /// Of a row in memory beside its bytes: two strings and a node of the map.
+  static constexpr std::size_t row_overhead = 128;
+
+  [[nodiscard]] rocksdb::Status write_file(const std::string& file) const {
+    std::vector<const std::pair<const std::string, std::optional<std::string>>*> sorted;
+    sorted.reserve(x_gathered.size());
+    for (const auto& one : x_gathered)
+      sorted.push_back(&one);
+    std::ranges::sort(
+        sorted, {}, [](const auto* one) -> const auto& { return one->first; });
+    rocksdb::SstFileWriter out(rocksdb::EnvOptions(), x_db.GetOptions(x_family.get()),
+                               x_family.get());
+    auto status = out.Open(file);
+    for (auto at = sorted.begin(); status.ok() && at != sorted.end(); ++at)
+      status = (*at)->second ? out.Put((*at)->first, *(*at)->second) : out.Delete((*at)->first);
+    return status.ok() ? out.Finish() : status;
+  }
+
+  rocksdb::DB& x_db;
+  const family_handle x_family;
+  std::unordered_map<std::string, std::optional<std::string>> x_gathered;
+  std::size_t x_bytes = 0; ///< at most: a row that was changed counts twice
+  bool x_was_written = false;
+  rocksdb::Status x_failure;
+};
+
+class family_in_bulk final : public database::bulk {
+public:
+  family_in_bulk(rocksdb::DB& db, const std::string& path, std::size_t of, family_handle family)
+      : index(of), handle(std::move(family)), x_db(db), x_path(path), x_rows(db, handle) {}
+
+  ~family_in_bulk() override {
+    if (!is_live)
+      static_cast<void>(x_db.DropColumnFamily(handle.get())); // else the next start does it
+    std::error_code ignored;
+    std::filesystem::remove(file(), ignored);
+  }
+
+  [[nodiscard]] writer& rows() override { return x_rows; }
+
+  [[nodiscard]] std::size_t bytes_gathered() const override { return x_rows.bytes(); }
+
+  [[nodiscard]] result<void> write_out() override {
+    if (const auto status = x_rows.write_out(file()); !status.ok())
+      return to_error(status, x_path);
+    return {};
+  }
+
+  [[nodiscard]] std::unique_ptr<reader> written() const override {
+    return std::make_unique<snapshot_reader>(x_db, handle, nullptr, x_path);
+  }
+
+  const std::size_t index;
+  const family_handle handle;
+  bool is_live = false;
+
+private:
+  /// Moved from here when it is written; one that a killed process left is overwritten.
+  [[nodiscard]] std::string file() const { return x_path + "/" + handle->GetName() + ".sst"; }
+
+  rocksdb::DB& x_db;
+  const std::string& x_path;
+  gathered_rows x_rows;
+};
+
 } // namespace
 
 // Opening
@@ -302,60 +449,61 @@ rocksdb::Status database::implementation::open() {
   for (const auto& name : names)
     there.emplace_back(name, family_options(cache));
   rocksdb::DB* opened = nullptr;
-  if (auto status = rocksdb::DB::Open(settings, path, there, &handles, &opened); !status.ok())
+  std::vector<rocksdb::ColumnFamilyHandle*> raw;
+  if (auto status = rocksdb::DB::Open(settings, path, there, &raw, &opened); !status.ok())
     return status;
   db.reset(opened);
-  if (auto status = drop_unknown(); !status.ok())
-    return status;
+  found_families found;
+  for (auto* one : raw)
+    found.emplace(one->GetName(), held(*db, one));
+  standard = found.extract(rocksdb::kDefaultColumnFamilyName).mapped();
   for (auto& one : families)
-    if (auto status = prepare(one); !status.ok())
+    if (auto status = prepare(one, found); !status.ok())
+      return status;
+  for (const auto& [name, unknown] : found) // or made by a rebuild that did not end
+    if (auto status = db->DropColumnFamily(unknown.get()); !status.ok())
       return status;
   return rocksdb::Status::OK();
 }
 
-rocksdb::Status database::implementation::drop_unknown() {
-  for (auto* handle : handles) {
-    const auto& name = handle->GetName();
-    const bool is_wanted =
-        name == rocksdb::kDefaultColumnFamilyName ||
-        std::ranges::any_of(families, [&](const auto& one) { return one.wish.name == name; });
-    if (is_wanted)
-      continue;
-    if (auto status = db->DropColumnFamily(handle); !status.ok())
-      return status;
-  }
-  return rocksdb::Status::OK();
+/// Makes an empty family.
+rocksdb::Status database::implementation::begin_family(const std::string& name,
+                                                       family_handle& made) {
+  rocksdb::ColumnFamilyHandle* raw = nullptr;
+  auto status = db->CreateColumnFamily(family_options(cache), name, &raw);
+  if (status.ok())
+    made = held(*db, raw);
+  return status;
 }
 
-rocksdb::Status database::implementation::begin_family(family& one) {
-  if (auto status = db->CreateColumnFamily(family_options(cache), one.wish.name, &one.handle);
-      !status.ok())
-    return status;
-  handles.push_back(one.handle);
-  std::string version;
-  add_u32(version, one.wish.version);
-  return db->Put(rocksdb::WriteOptions(), one.handle, version_key(), version);
-}
-
-/// Finds a family, or makes it; one of another version is made anew.
-rocksdb::Status database::implementation::prepare(family& one) {
-  const auto found = std::ranges::find_if(
-      handles, [&](const auto* handle) { return handle->GetName() == one.wish.name; });
-  if (found == handles.end())
-    return begin_family(one);
-  std::string version;
-  auto status = db->Get(rocksdb::ReadOptions(), *found, version_key(), &version);
+/// Takes a family out of those found, or makes it; one of another version is made anew.
+rocksdb::Status database::implementation::prepare(family& one, found_families& found) {
+  std::string name;
+  auto status = db->Get(rocksdb::ReadOptions(), standard.get(), live_key(one.wish.name), &name);
   if (!status.ok() && !status.IsNotFound())
     return status;
-  if (status.ok() && u32_at(version, 0) == one.wish.version) {
-    one.handle = *found;
-    return status;
+  if (status.IsNotFound())
+    name = one.wish.name;
+  std::string version;
+  if (const auto there = found.find(name); there != found.end()) {
+    status = db->Get(rocksdb::ReadOptions(), there->second.get(), version_key(), &version);
+    if (!status.ok() && !status.IsNotFound())
+      return status;
+    const auto was = found.extract(there).mapped();
+    if (status.ok() && u32_at(version, 0) == one.wish.version) {
+      one.handle = was;
+      return status;
+    }
+    if (status = db->DropColumnFamily(was.get()); !status.ok())
+      return status;
   }
-  if (status = db->DropColumnFamily(*found); !status.ok())
-    return status;
   // A family without a version: the process ended between making it and its first write.
   one.dropped = !version.empty();
-  return begin_family(one);
+  if (status = begin_family(name, one.handle); !status.ok())
+    return status;
+  version.clear();
+  add_u32(version, one.wish.version);
+  return db->Put(rocksdb::WriteOptions(), one.handle.get(), version_key(), version);
 }
 
 result<std::unique_ptr<database>> database::open(const std::string& path,
@@ -363,7 +511,7 @@ result<std::unique_ptr<database>> database::open(const std::string& path,
   auto made = std::make_unique<implementation>();
   made->path = path;
   for (auto& wish : families)
-    made->families.push_back({std::move(wish)});
+    made->families.push_back({std::move(wish), nullptr, false});
   if (const auto status = made->open(); !status.ok())
     return to_error(status, path);
   return std::unique_ptr<database>(new database(std::move(made)));
@@ -376,18 +524,14 @@ database::~database() = default;
 // Reading and writing
 // -------------------------------------------------------------------------------------------------
 
-namespace {
-
-template <class Families>
-std::vector<rocksdb::ColumnFamilyHandle*> handles_of(const Families& families) {
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  handles.reserve(families.size());
+std::vector<family_handle> database::implementation::handles() {
+  const std::lock_guard lock(guard);
+  std::vector<family_handle> found;
+  found.reserve(families.size());
   for (const auto& one : families)
-    handles.push_back(one.handle);
-  return handles;
+    found.push_back(one.handle);
+  return found;
 }
-
-} // namespace
 
 bool database::was_dropped(std::size_t family) const {
   return x_implementation->families.at(family).dropped;
@@ -395,12 +539,11 @@ bool database::was_dropped(std::size_t family) const {
 
 std::unique_ptr<database::moment> database::now() const {
   return std::make_unique<snapshot>(*x_implementation->db, x_implementation->path,
-                                    handles_of(x_implementation->families));
+                                    x_implementation->handles());
 }
 
 std::unique_ptr<database::changes> database::begin_changes() {
-  return std::make_unique<pending_changes>(*x_implementation->db,
-                                           handles_of(x_implementation->families));
+  return std::make_unique<pending_changes>(*x_implementation->db, x_implementation->handles());
 }
 
 result<void> database::write(changes& made) {
@@ -419,6 +562,48 @@ result<void> database::write(changes& made) {
   if (own.write_failed)
     return to_error(status, own.path);
   crash_point("projection.write.after");
+  return {};
+}
+
+result<std::unique_ptr<database::bulk>> database::begin_bulk(std::size_t family) {
+  auto& own = *x_implementation;
+  const auto& name = own.families.at(family).wish.name;
+  family_handle made;
+  if (const auto status =
+          own.begin_family(other_name(name, own.handles().at(family)->GetName()), made);
+      !status.ok())
+    return to_error(status, own.path);
+  std::unique_ptr<bulk> begun =
+      std::make_unique<family_in_bulk>(*own.db, own.path, family, std::move(made));
+  std::string version;
+  add_u32(version, own.families.at(family).wish.version);
+  begun->rows().put(version_key(), std::move(version));
+  return begun;
+}
+
+result<void> database::replace(bulk& made) {
+  auto& own = *x_implementation;
+  if (auto written = made.write_out(); !written)
+    return written;
+  auto& begun = static_cast<family_in_bulk&>(made);
+  auto& family = own.families.at(begun.index);
+  crash_point("projection.write.before");
+  rocksdb::WriteOptions durably;
+  durably.sync = true;
+  if (const auto status = own.db->Put(durably, own.standard.get(), live_key(family.wish.name),
+                                      begun.handle->GetName());
+      !status.ok()) {
+    own.write_failed = true;
+    return to_error(status, own.path);
+  }
+  crash_point("projection.write.after");
+  begun.is_live = true;
+  family_handle old;
+  {
+    const std::lock_guard lock(own.guard);
+    old = std::exchange(family.handle, begun.handle);
+  }
+  static_cast<void>(own.db->DropColumnFamily(old.get())); // else the next start does it
   return {};
 }
 

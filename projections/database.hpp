@@ -20,7 +20,7 @@ struct family_wish {
 /// by its place in the list with which the database was opened.
 class database {
 public:
-  /// All families at one moment, as long as it lives. Any thread.
+  /// All families at one moment, as long as it or one of its readers lives. Any thread.
   class moment {
   public:
     moment() = default;
@@ -40,6 +40,29 @@ public:
     virtual ~changes() = default;
 
     [[nodiscard]] virtual writer& rows(std::size_t family) = 0;
+  };
+
+  /// Rows of one family that are made anew beside it, in bulk: gathered in memory, and written as
+  /// sorted files that become part of the database as they are. What did not replace the family is
+  /// dropped, by the destructor or by the next `open`. One thread; the database must live longer.
+  class bulk {
+  public:
+    bulk() = default;
+    bulk(const bulk&) = delete;
+    bulk& operator=(const bulk&) = delete;
+    virtual ~bulk() = default;
+
+    [[nodiscard]] virtual writer& rows() = 0;
+
+    /// About how much is gathered in memory.
+    [[nodiscard]] virtual std::size_t bytes_gathered() const = 0;
+
+    /// Writes what is gathered. Blocks. Errors: of a read that failed while it was gathered,
+    /// `storage_full`, `damaged`, `io_failed`; the rows are of no use then.
+    [[nodiscard]] virtual result<void> write_out() = 0;
+
+    /// What was written out, at this moment.
+    [[nodiscard]] virtual std::unique_ptr<reader> written() const = 0;
   };
 
   /// Opens or makes the folder (its parent must exist). Rows of a family with another version are
@@ -64,6 +87,15 @@ public:
   /// process; after a power loss an older moment is found. One at a time. Blocks. Errors: of a read
   /// that failed while the changes were made, `storage_full` (retryable), `damaged`, `io_failed`.
   [[nodiscard]] result<void> write(changes& made);
+
+  /// Begins to make the rows of a family anew; one at a time for each family. Blocks for a moment.
+  /// Errors: `storage_full`, `damaged`, `io_failed`.
+  [[nodiscard]] result<std::unique_ptr<bulk>> begin_bulk(std::size_t family);
+
+  /// Makes the rows of `made` those of its family, at once and durably, for all moments and changes
+  /// that begin from now on; older moments keep the old rows. Not beside `begin_changes` or
+  /// `write`. Blocks. Errors: as `write`; then the family has its old rows.
+  [[nodiscard]] result<void> replace(bulk& made);
 
 private:
   struct implementation;

@@ -1,13 +1,17 @@
 #pragma once
 
+#include "events/core/error.hpp"
 #include "events/core/id.hpp"
 #include "events/domain/partition_state.hpp"
+#include "events/log/history.hpp"
 #include "events/schema/record.pb.h"
 
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -25,8 +29,28 @@ struct folded_commit {
   std::vector<domain::touched> touched;       ///< as `partition_state::fold` gives it
 };
 
+/// Folds an accepted commit into its partition's state, telling what that changed.
+[[nodiscard]] inline std::shared_ptr<folded_commit>
+fold_commit(domain::partition_state& state, partition_number where, const log::chain_head& after,
+            std::size_t bytes, std::shared_ptr<const v1::CommitBody> body) {
+  auto made = std::make_shared<folded_commit>();
+  made->where = where;
+  made->seq = after.next - 1;
+  made->head = after.hash;
+  made->bytes = bytes;
+  made->touched = state.fold(*body, made->seq);
+  made->body = std::move(body);
+  return made;
+}
+
 /// Commits of any partitions; those of one partition in the order of its log.
 using commit_span = std::span<const std::shared_ptr<const folded_commit>>;
+
+/// The log has another commit with that number than the one that a projection in the folder `path`
+/// was built from: `log_cut`, with the way out.
+[[nodiscard]] error built_from_another(const std::string& path, std::string_view projection,
+                                       const folded_commit& in_log,
+                                       const std::array<std::uint8_t, 32>& built_from);
 
 /// What a commit touched, by entity. Refers to the commit, which must live longer. One thread: made
 /// with the first question, since most commits lead to none.

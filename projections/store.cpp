@@ -1,8 +1,9 @@
 #include "projections/store.hpp"
 
 #include "events/core/check.hpp"
-#include "events/log/sha256.hpp"
+#include "events/core/text.hpp"
 #include "projections/database.hpp"
+#include "projections/row_digest.hpp"
 #include "projections/rows.hpp"
 
 #include <algorithm>
@@ -19,21 +20,17 @@ struct fold_line {
   log_positions at;
 };
 
-std::string hex(const std::array<std::uint8_t, 32>& head) { return log::to_text(head); }
-
-error cut_at(const std::string& path, std::string_view name, const folded_commit& theirs,
-             const std::array<std::uint8_t, 32>& ours) {
-  return error{
-      error_code::log_cut,
-      "projection '" + std::string(name) + "' in " + path + " was built from another record " +
-          std::to_string(theirs.seq) + " of partition " + to_text(theirs.where) + " (hash " +
-          hex(ours) + ") than the log now has (" + hex(theirs.head) +
-          "): the log was cut or replaced. Restore the log that they were built from; only "
-          "if this log is the right one, delete that folder, and they are rebuilt",
-      false};
-}
+/// Of a wrong name in an error.
+constexpr std::size_t shown_name_max = 40;
 
 } // namespace
+
+error no_projection(std::string_view name) {
+  return {error_code::not_found,
+          "there is no projection '" + printable(name, shown_name_max) +
+              "': `orrery projection list` shows what there is",
+          false};
+}
 
 struct store::implementation {
   std::string path;
@@ -153,7 +150,7 @@ result<std::size_t> store::implementation::apply_batch(commit_span commits) {
     for (const auto& commit : commits) {
       const auto& at = reached[i].at(commit->where);
       if (commit->seq == at.seq && commit->head != at.head)
-        return cut_at(path, lines[i].fold->name(), *commit, at.head);
+        return built_from_another(path, lines[i].fold->name(), *commit, at.head);
       if (commit->seq <= at.seq)
         continue;
       reached[i].set(commit->where, {commit->seq, commit->head});
@@ -194,7 +191,7 @@ result<void> store::check(partition_number where, std::uint64_t seq,
       one.where = where;
       one.seq = seq;
       one.head = head;
-      return cut_at(x_implementation->path, line.fold->name(), one, at.head);
+      return built_from_another(x_implementation->path, line.fold->name(), one, at.head);
     }
   return {};
 }
@@ -281,25 +278,50 @@ result<std::string> store::digest() const {
   for (const auto& line : x_implementation->lines)
     names.push_back(line.fold->name());
   std::ranges::sort(names);
-  log::sha256 hash;
-  const auto add = [&hash](std::string_view bytes) {
-    std::string size; // lengths, so that no two sets of rows give the same bytes
-    add_u64(size, bytes.size());
-    hash.update(size);
-    hash.update(bytes);
-  };
+  row_digest made;
   for (const auto& name : names) {
     const auto rows = now->rows(x_implementation->family_of(name));
-    rows->scan({}, [&](std::string_view key, std::string_view value) {
-      add(name);
-      add(key);
-      add(value);
-      return true;
-    });
+    made.add(name, *rows);
     if (rows->failure())
       return *rows->failure();
   }
-  return log::to_text(hash.finish());
+  return made.finish();
+}
+
+// Folding again
+// -------------------------------------------------------------------------------------------------
+
+result<std::unique_ptr<refolding>>
+store::begin_refolding(std::string_view projection, refold_aim aim, std::size_t gathered_bytes) {
+  auto& own = *x_implementation;
+  const auto known = std::ranges::find_if(
+      own.lines, [projection](const auto& one) { return one.fold->name() == projection; });
+  if (known == own.lines.end())
+    return no_projection(projection);
+  const auto family = own.family_of(projection);
+  auto rows = own.rows->begin_bulk(family);
+  if (!rows)
+    return rows.error();
+  auto old = aim == refold_aim::compare ? own.rows->now()->rows(family) : nullptr;
+  return std::make_unique<refolding>(*known->fold, own.path, std::move(*rows), std::move(old),
+                                     gathered_bytes);
+}
+
+std::unique_lock<std::mutex> store::hold() { return std::unique_lock(x_implementation->applying); }
+
+result<void> store::replace(const std::unique_lock<std::mutex>& held, refolding& made) {
+  auto& own = *x_implementation;
+  auto& line = own.lines[own.family_of(made.name())];
+  ORRERY_CHECK(held.mutex() == &own.applying && held.owns_lock());
+  ORRERY_CHECK(made.is_at_least(line.at));
+  if (auto written = made.write_out(); !written)
+    return written;
+  if (auto replaced = own.rows->replace(*made.x_rows); !replaced)
+    return replaced;
+  const std::lock_guard lock(own.mutex);
+  line.at = made.at();
+  own.moved.notify_all();
+  return {};
 }
 
 // Questions

@@ -4,10 +4,12 @@
 #include "projections/jobs.hpp"
 #include "projections/paging.hpp"
 #include "projections/projection.hpp"
+#include "projections/refolding.hpp"
 #include "projections/timeline.hpp"
 
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -42,6 +44,9 @@ struct event_filter {
   std::string resource = {};
   direction order = direction::ascending; ///< ascending: oldest first
 };
+
+/// There is no projection of that name: `not_found`.
+[[nodiscard]] error no_projection(std::string_view name);
 
 /// The rows of all projections of all partitions, in a folder of their own that may be deleted at
 /// any time.
@@ -111,6 +116,23 @@ public:
   /// equal logs, however often and in whatever batches they were folded. Reads everything. Errors:
   /// `damaged`, `io_failed`.
   [[nodiscard]] result<std::string> digest() const;
+
+  // Folding again
+
+  /// Begins to fold one projection anew beside its rows; one at a time for each. Blocks for a
+  /// moment. Errors: `not_found`, `storage_full`, `damaged`, `io_failed`.
+  [[nodiscard]] result<std::unique_ptr<refolding>>
+  begin_refolding(std::string_view projection, refold_aim aim,
+                  std::size_t gathered_bytes = gathered_bytes_max);
+
+  /// While it is held nothing is folded into the live rows: they stand still, and still answer.
+  /// Blocks until a batch that is under way is written.
+  [[nodiscard]] std::unique_lock<std::mutex> hold();
+
+  /// Makes the new rows those that answer, at once and durably. Only while the store is held, and
+  /// when the new rows stand nowhere behind the old ones (`positions`). Blocks. Errors:
+  /// `storage_full`, `damaged`, `io_failed`; the old rows go on then.
+  [[nodiscard]] result<void> replace(const std::unique_lock<std::mutex>& held, refolding& made);
 
   // Questions. May read from the disk. Errors, besides those of each projection's own functions
   // (which see): `damaged`, `io_failed`.

@@ -2,6 +2,7 @@
 
 #include "actors/api/http/server.hpp"
 #include "actors/messages.hpp"
+#include "actors/refolder.hpp"
 #include "projections/metrics.hpp"
 #include "projections/store.hpp"
 
@@ -20,6 +21,7 @@ namespace orrery::actors {
 struct api_services {
   std::shared_ptr<projections::store> store;
   std::shared_ptr<projections::metrics> metrics;
+  std::shared_ptr<refolder> refolds;
   std::string token; ///< the one that is accepted
   bool is_read_only = false;
   uuid installation;
@@ -82,10 +84,15 @@ private:
   void get_hypervisors(call& made);
   void get_status(call& made);
   void get_installation(call& made);
+  void get_projections(call& made);
+  void get_projection(call& made);
+  void act_on_projection(call& made);
   void post_trust_clock(call& made);
   void post_set_limit(call& made);
   void get_metrics(call& made);
   void get_health(call& made);
+
+  void send_projection(const call& made, int status);
 
   void send_command(call& made, v1::Command command, std::string kind, std::string name);
   /// What a change is answered with, once it is decided.

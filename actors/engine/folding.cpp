@@ -100,11 +100,7 @@ void engine::on_claim(const log::reading& read) {
 void engine::fold(const log::reading& read, std::uint64_t seq) {
   auto body = domain::parse_commit(read.body);
   if (body == nullptr)
-    return halt({error_code::unknown_record,
-                 "record " + std::to_string(seq) +
-                     " is part of the log but its body cannot be read: it was written by another "
-                     "version, or damaged before it was written",
-                 false});
+    return halt(domain::unreadable_commit(seq));
   x_last_seq = x_last_commit_seq = seq;
   if (x_birth.tell.check_projections)
     if (auto checked = x_birth.tell.check_projections(seq, read.after.hash); !checked)
@@ -115,14 +111,9 @@ void engine::fold(const log::reading& read, std::uint64_t seq) {
     note_streams(*body);
     return answer_from(*body, seq);
   }
-  auto folded = std::make_shared<projections::folded_commit>();
-  folded->where = x_birth.where;
-  folded->seq = seq;
-  folded->head = read.after.hash;
-  folded->bytes = read.body.size();
-  folded->touched = x_state.fold(*body, seq);
-  note_streams(*body);
-  folded->body = std::move(body);
+  auto folded = projections::fold_commit(x_state, x_birth.where, read.after, read.body.size(),
+                                         std::move(body));
+  note_streams(*folded->body);
   if (x_is_replayed && x_birth.tell.folded)
     x_birth.tell.folded(*folded);
   if (x_is_replayed && x_birth.tell.clock_trusted && trusts_clock(*folded->body))

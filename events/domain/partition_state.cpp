@@ -78,6 +78,14 @@ std::shared_ptr<const v1::CommitBody> parse_commit(std::string_view bytes) {
   return {made, made->body};
 }
 
+error unreadable_commit(std::uint64_t seq) {
+  return {error_code::unknown_record,
+          "record " + std::to_string(seq) +
+              " is part of the log but its body cannot be read: it was written by another version, "
+              "or damaged before it was written",
+          false};
+}
+
 std::vector<touched> partition_state::fold(const v1::CommitBody& body, std::uint64_t seq) {
   // All are found before the first is changed, as in `fold_alone`.
   std::vector<touched> changed;

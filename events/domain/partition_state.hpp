@@ -48,6 +48,9 @@ struct keyed_command {
 /// of memory, so reading and forgetting it costs no allocation for each of them.
 [[nodiscard]] std::shared_ptr<const v1::CommitBody> parse_commit(std::string_view bytes);
 
+/// What to say of an accepted commit whose bytes are none.
+[[nodiscard]] error unreadable_commit(std::uint64_t seq);
+
 /// An entity that a commit changed.
 struct touched {
   uuid entity;

@@ -68,6 +68,40 @@ TEST(projection_crash, before_a_write_loses_only_that_batch) {
 
 TEST(projection_crash, after_a_write_loses_nothing) { survives_kills_at("projection.write.after"); }
 
+/// Killed somewhere while a projection is made anew, or takes over: the rows are the old ones or
+/// the new ones, which are the same, and nothing else is left.
+void survives_kills_while_rebuilding(const std::string& point) {
+  const auto seed = seed_of_this_run();
+  support::dice dice(seed);
+  const auto commits = random_history(seed, commands);
+  const filled_store whole(commits);
+  const temporary_folder folder;
+  {
+    const auto rows = open_store(folder.path());
+    ASSERT_TRUE(rows->apply(commits));
+  }
+  int kills = 0;
+  for (int round = 0; round < 12; ++round) {
+    const auto status = run_child({"refold", folder.path(), std::to_string(seed),
+                                   std::to_string(commands), point, std::to_string(1 + round)});
+    kills += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 1 : 0;
+    ASSERT_TRUE(WIFSIGNALED(status) || WEXITSTATUS(status) == 0) << "status " << status;
+    const auto rows = open_store(folder.path());
+    EXPECT_EQ(*rows->digest(), *whole.rows->digest()) << "seed " << seed << " round " << round;
+    EXPECT_EQ(rows->lowest_position(partition_number{0}),
+              whole.rows->lowest_position(partition_number{0}));
+  }
+  EXPECT_GE(kills, 6);
+}
+
+TEST(projection_crash, before_files_and_names_of_a_rebuild_change_nothing_is_lost) {
+  survives_kills_while_rebuilding("projection.write.before");
+}
+
+TEST(projection_crash, after_files_and_names_of_a_rebuild_changed_nothing_is_lost) {
+  survives_kills_while_rebuilding("projection.write.after");
+}
+
 TEST(projection_crash, a_full_disk_refuses_commits_until_there_is_room) {
   const temporary_folder folder;
   const auto status = run_child({"full_disk", folder.base()});

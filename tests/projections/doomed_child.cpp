@@ -2,6 +2,8 @@
 //
 //   projections_doomed_child crash FOLDER SEED COMMANDS POINT COUNT
 //     folds a random history one commit at a time and is killed at a crash point
+//   projections_doomed_child refold FOLDER SEED COMMANDS POINT COUNT
+//     makes a projection anew in many small files, and is killed at a crash point
 //   projections_doomed_child full_disk FOLDER
 //     fills a small file system of its own, makes room and goes on; the step that went wrong as its
 //     exit status, 0 for none
@@ -36,6 +38,29 @@ int crash(std::span<char*> words) {
   for (const auto& commit : commits)
     if (!rows->apply(std::span(&commit, 1)))
       return wrong_use;
+  return 0;
+}
+
+int refold(std::span<char*> words) {
+  if (words.size() != 5)
+    return wrong_use;
+  const auto commits =
+      random_history(std::strtoull(words[1], nullptr, 10), std::strtoull(words[2], nullptr, 10));
+  const auto rows = open_store(words[0]);
+  if (!arm_crash_point(words[3], std::strtoull(words[4], nullptr, 10)))
+    return wrong_use;
+  constexpr std::size_t small = 8 * 1024;
+  for (const auto& one : rows->status()) {
+    const auto made = rows->begin_refolding(one.name, refold_aim::replace, small);
+    if (!made)
+      return 10;
+    for (const auto& commit : commits)
+      if (!(*made)->apply(std::span(&commit, 1)))
+        return 11;
+    const auto held = rows->hold();
+    if (!rows->replace(held, **made))
+      return 12;
+  }
   return 0;
 }
 
@@ -120,6 +145,8 @@ int main(int count, char** words) {
   const std::span<char*> rest(words + 2, static_cast<std::size_t>(count - 2));
   if (what == "crash")
     return orrery::projections::crash(rest);
+  if (what == "refold")
+    return orrery::projections::refold(rest);
   if (what == "full_disk")
     return orrery::projections::full_disk(rest);
   return orrery::projections::wrong_use;

@@ -85,6 +85,29 @@ std::string opened_again(const history& commits, support::dice& dice) {
   return digest_of(*rows);
 }
 
+/// Each projection anew, from a random place on, in files of random sizes, before the rest comes.
+std::string rebuilt_beside(const history& commits, support::dice& dice) {
+  const temporary_folder folder;
+  const auto rows = open_store(folder.path());
+  const auto until = dice.below(commits.size() + 1);
+  apply_all(*rows, part(commits).first(until));
+  for (const auto& one : rows->status()) {
+    const auto made =
+        rows->begin_refolding(one.name, refold_aim::replace, 1 + dice.below(std::size_t{1} << 16));
+    ORRERY_CHECK(made);
+    const auto ahead = until + dice.below(commits.size() - until + 1);
+    for (part left = part(commits).first(ahead); !left.empty();) {
+      const auto size = std::min<std::size_t>(1 + dice.below(batch_size_max), left.size());
+      ORRERY_CHECK((*made)->apply(left.first(size)));
+      left = left.subspan(size);
+    }
+    const auto held = rows->hold();
+    ORRERY_CHECK(rows->replace(held, **made));
+  }
+  apply_all(*rows, commits);
+  return digest_of(*rows);
+}
+
 std::string rebuilt(const history& commits) {
   const temporary_folder folder;
   auto rows = open_store(folder.path());
@@ -108,6 +131,7 @@ std::vector<way> expand(const history& commits, std::uint64_t seed) {
       {"in random batches", in_random_batches(commits, dice)},
       {"opened again in the middle", opened_again(commits, dice)},
       {"rebuilt from nothing", rebuilt(commits)},
+      {"rebuilt beside the live rows", rebuilt_beside(commits, dice)},
   };
 }
 

@@ -15,7 +15,8 @@ struct way {
 
 /// Runs one history through every way that it may come in daily life: as it is, one commit at a
 /// time, every commit twice, cut into batches of random sizes, stopped and opened again in the
-/// middle (with a part repeated), and rebuilt from an emptied folder. The digests must be equal.
+/// middle (with a part repeated), rebuilt from an emptied folder, and rebuilt beside the live rows.
+/// The digests must be equal.
 [[nodiscard]] std::vector<way> expand(const history& commits, std::uint64_t seed);
 
 } // namespace orrery::projections

@@ -5,6 +5,7 @@
 #include "tests/support/random_history.hpp"
 
 #include <google/protobuf/message.h>
+#include <rocksdb/db.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -87,6 +88,28 @@ temporary_folder::temporary_folder() {
 temporary_folder::~temporary_folder() {
   std::error_code ignored;
   std::filesystem::remove_all(x_base, ignored);
+}
+
+void damage_rows(const std::string& folder, std::string_view family, std::string_view prefix) {
+  std::vector<std::string> names;
+  ORRERY_CHECK(rocksdb::DB::ListColumnFamilies(rocksdb::DBOptions(), folder, &names).ok());
+  std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
+  for (const auto& name : names)
+    wanted.emplace_back(name, rocksdb::ColumnFamilyOptions());
+  rocksdb::DB* opened = nullptr;
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+  ORRERY_CHECK(rocksdb::DB::Open(rocksdb::DBOptions(), folder, wanted, &families, &opened).ok());
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  const rocksdb::Slice wanted_keys(prefix.data(), prefix.size());
+  for (auto* one : families) {
+    if (one->GetName() == family) {
+      const std::unique_ptr<rocksdb::Iterator> rows(db->NewIterator(rocksdb::ReadOptions(), one));
+      for (rows->Seek(wanted_keys); rows->Valid() && rows->key().starts_with(wanted_keys);
+           rows->Next())
+        ORRERY_CHECK(db->Put({}, one, rows->key(), "\xff\xff\xff").ok());
+    }
+    ORRERY_CHECK(db->DestroyColumnFamilyHandle(one).ok());
+  }
 }
 
 std::unique_ptr<store> open_store(const std::string& path) {

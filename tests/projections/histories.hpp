@@ -43,6 +43,10 @@ private:
   std::string x_base;
 };
 
+/// Puts nonsense into the rows of a family whose keys begin with `prefix`; the store must be
+/// closed.
+void damage_rows(const std::string& folder, std::string_view family, std::string_view prefix);
+
 /// Opens a store; ends the test program when that fails.
 [[nodiscard]] std::unique_ptr<store> open_store(const std::string& path);
 

@@ -2,7 +2,6 @@
 #include "tests/projections/histories.hpp"
 
 #include <gtest/gtest.h>
-#include <rocksdb/db.h>
 
 #include <atomic>
 #include <filesystem>
@@ -123,29 +122,7 @@ TEST(store, a_row_that_is_no_message_is_damage) {
     const auto rows = open_store(folder.path());
     ASSERT_TRUE(rows->apply(history_of(world.commits())));
   }
-  {
-    rocksdb::DB* opened = nullptr;
-    std::vector<rocksdb::ColumnFamilyHandle*> families;
-    std::vector<std::string> names;
-    ASSERT_TRUE(rocksdb::DB::ListColumnFamilies(rocksdb::DBOptions(), folder.path(), &names).ok());
-    std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
-    for (const auto& name : names)
-      wanted.emplace_back(name, rocksdb::ColumnFamilyOptions());
-    ASSERT_TRUE(
-        rocksdb::DB::Open(rocksdb::DBOptions(), folder.path(), wanted, &families, &opened).ok());
-    const std::unique_ptr<rocksdb::DB> db(opened);
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      if (names[i] == inventory::family) {
-        const std::unique_ptr<rocksdb::Iterator> rows(
-            db->NewIterator(rocksdb::ReadOptions(), families[i]));
-        for (rows->Seek("\x01\x04"); rows->Valid() && rows->key().starts_with("\x01\x04");
-             rows->Next())
-          ASSERT_TRUE(db->Put({}, families[i], rows->key(), "\xff\xff\xff").ok());
-      }
-    }
-    for (auto* family : families)
-      ASSERT_TRUE(db->DestroyColumnFamilyHandle(family).ok());
-  }
+  damage_rows(folder.path(), inventory::family, "\x01\x04");
   const auto rows = open_store(folder.path());
   EXPECT_EQ(rows->find_vm("web").error().code, error_code::damaged);
   EXPECT_EQ(rows->list_vms({}, {}).error().code, error_code::damaged);

@@ -1,7 +1,7 @@
 #include "tools/orrery/backup_commands.hpp"
 
 #include "events/log/backup.hpp"
-#include "tools/orrery/terminal.hpp"
+#include "tools/orrery/drawn_line.hpp"
 
 #include <array>
 #include <chrono>
@@ -10,9 +10,6 @@
 namespace orrery::cli {
 
 namespace {
-
-/// Between two drawings: as fast as it can be read.
-constexpr std::chrono::milliseconds redraw_pause{100};
 
 utc_time now() {
   return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
@@ -30,39 +27,10 @@ std::string bytes_text(std::uint64_t bytes) {
   return text.data();
 }
 
-/// A line on stderr that is drawn again and again; nothing when that is no terminal, or with -q.
-class byte_line {
-public:
-  explicit byte_line(const settings& how) : x_shown(this_terminal().err && !how.quiet) {}
-
-  byte_line(const byte_line&) = delete;
-  byte_line& operator=(const byte_line&) = delete;
-
-  ~byte_line() {
-    if (x_drawn)
-      std::fputs("\r\033[K", stderr);
-  }
-
-  void show(std::string_view what, std::uint64_t done, std::uint64_t all) {
-    const auto when = std::chrono::steady_clock::now();
-    if (!x_shown || (x_drawn && when - x_last < redraw_pause))
-      return;
-    x_drawn = true;
-    x_last = when;
-    std::fprintf(stderr, "\r\033[K%s %s of %s", std::string(what).c_str(), bytes_text(done).c_str(),
-                 bytes_text(all).c_str());
-  }
-
-private:
-  const bool x_shown;
-  bool x_drawn = false;
-  std::chrono::steady_clock::time_point x_last;
-};
-
-log::backup_options options_for(byte_line& line) {
+log::backup_options options_for(drawn_line& line) {
   log::backup_options options;
   options.progress = [&line](std::string_view what, std::uint64_t done, std::uint64_t all) {
-    line.show(what, done, all);
+    line.show(std::string(what) + " " + bytes_text(done) + " of " + bytes_text(all));
   };
   return options;
 }
@@ -126,7 +94,7 @@ void show(const settings& how, const std::string& path, const log::backup_facts&
 
 void create_backup(const settings& how, const std::string& data, const std::string& backup) {
   const auto made = [&] {
-    byte_line line(how);
+    drawn_line line(how);
     return log::create_backup(data + "/log", backup, now(), options_for(line));
   }();
   if (!made)
@@ -136,7 +104,7 @@ void create_backup(const settings& how, const std::string& data, const std::stri
 
 void verify_backup(const settings& how, const std::string& backup) {
   const auto seen = [&] {
-    byte_line line(how);
+    drawn_line line(how);
     return log::verify_backup(backup, options_for(line));
   }();
   if (!seen)
@@ -146,7 +114,7 @@ void verify_backup(const settings& how, const std::string& backup) {
 
 void restore_backup(const settings& how, const std::string& backup, const std::string& data) {
   const auto made = [&] {
-    byte_line line(how);
+    drawn_line line(how);
     return log::restore_backup(backup, data, now(), options_for(line));
   }();
   if (!made)

@@ -4,6 +4,7 @@
 #include "tools/orrery/commands.hpp"
 #include "tools/orrery/jobs.hpp"
 #include "tools/orrery/log_commands.hpp"
+#include "tools/orrery/projection_commands.hpp"
 #include "tools/orrery/units.hpp"
 
 #include <CLI/CLI.hpp>
@@ -351,6 +352,26 @@ void add_backup(tree& t) {
         true);
 }
 
+void add_projection(tree& t) {
+  auto& parent = noun(t, "projection", "What orreryd answers from, and how it is made anew");
+  verb(t, parent, "list", "List the projections, and how far each one is",
+       "  orrery projection list\n  orrery projection list -o wide",
+       [&t] { list_things(t.how, projection_view(), 0, {}); });
+  const auto takes_name = [&t, &parent](const std::string& name, const std::string& help,
+                                        const std::string& remark) {
+    auto& made = verb(t, parent, name, help,
+                      "  orrery projection " + name + " inventory\n  orrery projection " + name +
+                          " timeline --no-wait -o json\n\n" + remark,
+                      [&t, name] { refold_projection(t.how, name, t.said.name); });
+    add_name(t, made, "projection");
+    add_wait_flags(t, made);
+  };
+  takes_name("rebuild", "Make the rows of a projection anew from the whole log",
+             "The old rows answer meanwhile. It needs as much memory again as orreryd's state.");
+  takes_name("verify", "Compare the rows of a projection with what the whole log says",
+             "Exit status 3 when they differ.");
+}
+
 void add_others(tree& t) {
   auto& parent = noun(t, "event", "What happened, and why");
   auto& list = verb(t, parent, "list", "List events, oldest first",
@@ -395,6 +416,7 @@ void build(tree& t) {
   add_network(t);
   add_job(t);
   add_installation(t);
+  add_projection(t);
   add_others(t);
   add_backup(t);
   add_log_commands(t.root);

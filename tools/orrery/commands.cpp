@@ -11,7 +11,7 @@
 
 namespace orrery::cli {
 
-namespace {
+namespace {} // namespace
 
 context context_of(const settings& how) {
   auto found = find_context(how.where);
@@ -19,6 +19,8 @@ context context_of(const settings& how) {
     throw failure(exit_code::usage, "usage", found.error().text);
   return std::move(*found);
 }
+
+namespace {
 
 printing printing_of(const settings& how) {
   return {.format = how.format,

@@ -22,6 +22,9 @@ struct settings {
   std::chrono::milliseconds timeout; ///< of waiting
 };
 
+/// Where the API is, as the flags, the environment and the context file say. Throws `failure`.
+[[nodiscard]] context context_of(const settings& how);
+
 // Each of these is one command: it asks the API, prints to stdout, and throws `failure` when it
 // did not work. All block.
 

@@ -256,6 +256,23 @@ const view& event_view() {
   return made;
 }
 
+const view& projection_view() {
+  static const view made{"projection",
+                         "projections",
+                         "name",
+                         {{"NAME", {"name"}},
+                          {"VERSION", {"version"}},
+                          {"POSITION", {"position"}},
+                          {"WORK", {"work.verb"}},
+                          {"STATE", {"work.state"}},
+                          {"RECORDS", {"work.records"}},
+                          {"OF", {"work.recordsAll"}},
+                          {"ENDED", {"work.endedAt"}, cell_kind::age},
+                          {"DIGEST", {"work.digest"}, cell_kind::text, true},
+                          {"DETAIL", {"work.detail"}, cell_kind::text, true}}};
+  return made;
+}
+
 std::string list_text(const view& how, const std::vector<json>& items, const printing& to) {
   switch (to.format) {
   case output_format::table:

@@ -44,6 +44,7 @@ struct view {
 [[nodiscard]] const view& vm_view();
 [[nodiscard]] const view& job_view();
 [[nodiscard]] const view& event_view();
+[[nodiscard]] const view& projection_view();
 
 /// Where and when something is printed.
 struct printing {

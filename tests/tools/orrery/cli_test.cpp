@@ -44,6 +44,9 @@ const std::vector<words>& all_commands() {
       {"installation", "get"},
       {"installation", "set-limit", "clusters", "20"},
       {"installation", "trust-clock"},
+      {"projection", "list"},
+      {"projection", "rebuild", "jobs"},
+      {"projection", "verify", "jobs"},
       {"status"},
       {"version"},
   };
@@ -93,7 +96,7 @@ TEST(cli_all, the_table_of_this_test_names_every_command) {
   for (const auto& command : all_commands())
     named.insert(command.size() == 1 ? command[0] : command[0] + " " + command[1]);
   EXPECT_EQ(named, wanted);
-  EXPECT_GE(named.size(), 27U);
+  EXPECT_GE(named.size(), 30U);
 }
 
 TEST(cli_all, give_json_and_nothing_on_stderr) {
@@ -109,6 +112,30 @@ TEST(cli_all, give_json_and_nothing_on_stderr) {
   }
 }
 
+TEST(cli_projection, what_differs_has_an_exit_code_of_its_own) {
+  fake_api api;
+  const auto body = [](const std::string& state, const std::string& more) {
+    return R"({"name":"jobs","version":3,"position":"0/12","work":{"verb":"VERIFY","state":")" +
+           state + R"(","records":12,"recordsAll":12)" + more + "}}";
+  };
+  api.on("GET /v1/projections/jobs", 200, body("DIFFERS", R"(,"digest":"ab","digestOfLog":"cd")"));
+  const auto differs = run({"projection", "verify", "jobs"}, api.variables());
+  EXPECT_EQ(differs.exit, 3);
+  EXPECT_NE(differs.err.find("orrery projection rebuild jobs"), std::string::npos) << differs.err;
+  api.on("GET /v1/projections/jobs", 200, body("FAILED", R"(,"detail":"the disk is full")"));
+  const auto failed = run({"projection", "verify", "jobs"}, api.variables());
+  EXPECT_EQ(failed.exit, 1);
+  EXPECT_NE(failed.err.find("the disk is full"), std::string::npos) << failed.err;
+  api.on("GET /v1/projections/jobs", 200, body("RUNNING", ""));
+  EXPECT_EQ(run({"projection", "verify", "jobs", "--timeout", "1s"}, api.variables()).exit, 8);
+  api.on("POST /v1/projections/jobs:verify", 202, body("RUNNING", ""));
+  EXPECT_EQ(run({"projection", "verify", "jobs", "--no-wait"}, api.variables()).exit, 0);
+  api.on("GET /v1/projections/jobs", 200, R"({"name":"jobs","version":3,"position":"0/12"})");
+  const auto forgotten = run({"projection", "verify", "jobs"}, api.variables());
+  EXPECT_EQ(forgotten.exit, 1);
+  EXPECT_NE(forgotten.err.find("started again"), std::string::npos) << forgotten.err;
+}
+
 TEST(cli_all, give_a_problem_object_with_json_when_the_api_refuses) {
   fake_api api;
   const std::string problem =
@@ -120,12 +147,28 @@ TEST(cli_all, give_a_problem_object_with_json_when_the_api_refuses) {
     SCOPED_TRACE(joined(command));
     fake_api refusing;
     for (const auto* method : {"GET", "POST", "DELETE"})
-      for (const std::string path :
-           {"/v1/clusters", "/v1/clusters/one", "/v1/nodes", "/v1/nodes/one", "/v1/networks",
-            "/v1/networks/one", "/v1/vms", "/v1/vms/web-1", "/v1/vms/web-1:start",
-            "/v1/vms/web-1:stop", "/v1/vms/web-1:shutdown", "/v1/vms/web-1/console", "/v1/jobs",
-            "/v1/jobs/job_01993f0e-7c1a-7000-8000-000000000009", "/v1/events", "/v1/status",
-            "/v1/installation", "/v1/installation:setLimit", "/v1/installation:trustClock"})
+      for (const std::string path : {"/v1/clusters",
+                                     "/v1/clusters/one",
+                                     "/v1/nodes",
+                                     "/v1/nodes/one",
+                                     "/v1/networks",
+                                     "/v1/networks/one",
+                                     "/v1/vms",
+                                     "/v1/vms/web-1",
+                                     "/v1/vms/web-1:start",
+                                     "/v1/vms/web-1:stop",
+                                     "/v1/vms/web-1:shutdown",
+                                     "/v1/vms/web-1/console",
+                                     "/v1/jobs",
+                                     "/v1/jobs/job_01993f0e-7c1a-7000-8000-000000000009",
+                                     "/v1/events",
+                                     "/v1/status",
+                                     "/v1/installation",
+                                     "/v1/installation:setLimit",
+                                     "/v1/installation:trustClock",
+                                     "/v1/projections",
+                                     "/v1/projections/jobs:rebuild",
+                                     "/v1/projections/jobs:verify"})
         refusing.on(std::string(method) + " " + path, 409, problem);
     const auto done = run(with(command, {"-o", "json"}), refusing.variables());
     EXPECT_EQ(done.exit, 6);

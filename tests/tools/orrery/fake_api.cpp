@@ -70,6 +70,14 @@ fake_api::fake_api() {
     on("POST /v1/vms/web-1:" + verb, 202, R"({"job":)" + job_body("RUNNING") + "}");
   on("POST /v1/installation:trustClock", 202, R"({"job":)" + job_body("DONE") + "}");
   on("POST /v1/installation:setLimit", 202, R"({"job":)" + job_body("DONE") + "}");
+  const std::string projection =
+      R"({"name":"jobs","version":3,"position":"0/12","work":{"verb":"VERIFY","state":"DONE",)"
+      R"("startedAt":"2026-01-01T00:00:00Z","endedAt":"2026-01-01T00:00:09Z","records":12,)"
+      R"("recordsAll":12,"digest":"ab","digestOfLog":"ab"}})";
+  on("GET /v1/projections", 200, R"({"projections":[)" + projection + "]}");
+  on("GET /v1/projections/jobs", 200, projection);
+  on("POST /v1/projections/jobs:rebuild", 202, projection);
+  on("POST /v1/projections/jobs:verify", 202, projection);
   on("GET /v1/installation", 200, R"({"edition":"hosting","clusters":1,"clustersMax":1000})");
   on("DELETE /v1/networks/one", 202, R"({"job":)" + job_body("RUNNING") + "}");
   on("DELETE /v1/vms/web-1", 202, R"({"job":)" + job_body("RUNNING") + "}");

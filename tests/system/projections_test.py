@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""Projections folded again beside the rows that answer: under load, killed at any moment, of rows
+that are damaged, and asked for wrongly.
+
+Usage: projections_test.py [PART OF A TEST'S NAME …]
+"""
+
+import collections
+import subprocess
+import sys
+import time
+
+from clients import Clients
+from harness import (make_site, program, run_tests, scratch, seed, simulated_daemon, vm_body,
+                     wait_until)
+
+KILLS = 12
+Site = collections.namedtuple("Site", "daemons")
+
+
+def orrery(daemon, *arguments):
+    return subprocess.run(
+        [program("orrery"), "--url", f"http://127.0.0.1:{daemon.port}", "--token-file",
+         str(daemon.token_file), *arguments],
+        capture_output=True, text=True, timeout=600, check=False)
+
+
+def names(daemon):
+    return [one["name"] for one in daemon.get("/v1/projections")["projections"]]
+
+
+def site_with_vms(folder, count):
+    daemon = simulated_daemon(folder).start()
+    make_site(daemon)
+    for number in range(count):
+        job = daemon.change("POST", "/v1/vms", vm_body(f"web-{number}"))
+        assert daemon.ended(job["id"])["state"] == "DONE"
+    return daemon
+
+
+def rows_are_made_anew_under_load():
+    """Clients change VMs and read what they wrote all the time; none of them notices."""
+    with scratch() as folder:
+        daemon = site_with_vms(folder, 0)
+        rounds = 0
+        with Clients(Site([daemon]), seed()) as clients:
+            for _ in range(3):
+                clients.more()
+                for projection in names(daemon):
+                    for verb in ("rebuild", "verify"):
+                        daemon.refold(projection, verb)
+                        rounds += 1
+        clients.check()
+        daemon.finish()
+        return f"{rounds} times, {clients.summary()}"
+
+
+def a_kill_at_any_moment_leaves_good_rows():
+    with scratch() as folder:
+        daemon = site_with_vms(folder, 20)
+        dice = seed()
+        began = time.monotonic()
+        daemon.refold("timeline", "rebuild")
+        usual = time.monotonic() - began
+        for _ in range(KILLS):
+            projection = dice.choice(names(daemon))
+            status, _, body = daemon.request("POST", f"/v1/projections/{projection}:rebuild")
+            assert status == 202, body
+            time.sleep(dice.uniform(0, usual))
+            daemon.kill()
+            daemon.start()
+            for one in names(daemon):
+                daemon.refold(one, "verify")
+        daemon.finish()
+
+
+def the_command_line_tells_how_it_goes():
+    with scratch() as folder:
+        daemon = site_with_vms(folder, 2)
+        listed = orrery(daemon, "projection", "list", "-o", "name")
+        assert listed.returncode == 0 and listed.stdout.split() == names(daemon), listed
+        for projection in names(daemon):
+            for verb in ("rebuild", "verify"):
+                done = orrery(daemon, "projection", verb, projection)
+                assert done.returncode == 0 and "DONE" in done.stdout, done
+                assert done.stderr == "", done
+        unknown = orrery(daemon, "projection", "rebuild", "inventary")
+        assert unknown.returncode == 5 and "projection list" in unknown.stderr, unknown
+        status, _, problem = daemon.request("POST", "/v1/projections/jobs:forget")
+        assert status == 404 and "rebuild or verify" in problem["detail"], problem
+        status, _, problem = daemon.request("GET", "/v1/projections?pageSized=3")
+        assert status == 400, problem
+        daemon.finish()
+
+
+def two_at_once_are_refused():
+    with scratch() as folder:
+        daemon = site_with_vms(folder, 5)
+        told = [daemon.request("POST", "/v1/projections/timeline:verify") for _ in range(40)]
+        accepted = [one for one in told if one[0] == 202]
+        refused = [one for one in told if one[0] != 202]
+        assert accepted and all(one[0] == 409 and one[2]["code"] == "busy" for one in refused), told
+        wait_until("all have ended", lambda: all(
+            one.get("work", {}).get("state") != "RUNNING"
+            for one in daemon.get("/v1/projections")["projections"]))
+        daemon.finish()
+        return f"{len(accepted)} done, {len(refused)} refused"
+
+
+if __name__ == "__main__":
+    sys.exit(run_tests([
+        rows_are_made_anew_under_load,
+        a_kill_at_any_moment_leaves_good_rows,
+        the_command_line_tells_how_it_goes,
+        two_at_once_are_refused,
+    ]))
