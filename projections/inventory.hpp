@@ -1,6 +1,7 @@
 #pragma once
 
 #include "projections/paging.hpp"
+#include "projections/past.hpp"
 #include "projections/projection.hpp"
 #include "projections/views.hpp"
 
@@ -71,6 +72,21 @@ list_networks(const reader& rows, const inventory_filter& filter, const page& wa
 [[nodiscard]] result<answer<v1::Node>> find_node(const reader& rows, std::string_view name_or_id);
 [[nodiscard]] result<answer<v1::Network>> find_network(const reader& rows,
                                                        std::string_view name_or_id);
+
+// The same of a moment of the past; a name is that of whatever was called so then. `history` are
+// the rows of the timeline. Names of other things are what they are called now. Errors: as above,
+// and those of `state_at`.
+
+[[nodiscard]] result<answer<v1::Vm>> find_vm(const reader& rows, const reader& history,
+                                             std::string_view name_or_id, const as_of& when);
+[[nodiscard]] result<answer<v1::Cluster>> find_cluster(const reader& rows, const reader& history,
+                                                       std::string_view name_or_id,
+                                                       const as_of& when);
+[[nodiscard]] result<answer<v1::Node>> find_node(const reader& rows, const reader& history,
+                                                 std::string_view name_or_id, const as_of& when);
+[[nodiscard]] result<answer<v1::Network>> find_network(const reader& rows, const reader& history,
+                                                       std::string_view name_or_id,
+                                                       const as_of& when);
 
 /// The installation with this id. Errors: `not_found` (it was not founded yet).
 [[nodiscard]] result<answer<v1::Installation>> find_installation(const reader& rows,

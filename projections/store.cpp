@@ -366,28 +366,46 @@ result<listing<v1::Network>> store::list_networks(const inventory_filter& filter
   return judged(projections::list_networks(*rows, filter, wanted), {rows.get()});
 }
 
-result<answer<v1::Vm>> store::find_vm(std::string_view name_or_id) const {
+result<answer<v1::Vm>> store::find_vm(std::string_view name_or_id, const as_of& when) const {
   const auto now = x_implementation->rows->now();
   const auto rows = now->rows(x_implementation->family_of(inventory::family));
-  return judged(projections::find_vm(*rows, name_or_id), {rows.get()});
+  if (when.is_now())
+    return judged(projections::find_vm(*rows, name_or_id), {rows.get()});
+  const auto history = now->rows(x_implementation->family_of(timeline::family));
+  return judged(projections::find_vm(*rows, *history, name_or_id, when),
+                {rows.get(), history.get()});
 }
 
-result<answer<v1::Cluster>> store::find_cluster(std::string_view name_or_id) const {
+result<answer<v1::Cluster>> store::find_cluster(std::string_view name_or_id,
+                                                const as_of& when) const {
   const auto now = x_implementation->rows->now();
   const auto rows = now->rows(x_implementation->family_of(inventory::family));
-  return judged(projections::find_cluster(*rows, name_or_id), {rows.get()});
+  if (when.is_now())
+    return judged(projections::find_cluster(*rows, name_or_id), {rows.get()});
+  const auto history = now->rows(x_implementation->family_of(timeline::family));
+  return judged(projections::find_cluster(*rows, *history, name_or_id, when),
+                {rows.get(), history.get()});
 }
 
-result<answer<v1::Node>> store::find_node(std::string_view name_or_id) const {
+result<answer<v1::Node>> store::find_node(std::string_view name_or_id, const as_of& when) const {
   const auto now = x_implementation->rows->now();
   const auto rows = now->rows(x_implementation->family_of(inventory::family));
-  return judged(projections::find_node(*rows, name_or_id), {rows.get()});
+  if (when.is_now())
+    return judged(projections::find_node(*rows, name_or_id), {rows.get()});
+  const auto history = now->rows(x_implementation->family_of(timeline::family));
+  return judged(projections::find_node(*rows, *history, name_or_id, when),
+                {rows.get(), history.get()});
 }
 
-result<answer<v1::Network>> store::find_network(std::string_view name_or_id) const {
+result<answer<v1::Network>> store::find_network(std::string_view name_or_id,
+                                                const as_of& when) const {
   const auto now = x_implementation->rows->now();
   const auto rows = now->rows(x_implementation->family_of(inventory::family));
-  return judged(projections::find_network(*rows, name_or_id), {rows.get()});
+  if (when.is_now())
+    return judged(projections::find_network(*rows, name_or_id), {rows.get()});
+  const auto history = now->rows(x_implementation->family_of(timeline::family));
+  return judged(projections::find_network(*rows, *history, name_or_id, when),
+                {rows.get(), history.get()});
 }
 
 result<answer<v1::Installation>> store::find_installation(const uuid& id) const {

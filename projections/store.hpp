@@ -144,10 +144,14 @@ public:
                                                      const page& wanted) const;
   [[nodiscard]] result<listing<v1::Network>> list_networks(const inventory_filter& filter,
                                                            const page& wanted) const;
-  [[nodiscard]] result<answer<v1::Vm>> find_vm(std::string_view name_or_id) const;
-  [[nodiscard]] result<answer<v1::Cluster>> find_cluster(std::string_view name_or_id) const;
-  [[nodiscard]] result<answer<v1::Node>> find_node(std::string_view name_or_id) const;
-  [[nodiscard]] result<answer<v1::Network>> find_network(std::string_view name_or_id) const;
+  [[nodiscard]] result<answer<v1::Vm>> find_vm(std::string_view name_or_id,
+                                               const as_of& when = {}) const;
+  [[nodiscard]] result<answer<v1::Cluster>> find_cluster(std::string_view name_or_id,
+                                                         const as_of& when = {}) const;
+  [[nodiscard]] result<answer<v1::Node>> find_node(std::string_view name_or_id,
+                                                   const as_of& when = {}) const;
+  [[nodiscard]] result<answer<v1::Network>> find_network(std::string_view name_or_id,
+                                                         const as_of& when = {}) const;
   [[nodiscard]] result<answer<v1::Installation>> find_installation(const uuid& id) const;
 
   /// Newest first.

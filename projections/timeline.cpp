@@ -21,7 +21,7 @@ namespace {
 /// the first gives the row its place.
 enum class prefix : std::uint8_t {
   entry = 1,       ///< place            -> entries of one record (`stored_entry`)
-  by_resource = 4, ///< resource place   -> index (4) of each of its entries in one record
+  by_resource = 4, ///< resource place   -> what one record has of it (`resource_row`)
 };
 
 /// Entries in one row: few enough that reading one of them costs little, some 2 KB.
@@ -64,6 +64,34 @@ void add_entry(std::string& row, const uuid& command, const uuid& resource,
   const auto at = row.size();
   row.resize(at + size);
   entry.SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(row.data() + at));
+}
+
+// What a record has of one resource: how many entries (4), the index (4) of each, and its steps
+// with events: when (8), length (4), and the step.
+
+struct resource_row {
+  std::vector<std::uint32_t> entries;
+  std::string_view steps;
+};
+
+resource_row split_resource_row(std::string_view row) {
+  resource_row found;
+  const std::size_t count = u32_at(row, 0);
+  const auto entries = row.substr(std::min(row.size(), index_size));
+  const auto size = std::min(entries.size(), count * index_size);
+  for (std::size_t at = 0; at + index_size <= size; at += index_size)
+    found.entries.push_back(u32_at(entries, at));
+  found.steps = entries.substr(size);
+  return found;
+}
+
+void add_step(std::string& steps, std::uint64_t at, const v1::Step& step) {
+  const auto size = step.ByteSizeLong();
+  add_u64(steps, at);
+  add_u32(steps, static_cast<std::uint32_t>(size));
+  const auto begin = steps.size();
+  steps.resize(begin + size);
+  step.SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(steps.data() + begin));
 }
 
 /// The entries of a row, each as it is stored but without its length.
@@ -135,8 +163,8 @@ private:
       found.emplace_back(std::move(single), value);
     };
     if (static_cast<prefix>(key.front()) == prefix::by_resource) {
-      for (std::size_t at = 0; at < row.size(); at += index_size)
-        add(u32_at(row, at), {});
+      for (const auto index : split_resource_row(row).entries)
+        add(index, {});
       return found;
     }
     auto index = u32_at(key, before_index);
@@ -193,8 +221,11 @@ private:
       const auto caused_by = static_cast<std::size_t>(step.caused_by());
       const auto cause = caused_by < firsts.size() ? firsts[caused_by] : std::nullopt;
       firsts.push_back(step.events().empty() ? cause : x_next);
+      const auto at = first_at + static_cast<std::uint64_t>(index);
+      if (!step.events().empty())
+        x_resources.push_back({domain::from_proto(step.entity()), x_next, &step, at});
       fold_step(decision, step, cause ? place_text(x_commit.where, x_commit.seq, *cause) : "",
-                from_micros(first_at + static_cast<std::uint64_t>(index)));
+                from_micros(at));
     }
   }
 
@@ -224,7 +255,7 @@ private:
 
   void add(const v1::Decision& decision, const uuid& entity) {
     add_entry(x_row, domain::from_proto(decision.command().id()), entity, x_entry);
-    x_resources.emplace_back(entity, x_next++);
+    x_resources.push_back({entity, x_next++, nullptr, 0});
     if (x_next % entries_per_row == 0)
       write_entries();
   }
@@ -239,25 +270,44 @@ private:
   }
 
   void write_resources() {
-    std::ranges::sort(x_resources);
+    // A step stands before its entries, and both in the order of the record.
+    std::ranges::stable_sort(x_resources, {}, &mention::resource);
     for (auto at = x_resources.begin(); at != x_resources.end();) {
-      const auto& resource = at->first;
+      const auto& resource = at->resource;
       auto key = resource_prefix(resource);
-      add_place(key, x_commit, at->second);
+      add_place(key, x_commit, at->index);
+      std::uint32_t count = 0;
       std::string indices;
-      for (; at != x_resources.end() && at->first == resource; ++at)
-        add_u32(indices, at->second);
-      x_rows.put(std::move(key), std::move(indices));
+      std::string steps;
+      for (; at != x_resources.end() && at->resource == resource; ++at)
+        if (at->step != nullptr) {
+          add_step(steps, at->at, *at->step);
+        } else {
+          add_u32(indices, at->index);
+          ++count;
+        }
+      std::string row;
+      row.reserve(index_size + indices.size() + steps.size());
+      add_u32(row, count);
+      x_rows.put(std::move(key), std::move(row.append(indices).append(steps)));
     }
   }
+
+  /// A step with events, or an entry.
+  struct mention {
+    uuid resource;
+    std::uint32_t index = 0;        ///< of the entry; of a step: of its first
+    const v1::Step* step = nullptr; ///< null for an entry
+    std::uint64_t at = 0;           ///< of the step, in microseconds
+  };
 
   const folded_commit& x_commit;
   touched_index x_touched;
   writer& x_rows;
   std::uint32_t x_next = 0; ///< index of the next entry
   v1::TimelineEntry x_entry;
-  std::string x_row;                                       ///< entries that are not written yet
-  std::vector<std::pair<uuid, std::uint32_t>> x_resources; ///< of all entries
+  std::string x_row; ///< entries that are not written yet
+  std::vector<mention> x_resources;
 };
 
 } // namespace
@@ -299,6 +349,29 @@ result<listing<v1::TimelineEntry>> list_events(const reader& rows, const event_t
   found.next_token = walk_page(singles, query, *start, range, at, take);
   found.at = at;
   return found;
+}
+
+void for_each_step(const reader& rows, const uuid& resource,
+                   const std::function<bool(const told_step&)>& visit) {
+  key_range range;
+  range.prefix = resource_prefix(resource);
+  rows.scan(range, [&](std::string_view key, std::string_view row) {
+    constexpr std::size_t head_size = 12;
+    const auto place = key.substr(key.size() - std::min(key.size(), place_size));
+    told_step told;
+    told.recorded_at = from_micros(u64_at(place, 0));
+    told.where = static_cast<partition_number>(u16_at(place, 8));
+    told.seq = u64_at(place, 10);
+    auto steps = split_resource_row(row).steps;
+    while (steps.size() >= head_size) {
+      const std::size_t size = u32_at(steps, 8);
+      told.at = from_micros(u64_at(steps, 0));
+      if (!from_row(rows, steps.substr(head_size, size), told.step) || !visit(told))
+        return false;
+      steps.remove_prefix(std::min(steps.size(), head_size + size));
+    }
+    return true;
+  });
 }
 
 bool has_events(const reader& rows, const uuid& resource) {

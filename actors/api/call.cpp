@@ -97,6 +97,30 @@ std::string api::call::parameter(const char* which) const {
   return value == nullptr ? std::string() : *value;
 }
 
+result<projections::as_of> api::call::as_of() const {
+  projections::as_of when;
+  for (const auto& [key, value] : request.query) {
+    if (key != "asOf")
+      return invalid("there is no parameter '" + printable(key, 40) + "' here");
+    if (value.find('/') == std::string::npos) {
+      const auto time = parse_time(value);
+      if (!time)
+        return invalid("asOf: '" + printable(value, 40) +
+                       "' is neither a time (2026-11-28T12:00:00Z) nor a position (1/118)");
+      when.time = *time;
+      continue;
+    }
+    const auto places = parse_position(value);
+    if (!places)
+      return places.error();
+    for (const auto& place : *places)
+      when.position.set(place.where, {place.seq, {}});
+    if (when.is_now())
+      return invalid("asOf: '" + printable(value, 40) + "' is before everything");
+  }
+  return when;
+}
+
 result<projections::page> api::call::page(std::initializer_list<std::string_view> allowed) const {
   projections::page wanted;
   for (const auto& [key, value] : request.query) {

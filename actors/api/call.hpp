@@ -80,6 +80,10 @@ struct api::call {
 
   [[nodiscard]] std::string parameter(const char* which) const;
 
+  /// The moment that `asOf` names, now when there is none; other parameters are refused. Errors:
+  /// `invalid_argument`.
+  [[nodiscard]] result<projections::as_of> as_of() const;
+
   /// The paging parameters; others than `allowed` are refused, never ignored.
   [[nodiscard]] result<projections::page>
   page(std::initializer_list<std::string_view> allowed) const;

@@ -39,7 +39,12 @@ void api::get_vms(call& made) {
   made.send("vms", x_services.store->list_vms(filter, *page));
 }
 
-void api::get_vm(call& made) { made.send(x_services.store->find_vm(made.name)); }
+void api::get_vm(call& made) {
+  const auto when = made.as_of();
+  if (!when)
+    return made.fail(when.error());
+  made.send(x_services.store->find_vm(made.name, *when));
+}
 
 void api::get_clusters(call& made) {
   auto page = made.page({"name"});
@@ -48,7 +53,12 @@ void api::get_clusters(call& made) {
   made.send("clusters", x_services.store->list_clusters({{}, made.parameter("name")}, *page));
 }
 
-void api::get_cluster(call& made) { made.send(x_services.store->find_cluster(made.name)); }
+void api::get_cluster(call& made) {
+  const auto when = made.as_of();
+  if (!when)
+    return made.fail(when.error());
+  made.send(x_services.store->find_cluster(made.name, *when));
+}
 
 void api::get_nodes(call& made) {
   auto page = made.page({"cluster", "name"});
@@ -58,7 +68,12 @@ void api::get_nodes(call& made) {
                          {made.parameter("cluster"), made.parameter("name")}, *page));
 }
 
-void api::get_node(call& made) { made.send(x_services.store->find_node(made.name)); }
+void api::get_node(call& made) {
+  const auto when = made.as_of();
+  if (!when)
+    return made.fail(when.error());
+  made.send(x_services.store->find_node(made.name, *when));
+}
 
 void api::get_networks(call& made) {
   auto page = made.page({"cluster", "name"});
@@ -68,7 +83,12 @@ void api::get_networks(call& made) {
                             {made.parameter("cluster"), made.parameter("name")}, *page));
 }
 
-void api::get_network(call& made) { made.send(x_services.store->find_network(made.name)); }
+void api::get_network(call& made) {
+  const auto when = made.as_of();
+  if (!when)
+    return made.fail(when.error());
+  made.send(x_services.store->find_network(made.name, *when));
+}
 
 void api::get_installation(call& made) {
   made.send(x_services.store->find_installation(x_services.installation));

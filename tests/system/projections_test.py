@@ -93,6 +93,54 @@ def the_command_line_tells_how_it_goes():
         daemon.finish()
 
 
+def the_past_is_what_was_told_then():
+    """What anybody read is read again by the position that came with it, and by its time, when all
+    has changed since: byte for byte."""
+    with scratch() as folder:
+        daemon = site_with_vms(folder, 0)
+        told = {}
+
+        def remember():
+            for kind in ("vms", "nodes", "clusters", "networks"):
+                for thing in daemon.get(f"/v1/{kind}")[kind]:
+                    path = f"/v1/{kind}/{thing['id']}"
+                    status, headers, body = daemon.request("GET", path)
+                    if status == 200:
+                        told[path, headers["Orrery-Position"]] = body
+
+        with Clients(Site([daemon]), seed()) as clients:
+            for _ in range(12):
+                clients.more(8)
+                remember()
+        clients.check()
+        daemon.kill()
+        daemon.start()
+        dead = 0
+        for (path, position), body in told.items():
+            assert daemon.get(f"{path}?asOf={position}") == body, (path, position)
+            dead += daemon.request("GET", path)[0] == 404
+        assert dead > 0, "nothing of what was remembered is gone"
+        # By time: the last one before each next change of that thing.
+        for path in {path for path, _ in told if "/vms/" in path}:
+            vm = path.split("/")[-1]
+            events = daemon.get(f"/v1/events?pageSize=1000&resource={vm}")["events"]
+            made, last = events[0]["time"], events[-1]["time"]
+            assert daemon.get(f"{path}?asOf={made}")["createdAt"] == made, path
+            before = daemon.request("GET", f"{path}?asOf=2026-01-01T00:00:00Z")
+            assert before[0] == 404 and "there was no vm" in before[2]["detail"], before
+            after = daemon.request("GET", f"{path}?asOf={last}")
+            assert after[0] == daemon.request("GET", path)[0], (path, after)
+        for wrong in ("yesterday", "1/x", "0/0", "2026-01-01"):
+            status, _, problem = daemon.request("GET", f"/v1/clusters/c1?asOf={wrong}")
+            assert status == 400 and problem["code"] == "invalid_argument", problem
+        status, _, problem = daemon.request("GET", "/v1/clusters/c1?asOf=1/99999999")
+        assert status == 503, problem
+        shown = orrery(daemon, "cluster", "get", "c1", "--as-of", "2999-01-01T00:00:00Z")
+        assert shown.returncode == 0 and "c1" in shown.stdout, shown
+        daemon.finish()
+        return f"{len(told)} answers, {dead} of them of what is gone"
+
+
 def two_at_once_are_refused():
     with scratch() as folder:
         daemon = site_with_vms(folder, 5)
@@ -112,5 +160,6 @@ if __name__ == "__main__":
         rows_are_made_anew_under_load,
         a_kill_at_any_moment_leaves_good_rows,
         the_command_line_tells_how_it_goes,
+        the_past_is_what_was_told_then,
         two_at_once_are_refused,
     ]))

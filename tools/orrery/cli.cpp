@@ -39,6 +39,7 @@ struct words {
   std::string resource;
   std::string limited;
   std::uint32_t figure = 0;
+  std::string as_of;
   std::string backup;
   std::string data;
   std::optional<std::uint32_t> vcpus;
@@ -113,11 +114,16 @@ void add_list_and_get(tree& t, CLI::App& parent, const view& what) {
                     [&t, &what] { list_things(t.how, what, t.said.limit, {}); });
   list.add_option("--limit", t.said.limit, "at most so many (default: all)")
       ->check(CLI::Range(std::size_t{1}, list_limit_max));
-  auto& get = verb(t, parent, "get", "Show one " + name,
-                   "  orrery " + name + " get " + (name == "job" ? "job_01993f0e-…" : "NAME") +
-                       "\n  orrery " + name + " get NAME -o yaml",
-                   [&t, &what] { get_thing(t.how, what, t.said.name); });
+  auto& get = verb(
+      t, parent, "get", "Show one " + name,
+      "  orrery " + name + " get " + (name == "job" ? "job_01993f0e-…" : "NAME") + "\n  orrery " +
+          name + " get NAME -o yaml" +
+          (name == "job" ? "" : "\n  orrery " + name + " get NAME --as-of 2026-11-28T12:00:00Z"),
+      [&t, &what] { get_thing(t.how, what, t.said.name, t.said.as_of); });
   add_name(t, get, name);
+  if (name != "job")
+    get.add_option("--as-of", t.said.as_of,
+                   "as it was at a time (2026-11-28T12:00:00Z) or a position (1/118)");
 }
 
 change create(const view& what, json body) {

@@ -106,10 +106,14 @@ void list_things(const settings& how, const view& what, std::size_t limit,
   print(list_text(what, items, printing_of(how)));
 }
 
-void get_thing(const settings& how, const view& what, const std::string& name) {
+void get_thing(const settings& how, const view& what, const std::string& name,
+               const std::string& as_of) {
   need_name(name);
+  parameters asked;
+  if (!as_of.empty())
+    asked.emplace_back("asOf", as_of);
   api from(context_of(how), how.debug);
-  auto item = from.get("/v1/" + std::string(what.collection) + "/" + url_encode(name));
+  auto item = from.get("/v1/" + std::string(what.collection) + "/" + url_encode(name), asked);
   if (const auto& inner = item.at(what.noun); inner.is_object() && item.items.size() == 1)
     item = json(inner); // some replies wrap their one thing
   show_item(how, what, item);

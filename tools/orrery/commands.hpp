@@ -31,8 +31,9 @@ struct settings {
 /// One page after another of a list, printed as one.
 void list_things(const settings& how, const view& what, std::size_t limit, const parameters& asked);
 
-/// One thing by name or id.
-void get_thing(const settings& how, const view& what, const std::string& name);
+/// One thing by name or id. With `as_of` (a time or a position) as it was then.
+void get_thing(const settings& how, const view& what, const std::string& name,
+               const std::string& as_of = {});
 
 /// One thing that is already here; asks nobody.
 void show_item(const settings& how, const view& what, const json& item);
