@@ -390,39 +390,11 @@ void evolve(cluster_state& state, const v1::ClusterEvent& event) {
   }
 }
 
-void write(state_bytes& out, const cluster_state& state) {
-  out.add(state.name);
-  out.add(static_cast<std::uint64_t>(state.kind));
-  out.add(state.installation);
-  out.add(state.nodes.size());
-  state.nodes.for_each([&out](const uuid& node, const cluster_node& seen) {
-    out.add(node);
-    out.add(seen.name);
-    out.add(static_cast<std::uint64_t>(seen.connected));
-    out.add(seen.vcpus.count);
-    out.add(seen.memory.count);
-    out.add(seen.vcpus_taken.count);
-    out.add(seen.memory_taken.count);
-    out.add(seen.images.size());
-    for (const auto& image : seen.images)
-      out.add(image);
-  });
-  out.add(state.networks.size());
-  state.networks.for_each([&out](const uuid& network, const cluster_network& joined) {
-    out.add(network);
-    out.add(joined.name);
-    out.add(joined.prefix.base.bits);
-    out.add(joined.prefix.length);
-  });
-  out.add(state.placements.size());
-  state.placements.for_each([&out](const uuid& vm, const placement& held) {
-    out.add(vm);
-    out.add(held.name);
-    out.add(held.node);
-    out.add(held.vcpus.count);
-    out.add(held.memory.count);
-  });
-  out.add(state.version);
+void cluster_state::complete() {
+  nodes.for_each([this](const uuid& node, const auto& one) { node_names.put(one.name, node); });
+  networks.for_each(
+      [this](const uuid& network, const auto& one) { network_names.put(one.name, network); });
+  placements.for_each([this](const uuid& vm, const auto& one) { vm_names.put(one.name, vm); });
 }
 
 } // namespace orrery::domain

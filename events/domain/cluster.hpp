@@ -19,6 +19,11 @@ struct cluster_node {
   vcpu_count vcpus_taken;
   mib memory_taken;
   std::vector<std::string> images; ///< sorted
+
+  template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
+    bytes.all(of.name, of.connected, of.vcpus, of.memory, of.vcpus_taken, of.memory_taken,
+              of.images);
+  }
 };
 
 /// What a VM holds on a node until it is seen gone.
@@ -27,11 +32,19 @@ struct placement {
   uuid node;
   vcpu_count vcpus;
   mib memory;
+
+  template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
+    bytes.all(of.name, of.node, of.vcpus, of.memory);
+  }
 };
 
 struct cluster_network {
   std::string name;
   ipv4_prefix prefix;
+
+  template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
+    bytes.all(of.name, of.prefix);
+  }
 };
 
 /// A cluster: its kind, the names in it, and the ledger of capacity. One writer for all of these,
@@ -47,6 +60,12 @@ struct cluster_state {
   persistent_map<uuid, placement> placements;
   persistent_map<std::string, uuid> vm_names;
   std::uint64_t version = 0;
+
+  template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
+    bytes.all(of.name, of.kind, of.installation, of.nodes, of.networks, of.placements, of.version);
+  }
+
+  void complete();
 };
 
 /// `state` is null for a cluster that does not exist yet; `self` is its id.
@@ -54,8 +73,6 @@ struct cluster_state {
                              const v1::ClusterCommand& command, const context& with);
 
 void evolve(cluster_state& state, const v1::ClusterEvent& event);
-
-void write(state_bytes& out, const cluster_state& state);
 
 /// The smallest guest memory that makes sense, and the largest that we accept without a person
 /// having asked first.

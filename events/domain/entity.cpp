@@ -242,9 +242,35 @@ std::string_view name_of(const entity_state& state) {
                     state);
 }
 
+namespace {
+
+template <std::size_t Index> entity_state read_as(state_source& in) {
+  std::variant_alternative_t<Index, entity_state> state;
+  in.add(state);
+  return state;
+}
+
+/// The state of the noun with that number, which a snapshot cannot have above the last.
+template <std::size_t... Indices>
+entity_state read_one(state_source& in, std::size_t noun, std::index_sequence<Indices...>) {
+  entity_state state;
+  const bool is_known = ((noun == Indices && (state = read_as<Indices>(in), true)) || ...);
+  if (!is_known)
+    in.fail();
+  return state;
+}
+
+} // namespace
+
 void write(state_bytes& out, const entity_state& state) {
-  out.add(noun_of(state));
-  std::visit([&out](const auto& one) { write(out, one); }, state);
+  out.add(state.index());
+  std::visit([&out](const auto& one) { out.add(one); }, state);
+}
+
+entity_state read_entity(state_source& in) {
+  std::size_t noun = 0;
+  in.add(noun);
+  return read_one(in, noun, std::make_index_sequence<std::variant_size_v<entity_state>>());
 }
 
 } // namespace orrery::domain

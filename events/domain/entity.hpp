@@ -69,4 +69,7 @@ struct verb {
 
 void write(state_bytes& out, const entity_state& state);
 
+/// What `write` wrote; any state when the source is not good.
+[[nodiscard]] entity_state read_entity(state_source& in);
+
 } // namespace orrery::domain

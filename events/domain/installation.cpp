@@ -250,24 +250,4 @@ void evolve(installation_state& state, const v1::InstallationEvent& event) {
   }
 }
 
-void write(state_bytes& out, const installation_state& state) {
-  out.add(static_cast<std::uint64_t>(state.edition));
-  out.add(state.cluster_names.size());
-  state.cluster_names.for_each([&out](const std::string& name, const uuid& cluster) {
-    out.add(name);
-    out.add(cluster);
-  });
-  out.add(state.clusters_max);
-  out.add(state.prefixes_max);
-  out.add(state.prefixes.size());
-  state.prefixes.for_each([&out](const uuid& network, const held_prefix& held) {
-    out.add(network);
-    out.add(held.prefix.base.bits);
-    out.add(held.prefix.length);
-    out.add(held.network);
-    out.add(held.cluster);
-  });
-  out.add(state.version);
-}
-
 } // namespace orrery::domain

@@ -13,6 +13,10 @@ struct held_prefix {
   ipv4_prefix prefix;
   std::string network; ///< its name
   uuid cluster;
+
+  template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
+    bytes.all(of.prefix, of.network, of.cluster);
+  }
 };
 
 /// How many clusters, until an operator says otherwise: each has its names in one entity of its
@@ -39,6 +43,11 @@ struct installation_state {
   persistent_map<std::string, uuid> cluster_names;
   persistent_map<uuid, held_prefix> prefixes; ///< by network
   std::uint64_t version = 0;                  ///< events so far
+
+  template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
+    bytes.all(of.edition, of.clusters_max, of.prefixes_max, of.cluster_names, of.prefixes,
+              of.version);
+  }
 };
 
 /// True when the edition covers a cluster of this kind.
@@ -54,7 +63,5 @@ struct installation_state {
                              const v1::InstallationCommand& command, const context& with);
 
 void evolve(installation_state& state, const v1::InstallationEvent& event);
-
-void write(state_bytes& out, const installation_state& state);
 
 } // namespace orrery::domain

@@ -81,15 +81,4 @@ std::string_view name_of(v1::JobKind kind) {
   }
 }
 
-void write(state_bytes& out, const activity& job) {
-  out.add(job.job);
-  out.add(static_cast<std::uint64_t>(job.kind));
-  out.add(job.generation);
-  out.add(job.step);
-  out.add(job.started_at);
-  out.add(job.deadline);
-  out.add(job.failure_code);
-  out.add(job.failure);
-}
-
 } // namespace orrery::domain

@@ -17,6 +17,11 @@ struct activity {
   utc_time deadline;
   std::uint32_t failure_code = 0; ///< of the last failed attempt, 0 for none
   std::string failure;
+
+  template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
+    bytes.all(of.job, of.kind, of.generation, of.step, of.started_at, of.deadline, of.failure_code,
+              of.failure);
+  }
 };
 
 /// What an event of any noun says of a job; all null for most events. Points into the event.
@@ -50,7 +55,5 @@ void write_end(v1::JobEvent::Ended* event, const activity& job, v1::Job::State s
 
 /// "vm.create", as API and CLI print it.
 [[nodiscard]] std::string_view name_of(v1::JobKind kind);
-
-void write(state_bytes& out, const activity& job);
 
 } // namespace orrery::domain

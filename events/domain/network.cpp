@@ -314,21 +314,9 @@ std::optional<timer> next_timer(const network_state& state) {
   return next;
 }
 
-void write(state_bytes& out, const network_state& state) {
-  out.add(state.cluster);
-  out.add(state.name);
-  out.add(state.installation);
-  out.add(static_cast<std::uint64_t>(state.mode));
-  out.add(static_cast<std::uint64_t>(state.stage));
-  out.add(static_cast<std::uint64_t>(state.job.has_value()));
-  if (state.job)
-    write(out, *state.job);
-  out.add(state.generation);
-  out.add(static_cast<std::uint64_t>(state.removed));
-  out.add(state.subnets.size());
-  for (const auto& subnet : state.subnets)
-    write(out, subnet);
-  out.add(state.version);
+void network_state::complete() {
+  address_of_nic.for_each(
+      [this](const uuid& nic, ipv4) { nic_of_mac_bits.put(nic.b & mac_bits_mask, nic); });
 }
 
 } // namespace orrery::domain

@@ -47,6 +47,13 @@ struct network_state {
   persistent_map<uuid, ipv4> address_of_nic;
   persistent_map<std::uint64_t, uuid> nic_of_mac_bits; ///< 40 random bits of a MAC -> NIC
   std::uint64_t version = 0;
+
+  template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
+    bytes.all(of.cluster, of.name, of.installation, of.mode, of.stage, of.job, of.generation,
+              of.removed, of.subnets, of.address_of_nic, of.version);
+  }
+
+  void complete();
 };
 
 /// `state` is null for a network that does not exist (any more); `self` is its id.
@@ -57,7 +64,5 @@ struct network_state {
 void evolve(network_state& state, const v1::NetworkEvent& event, utc_time decided_at);
 
 [[nodiscard]] std::optional<timer> next_timer(const network_state& state);
-
-void write(state_bytes& out, const network_state& state);
 
 } // namespace orrery::domain

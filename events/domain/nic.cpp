@@ -59,13 +59,4 @@ v1::Nic to_proto(const nic_state& nic) {
   return made;
 }
 
-void write(state_bytes& out, const nic_state& nic) {
-  out.add(nic.nic);
-  out.add(nic.network);
-  out.add(nic.address.bits);
-  out.add(nic.prefix_length);
-  out.add(nic.gateway.bits);
-  out.add(to_number(nic.mac));
-}
-
 } // namespace orrery::domain

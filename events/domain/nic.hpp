@@ -15,6 +15,10 @@ struct nic_state {
   std::uint8_t prefix_length = 0;
   ipv4 gateway;
   mac_address mac;
+
+  template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
+    bytes.all(of.nic, of.network, of.address, of.prefix_length, of.gateway, of.mac);
+  }
 };
 
 /// The Ethernet address of a NIC: 0a (locally administered, unicast) and 40 random bits of its id.
@@ -26,7 +30,5 @@ struct nic_state {
 
 [[nodiscard]] nic_state from_proto(const v1::Nic& nic);
 [[nodiscard]] v1::Nic to_proto(const nic_state& nic);
-
-void write(state_bytes& out, const nic_state& nic);
 
 } // namespace orrery::domain

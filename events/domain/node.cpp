@@ -180,27 +180,4 @@ void evolve(node_state& state, const v1::NodeEvent& event, utc_time effective_at
   }
 }
 
-void write(state_bytes& out, const node_state& state) {
-  out.add(state.cluster);
-  out.add(state.name);
-  out.add(static_cast<std::uint64_t>(state.kind));
-  out.add(state.libvirt_socket);
-  out.add(state.network_namespace);
-  out.add(state.vcpus_wished.count);
-  out.add(state.memory_wished.count);
-  out.add(static_cast<std::uint64_t>(state.connected));
-  out.add(static_cast<std::uint64_t>(state.ever_connected));
-  out.add(state.epoch);
-  out.add(state.nonce);
-  out.add(state.hypervisor);
-  out.add(state.vcpus.count);
-  out.add(state.memory.count);
-  out.add(state.images.size());
-  for (const auto& image : state.images)
-    out.add(image);
-  out.add(state.lost_reason);
-  out.add(state.seen_until);
-  out.add(state.version);
-}
-
 } // namespace orrery::domain

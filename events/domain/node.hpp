@@ -29,6 +29,13 @@ struct node_state {
   std::string lost_reason;
   utc_time seen_until; ///< by the observer's clock, at most a minute behind while connected
   std::uint64_t version = 0;
+
+  template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
+    bytes.all(of.cluster, of.name, of.kind, of.libvirt_socket, of.network_namespace,
+              of.vcpus_wished, of.memory_wished, of.connected, of.ever_connected, of.epoch,
+              of.nonce, of.hypervisor, of.vcpus, of.memory, of.images, of.lost_reason,
+              of.seen_until, of.version);
+  }
 };
 
 /// Guests may have this many vCPUs for each thread of the node: the usual start for mixed loads; an
@@ -47,7 +54,5 @@ inline constexpr std::chrono::seconds seen_until_interval{60};
                              const v1::NodeCommand& command, const context& with);
 
 void evolve(node_state& state, const v1::NodeEvent& event, utc_time effective_at);
-
-void write(state_bytes& out, const node_state& state);
 
 } // namespace orrery::domain

@@ -18,6 +18,12 @@ constexpr std::size_t arena_block_max = std::size_t{1024} * 1024;
 /// Most commands are an observation: of one VM, nothing else.
 constexpr std::size_t steps_usual = 1;
 
+/// Of what a snapshot holds, at least: so that its counts are known to be wrong before memory is
+/// taken for them.
+constexpr std::size_t uuid_bytes = 16;
+constexpr std::size_t origin_bytes_min = 8;
+constexpr std::size_t key_bytes_min = 8;
+
 /// Calls `visit(step, decided_at)` for each step with events.
 template <class Visitor> void for_each_change(const v1::CommitBody& body, Visitor visit) {
   for_each_step(body, [&](const v1::Decision&, const v1::Step& step, int, utc_time decided_at) {
@@ -245,30 +251,55 @@ std::string partition_state::to_bytes() const {
   }
   out.add(x_origins.size());
   for (const auto& [nonce, state] : x_origins) {
-    out.add(nonce);
-    out.add(state.last_seq);
-    out.add(state.window.highest());
-    for (const auto bits : state.window.bits())
-      out.add(bits);
+    out.fixed(nonce);
+    out.all(state.last_seq, state.window);
   }
   out.add(x_keys_by_age.size());
   for (const auto key : x_keys_by_age) {
-    const auto& keyed = x_keys.at(key);
-    out.add(key);
-    out.add(keyed.body_hash);
-    out.add(keyed.command);
-    out.add(keyed.seq);
-    out.add(keyed.decided_at);
+    out.fixed(key);
+    out.add(x_keys.at(key));
   }
   for (const auto* marks : {&x_sent, &x_taken}) {
     out.add(marks->size());
-    for (const auto& [partition, number] : *marks) {
-      out.add(static_cast<std::uint64_t>(partition));
-      out.add(number);
-    }
+    for (const auto& [partition, number] : *marks)
+      out.all(partition, number);
   }
   out.add(x_head_time);
-  return out.bytes();
+  return out.take();
+}
+
+std::optional<partition_state> partition_state::from_bytes(std::string_view bytes) {
+  state_source in(bytes);
+  partition_state made;
+  const auto entities = in.take_size(uuid_bytes);
+  made.x_entities.reserve(entities);
+  for (std::size_t i = 0; i < entities && in.is_good(); ++i) {
+    uuid entity;
+    in.add(entity);
+    made.x_entities.emplace(entity, std::make_shared<const entity_state>(read_entity(in)));
+  }
+  for (auto left = in.take_size(origin_bytes_min); left > 0 && in.is_good(); --left) {
+    std::uint64_t nonce = 0;
+    in.fixed(nonce);
+    auto& origin = made.x_origins[nonce];
+    in.all(origin.last_seq, origin.window);
+  }
+  for (auto left = in.take_size(key_bytes_min); left > 0 && in.is_good(); --left) {
+    std::uint64_t key = 0;
+    in.fixed(key);
+    in.add(made.x_keys[key]);
+    made.x_keys_by_age.push_back(key);
+  }
+  for (auto* marks : {&made.x_sent, &made.x_taken})
+    for (auto left = in.take_size(2); left > 0 && in.is_good(); --left) {
+      partition_number partition{};
+      in.add(partition);
+      in.add((*marks)[partition]);
+    }
+  in.add(made.x_head_time);
+  const bool is_whole =
+      in.is_good() && in.is_at_end() && made.x_keys.size() == made.x_keys_by_age.size();
+  return is_whole ? std::optional(std::move(made)) : std::nullopt;
 }
 
 } // namespace orrery::domain

@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -27,8 +28,15 @@ public:
 
   [[nodiscard]] std::uint64_t highest() const { return x_highest; }
 
-  /// Bits of the window in order, for digests.
-  [[nodiscard]] const std::vector<std::uint64_t>& bits() const { return x_bits; }
+  template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
+    bytes.all(of.x_highest, of.x_bits);
+  }
+
+  /// After reading: a window of another size would be none.
+  void complete() {
+    if (!x_bits.empty())
+      x_bits.resize(size / 64);
+  }
 
 private:
   std::uint64_t x_highest = 0;
@@ -41,7 +49,12 @@ struct keyed_command {
   uuid command;
   std::uint64_t seq = 0; ///< of the commit record that holds the reply
   utc_time decided_at;
-  std::shared_ptr<const v1::Reply> reply;
+  std::shared_ptr<const v1::Reply> reply; ///< never null
+
+  template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
+    bytes.fixed(of.body_hash);
+    bytes.all(of.command, of.seq, of.decided_at, of.reply);
+  }
 };
 
 /// A commit's body from its bytes, null when they are not one. All its messages lie in a few blocks
@@ -115,8 +128,16 @@ public:
       visit(entity, find(entity));
   }
 
-  /// Everything as bytes with one meaning: equal bytes, equal state. For digests; large.
+  /// Of what `to_bytes` gives: raised when that looks different, and when folding the same records
+  /// gives another state than before, so that no snapshot of the old ways is believed.
+  static constexpr std::uint32_t fold_version = 1;
+
+  /// Everything as bytes with one meaning: equal bytes, equal state. For digests and snapshots;
+  /// large.
   [[nodiscard]] std::string to_bytes() const;
+
+  /// The state whose bytes they are; nothing when they are not those of any.
+  [[nodiscard]] static std::optional<partition_state> from_bytes(std::string_view bytes);
 
 private:
   [[nodiscard]] std::vector<uuid> sorted_ids() const;

@@ -72,17 +72,4 @@ void give(subnet_state& subnet, ipv4 address, const uuid& nic) {
 
 void take_back(subnet_state& subnet, ipv4 address) { subnet.taken.erase(address.bits); }
 
-void write(state_bytes& out, const subnet_state& subnet) {
-  out.add(subnet.subnet);
-  out.add(subnet.prefix.base.bits);
-  out.add(subnet.prefix.length);
-  out.add(subnet.gateway.bits);
-  out.add(subnet.last_given);
-  out.add(subnet.taken.size());
-  subnet.taken.for_each([&out](std::uint32_t bits, const uuid& nic) {
-    out.add(bits);
-    out.add(nic);
-  });
-}
-
 } // namespace orrery::domain

@@ -15,6 +15,10 @@ struct subnet_state {
   ipv4 gateway;
   persistent_map<std::uint32_t, uuid> taken; ///< address bits -> NIC
   std::uint32_t last_given = 0;              ///< bits of the last address given out, 0 for none yet
+
+  template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
+    bytes.all(of.subnet, of.prefix, of.gateway, of.last_given, of.taken);
+  }
 };
 
 /// The shortest and longest prefix of a subnet: below /16 a broadcast address is not the worst
@@ -34,7 +38,5 @@ inline constexpr std::uint8_t subnet_length_max = 30;
 
 void give(subnet_state& subnet, ipv4 address, const uuid& nic);
 void take_back(subnet_state& subnet, ipv4 address);
-
-void write(state_bytes& out, const subnet_state& subnet);
 
 } // namespace orrery::domain

@@ -3,6 +3,7 @@
 #include "events/core/error.hpp"
 #include "events/core/id.hpp"
 #include "events/core/time.hpp"
+#include "events/domain/state_bytes.hpp"
 #include "events/schema/record.pb.h"
 
 #include <array>
@@ -106,32 +107,5 @@ inline void set(v1::Id* target, const uuid& value) {
   reply.set_retryable(why.retryable);
   return reply;
 }
-
-/// Collects a state's fields into bytes with one meaning (length-prefixed, fixed order): for
-/// digests and comparisons.
-class state_bytes {
-public:
-  void add(std::uint64_t number) {
-    for (int shift = 0; shift < 64; shift += 8)
-      x_bytes += static_cast<char>((number >> shift) & 0xff);
-  }
-
-  void add(std::string_view text) {
-    add(text.size());
-    x_bytes += text;
-  }
-
-  void add(const uuid& value) {
-    add(value.a);
-    add(value.b);
-  }
-
-  void add(utc_time when) { add(to_micros(when)); }
-
-  [[nodiscard]] const std::string& bytes() const { return x_bytes; }
-
-private:
-  std::string x_bytes;
-};
 
 } // namespace orrery::domain

@@ -544,32 +544,4 @@ bool spreads(const v1::VmCommand& command) {
   return releases || (command.has_observe() && command.observe().state() == v1::VmObserved::ABSENT);
 }
 
-void write(state_bytes& out, const vm_state& state) {
-  out.add(state.cluster);
-  out.add(state.node);
-  out.add(state.network);
-  out.add(static_cast<std::uint64_t>(state.kind));
-  out.add(state.name);
-  out.add(state.image);
-  out.add(state.vcpus.count);
-  out.add(state.memory.count);
-  write(out, state.nic);
-  out.add(state.created_at);
-  out.add(static_cast<std::uint64_t>(state.desired));
-  out.add(state.generation.count);
-  out.add(static_cast<std::uint64_t>(state.observed.state));
-  out.add(static_cast<std::uint64_t>(state.observed.cause));
-  out.add(state.observed.at);
-  out.add(state.observed.epoch);
-  out.add(state.observed.number);
-  out.add(state.observed.generation);
-  out.add(state.observed.reason);
-  out.add(static_cast<std::uint64_t>(state.job.has_value()));
-  if (state.job)
-    write(out, *state.job);
-  out.add(static_cast<std::uint64_t>(state.removed));
-  out.add(state.effective_at);
-  out.add(state.version);
-}
-
 } // namespace orrery::domain

@@ -34,6 +34,10 @@ struct vm_observation {
   std::uint64_t number = 0;
   std::uint64_t generation = 0; ///< in the guest's metadata then
   std::string reason;           ///< why nothing is known
+
+  template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
+    bytes.all(of.state, of.cause, of.at, of.epoch, of.number, of.generation, of.reason);
+  }
 };
 
 struct vm_state {
@@ -56,6 +60,12 @@ struct vm_state {
   bool removed = false;  ///< seen gone as was wished: the entity ends with the event that sets this
   utc_time effective_at; ///< of the last fact
   std::uint64_t version = 0;
+
+  template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
+    bytes.all(of.cluster, of.node, of.network, of.kind, of.name, of.image, of.vcpus, of.memory,
+              of.nic, of.created_at, of.desired, of.generation, of.observed, of.job, of.removed,
+              of.effective_at, of.version);
+  }
 };
 
 /// What shall be true of the guest now: derived from accepted state alone, never recorded. The
@@ -91,7 +101,5 @@ void evolve(vm_state& state, const v1::VmEvent& event, utc_time decided_at, utc_
 [[nodiscard]] bool spreads(const v1::VmCommand& command);
 
 [[nodiscard]] std::string_view name_of(v1::VmObserved::Cause cause);
-
-void write(state_bytes& out, const vm_state& state);
 
 } // namespace orrery::domain

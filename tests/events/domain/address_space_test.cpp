@@ -404,7 +404,7 @@ TEST(network_bytes, tell_every_stage_and_job_apart) {
     domain::state_bytes out;
     auto state = *at.find_network();
     state.version = 0;
-    domain::write(out, state);
+    out.add(state);
     EXPECT_TRUE(seen.insert(out.bytes()).second);
   };
   note();

@@ -38,7 +38,7 @@ TEST(job_bytes, tell_every_field_apart) {
   domain::activity plain;
   const auto bytes_of = [](const domain::activity& job) {
     domain::state_bytes out;
-    domain::write(out, job);
+    out.add(job);
     return out.bytes();
   };
   std::set<std::string> seen{bytes_of(plain)};

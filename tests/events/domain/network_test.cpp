@@ -118,8 +118,8 @@ TEST(nic, is_the_same_after_the_schema) {
   const auto back = domain::from_proto(domain::to_proto(given));
   domain::state_bytes one;
   domain::state_bytes other;
-  domain::write(one, given);
-  domain::write(other, back);
+  one.add(given);
+  other.add(back);
   EXPECT_EQ(one.bytes(), other.bytes());
 }
 

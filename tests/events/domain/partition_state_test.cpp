@@ -290,6 +290,88 @@ TEST(fold, is_the_same_from_parsed_bytes) {
   EXPECT_EQ(again.to_bytes(), at.state().to_bytes());
 }
 
+TEST(state_bytes, give_the_state_again_and_it_folds_on_as_before) {
+  const auto at = random_world(6, 500);
+  partition_state whole;
+  std::optional<partition_state> read;
+  for (const auto& [seq, body] : at.commits()) {
+    whole.fold(body, seq);
+    if (seq % 37 != 0)
+      continue;
+    const auto bytes = whole.to_bytes();
+    read = partition_state::from_bytes(bytes);
+    ASSERT_TRUE(read) << "record " << seq;
+    ASSERT_EQ(read->to_bytes(), bytes);
+    // What a state makes of its members itself is there too: each decides as before.
+    whole.for_each([&](const uuid& id, const domain::entity_ptr& state) {
+      const auto* cluster = std::get_if<domain::cluster_state>(state.get());
+      if (cluster == nullptr)
+        return;
+      const auto again = read->find(id);
+      const auto& other = std::get<domain::cluster_state>(*again);
+      EXPECT_EQ(other.vm_names.size(), cluster->vm_names.size());
+      cluster->vm_names.for_each([&](const std::string& name, const uuid& vm) {
+        ASSERT_NE(other.vm_names.find(name), nullptr) << name;
+        EXPECT_EQ(*other.vm_names.find(name), vm);
+      });
+      EXPECT_EQ(other.node_names.size(), cluster->node_names.size());
+      EXPECT_EQ(other.network_names.size(), cluster->network_names.size());
+    });
+  }
+  ASSERT_TRUE(read);
+  // From the middle on.
+  partition_state first;
+  const auto middle = at.commits().size() / 2;
+  std::size_t done = 0;
+  for (const auto& [seq, body] : at.commits())
+    if (done++ < middle)
+      first.fold(body, seq);
+  auto resumed = partition_state::from_bytes(first.to_bytes());
+  ASSERT_TRUE(resumed);
+  done = 0;
+  for (const auto& [seq, body] : at.commits())
+    if (done++ >= middle)
+      resumed->fold(body, seq);
+  EXPECT_EQ(resumed->to_bytes(), at.state().to_bytes());
+}
+
+TEST(state_bytes, keep_the_answers_to_keyed_commands) {
+  world at;
+  at.must(found());
+  at.must(with_key(add_cluster(), 7, 70));
+  const auto read = partition_state::from_bytes(at.state().to_bytes());
+  ASSERT_TRUE(read);
+  const auto* kept = at.state().find_key(7);
+  const auto* again = read->find_key(7);
+  ASSERT_NE(kept, nullptr);
+  ASSERT_NE(again, nullptr);
+  EXPECT_EQ(again->reply->SerializeAsString(), kept->reply->SerializeAsString());
+  EXPECT_EQ(again->command, kept->command);
+  EXPECT_EQ(again->decided_at, kept->decided_at);
+}
+
+TEST(state_bytes, that_were_cut_or_have_more_behind_them_are_refused) {
+  const auto at = random_world(8, 60);
+  const auto bytes = at.state().to_bytes();
+  for (std::size_t size = 0; size < bytes.size(); size += 1 + size / 50)
+    EXPECT_FALSE(partition_state::from_bytes(std::string_view(bytes).substr(0, size))) << size;
+  EXPECT_FALSE(partition_state::from_bytes(bytes + '\0'));
+  EXPECT_TRUE(partition_state::from_bytes(bytes));
+}
+
+TEST(state_bytes, with_any_byte_changed_harm_nothing) {
+  const auto at = random_world(9, 40);
+  const auto bytes = at.state().to_bytes();
+  for (std::size_t i = 0; i < bytes.size(); i += 1 + bytes.size() / 4'000)
+    for (const auto mask : {0x01, 0x80, 0xff}) {
+      auto changed = bytes;
+      changed[i] = static_cast<char>(changed[i] ^ mask);
+      // Nothing, or another state that is whole.
+      const auto read = partition_state::from_bytes(changed);
+      EXPECT_TRUE(!read || partition_state::from_bytes(read->to_bytes())) << "byte " << i;
+    }
+}
+
 TEST(fold, is_the_same_alone) {
   const auto at = random_world(5, 400);
   partition_state told;
