@@ -269,7 +269,7 @@ void bench_partition::parts::start_actors() {
     projector = spawn_projector(*system, std::move(made));
   }
   partition = spawn_partition(*system, birth());
-  reader = std::make_unique<log_reader>(log, the_partition, *partition, handed, projected);
+  reader = std::make_unique<log_reader>(log, the_partition, 0, *partition, handed, projected);
 }
 
 /// Until the node greeted, every guest was asked after, nothing waits any more, and everything is

@@ -18,6 +18,9 @@ struct config {
   bool is_read_only = false;
   std::uint64_t segment_size = 0;      ///< bytes of a file of the embedded log; 0: the default
   std::uint32_t scheduler_threads = 0; ///< of the actors; 0: one a processor
+  /// Records of a partition from one snapshot to the next, at least 1: of 100,000 a start folds the
+  /// last ones in a second or so.
+  std::uint64_t snapshot_interval = 100'000;
 
   struct kvm {
     std::string image_directory;   ///< one folder an image: vmlinuz, initrd

@@ -10,14 +10,14 @@
 
 namespace orrery::actors {
 
-/// The thread that reads one partition of the log from its start and hands every record to the
+/// The thread that reads one partition of the log from a record on and hands every record to the
 /// partition's actor, in order: replay, tailing and read-back are the same thing.
 class log_reader {
 public:
   /// `handed` bounds the chunks that the partition has not folded yet, `projected` those that the
   /// projections have not.
-  log_reader(std::shared_ptr<log::log> from, partition_number where, partition_actor to,
-             std::shared_ptr<flow> handed, std::shared_ptr<flow> projected);
+  log_reader(std::shared_ptr<log::log> from, partition_number where, log::offset first,
+             partition_actor to, std::shared_ptr<flow> handed, std::shared_ptr<flow> projected);
   log_reader(const log_reader&) = delete;
   log_reader& operator=(const log_reader&) = delete;
 
@@ -29,6 +29,7 @@ private:
 
   std::shared_ptr<log::log> x_log;
   partition_number x_where;
+  log::offset x_next;
   partition_actor x_to;
   std::shared_ptr<flow> x_handed;
   std::shared_ptr<flow> x_projected;

@@ -115,6 +115,7 @@ struct partition_status {
   engine_status engine;
   std::uint64_t awake = 0;
   std::string state_digest; ///< SHA-256 of the folded state, only when asked for
+  std::map<partition_number, std::uint64_t> acknowledged; ///< as the engine says
 };
 
 struct status_request {

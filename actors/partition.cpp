@@ -241,6 +241,7 @@ void memory::on_status(const status_request& asked) {
   partition_status told;
   told.engine = x_engine->status();
   told.awake = x_awake.size();
+  told.acknowledged = x_engine->acknowledged();
   // A partition in which nothing was ever decided has no state to speak of.
   if (asked.with_digest && x_engine->state().head_time() != utc_time{})
     told.state_digest = log::to_text(log::sha256_of(x_engine->state().to_bytes()));

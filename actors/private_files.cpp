@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -37,6 +38,41 @@ result<void> write_private(const std::string& path, const std::string& content) 
   if (written != static_cast<ssize_t>(content.size()))
     return system_failure("cannot write " + path, number);
   return {};
+}
+
+result<void> write_durably(const std::string& path, std::string_view content) {
+  const auto partial = path + ".partial";
+  const auto failed = [&](const std::string& what, int number) {
+    ::unlink(partial.c_str());
+    auto said = system_failure("cannot " + what + " " + path, number);
+    if (number == ENOSPC || number == EDQUOT)
+      said.code = error_code::storage_full;
+    return said;
+  };
+  const int file = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (file < 0)
+    return failed("write", errno);
+  int number = 0;
+  while (!content.empty() && number == 0) {
+    const auto written = ::write(file, content.data(), content.size());
+    if (written < 0 && errno != EINTR)
+      number = errno;
+    content.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(written, 0)));
+  }
+  if (number == 0 && ::fsync(file) != 0)
+    number = errno;
+  ::close(file);
+  if (number != 0)
+    return failed("write", number);
+  if (::rename(partial.c_str(), path.c_str()) != 0)
+    return failed("make", errno);
+  const auto directory = path.substr(0, path.rfind('/'));
+  const int folder = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool is_synced = folder >= 0 && ::fsync(folder) == 0;
+  number = errno;
+  if (folder >= 0)
+    ::close(folder);
+  return is_synced ? result<void>() : system_failure("cannot sync " + directory, number);
 }
 
 result<std::string> load_token(const std::string& path) {

@@ -3,6 +3,7 @@
 #include "events/core/error.hpp"
 
 #include <string>
+#include <string_view>
 
 // The few files of a process beside log and projections.
 
@@ -13,6 +14,10 @@ namespace orrery::actors {
 
 /// Writes a small file at once, mode 0600. Errors: `io_failed`.
 [[nodiscard]] result<void> write_private(const std::string& path, const std::string& content);
+
+/// Writes a file of any size, mode 0600, that has its name only when all of it is on the disk; one
+/// of that name is replaced. Blocks. Errors: `storage_full`, `io_failed`.
+[[nodiscard]] result<void> write_durably(const std::string& path, std::string_view content);
 
 /// The token in the file, made when there is none. Errors: `config_invalid` (others may read it, or
 /// it is too short), `io_failed`.

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/log_fold.hpp"
+#include "actors/engine/log_fold.hpp"
 #include "projections/store.hpp"
 
 #include <atomic>

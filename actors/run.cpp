@@ -11,6 +11,8 @@
 #include "actors/private_files.hpp"
 #include "actors/projector.hpp"
 #include "actors/refolder.hpp"
+#include "actors/snapshot_files.hpp"
+#include "actors/snapshot_keeper.hpp"
 #include "actors/system_config.hpp"
 #include "events/log/new_identity.hpp"
 #include "projections/state_totals.hpp"
@@ -25,6 +27,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <deque>
+#include <utility>
 
 namespace orrery::actors {
 
@@ -45,6 +48,11 @@ constexpr std::chrono::hours catch_up_patience{24};
 /// takes.
 constexpr std::chrono::seconds hand_over_patience{3};
 
+/// How long a partition may take to say what it knows of others.
+constexpr std::chrono::seconds acknowledged_patience{10};
+
+std::string snapshots_in(const config& settings) { return settings.data_directory + "/snapshots"; }
+
 utc_time wall_clock() {
   return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
 }
@@ -58,6 +66,8 @@ struct seat {
       std::make_shared<std::atomic<std::size_t>>(0);
   projections::state_totals totals; ///< the partition's thread only
   std::optional<mapped_file> deciding;
+  std::shared_ptr<partition_snapshot> start; ///< what it goes on from; null: the first record
+  log::offset first = 0;                     ///< to read
   // Guarded by the process.
   bool is_replayed = false;
   bool was_owned = false;
@@ -84,6 +94,9 @@ private:
                                          const partition_actor& partition);
   api_services make_api_services();
   void start_refolder();
+  result<void> find_starts();
+  void start_snapshots();
+  std::optional<std::map<partition_number, std::uint64_t>> acknowledged(partition_number where);
   result<void> wait_until_replayed();
   [[nodiscard]] std::optional<partition_actor> partition_at(partition_number where);
   void carry(const v1::Command& command);
@@ -116,6 +129,7 @@ private:
   std::vector<std::unique_ptr<log_reader>> x_readers;
   std::unique_ptr<membership> x_members; ///< of a shared log
   std::shared_ptr<refolder> x_refolder;
+  std::unique_ptr<snapshot_keeper> x_snapshots;
   std::unique_ptr<api> x_api;
   std::unique_ptr<http::server> x_server;
 };
@@ -163,6 +177,7 @@ partition_birth process::make_partition_birth(seat& of) {
   birth.engine.owner_name = "orreryd " + std::to_string(::getpid());
   birth.engine.address = x_settings.listen;
   const auto end = x_log.log->end(of.where);
+  birth.engine.start = std::exchange(of.start, nullptr);
   birth.engine.end_at_start = end ? *end : 0; // an error is told by the first read
   birth.engine.projected_seq = x_store->lowest_position(of.where).seq;
   birth.projector = x_projector;
@@ -358,6 +373,76 @@ api_services process::make_api_services() {
   return services;
 }
 
+/// The snapshots that the partitions go on from.
+result<void> process::find_starts() {
+  for (std::size_t i = 0; i < x_log.partitions; ++i) {
+    auto& one = x_seats.emplace_back(static_cast<partition_number>(i));
+    auto found = find_snapshot(
+        snapshots_in(x_settings), x_log.identity, one.where,
+        x_store->lowest_position(one.where).seq, *x_log.log, [](const error& why) {
+          std::fprintf(stderr, "warn: a snapshot is passed over: %s\n", why.text.c_str());
+        });
+    if (!found)
+      return found.error();
+    if (!*found)
+      continue;
+    const auto& at = **found;
+    if (auto checked = x_store->check(one.where, at.seq(), at.head.hash); !checked)
+      return checked;
+    one.first = at.next;
+    one.last_commit_seq = at.seq();
+    one.start = std::make_shared<partition_snapshot>(std::move(**found));
+    std::fprintf(stderr, "info: log: partition %s goes on from a snapshot of record %llu\n",
+                 to_text(one.where).c_str(), static_cast<unsigned long long>(one.last_commit_seq));
+  }
+  return {};
+}
+
+/// What a partition knows that others have decided of its messages.
+std::optional<std::map<partition_number, std::uint64_t>>
+process::acknowledged(partition_number where) {
+  struct answer {
+    std::mutex guard;
+    std::condition_variable changed;
+    std::optional<std::map<partition_number, std::uint64_t>> told;
+  };
+
+  const auto to = partition_at(where);
+  if (!to)
+    return std::nullopt;
+  const auto waited = std::make_shared<answer>();
+  status_request asked;
+  asked.done = [waited](const partition_status& status) {
+    {
+      const std::lock_guard lock(waited->guard);
+      waited->told = status.acknowledged;
+    }
+    waited->changed.notify_one();
+  };
+  caf::anon_send(*to, std::move(asked));
+  std::unique_lock lock(waited->guard);
+  static_cast<void>(waited->changed.wait_for(lock, acknowledged_patience,
+                                             [&] { return waited->told.has_value(); }));
+  return waited->told;
+}
+
+void process::start_snapshots() {
+  if (x_settings.is_read_only)
+    return;
+  snapshot_keeper_birth birth;
+  birth.log = x_log.log;
+  birth.identity = x_log.identity;
+  birth.partitions = x_seats.size();
+  birth.store = x_store;
+  birth.directory = snapshots_in(x_settings);
+  birth.interval = x_settings.snapshot_interval;
+  birth.acknowledged = [this](partition_number where) { return acknowledged(where); };
+  std::vector<log::offset> last;
+  for (const auto& one : x_seats)
+    last.push_back(one.first);
+  x_snapshots = std::make_unique<snapshot_keeper>(std::move(birth), std::move(last));
+}
+
 void process::start_refolder() {
   refolder_birth birth;
   birth.log = x_log.log;
@@ -382,8 +467,6 @@ void process::start_actors() {
   x_projector = spawn_projector(*x_system, std::move(projector));
   x_metrics->set_partitions(x_log.partitions);
   start_membership();
-  for (std::size_t i = 0; i < x_log.partitions; ++i)
-    x_seats.emplace_back(static_cast<partition_number>(i));
   std::vector<partition_actor> made;
   for (auto& one : x_seats)
     made.push_back(spawn_partition(*x_system, make_partition_birth(one)));
@@ -394,8 +477,9 @@ void process::start_actors() {
   if (x_members)
     x_members->serve(made);
   for (const auto& one : x_seats)
-    x_readers.push_back(std::make_unique<log_reader>(
-        x_log.log, one.where, made[static_cast<std::size_t>(one.where)], x_handed, x_projected));
+    x_readers.push_back(std::make_unique<log_reader>(x_log.log, one.where, one.first,
+                                                     made[static_cast<std::size_t>(one.where)],
+                                                     x_handed, x_projected));
 }
 
 /// Until everything that was in the log at start is folded and projected, and, when nobody else can
@@ -438,11 +522,14 @@ result<void> process::start() {
                                      std::to_string(::getpid()) + "\n");
         !written)
       return written;
+  if (auto found = find_starts(); !found)
+    return found;
   x_kinds = {kvm(x_settings), simulated(x_settings)};
   start_actors();
   if (auto replayed = wait_until_replayed(); !replayed)
     return replayed;
   start_refolder();
+  start_snapshots();
   x_api = std::make_unique<api>(make_api_services());
   http::options wanted;
   wanted.listen = x_settings.listen;
@@ -487,6 +574,7 @@ void process::stop() {
   }
   if (x_server)
     x_server->stop();
+  x_snapshots.reset();
   x_readers.clear();
   if (x_members)
     x_members->serve({});

@@ -66,8 +66,18 @@ void refuse(const submission& who, const error& failure) {
 }
 
 engine::engine(engine_birth birth, engine_hands& hands)
-    : x_birth(std::move(birth)), x_hands(hands), x_owner(x_birth.identity, x_birth.where),
+    : x_birth(std::move(birth)), x_hands(hands),
+      x_owner(x_birth.start ? log::owner(x_birth.identity, x_birth.start->head)
+                            : log::owner(x_birth.identity, x_birth.where)),
       x_is_wanted(!x_birth.is_shared) {
+  if (const auto start = std::exchange(x_birth.start, nullptr)) {
+    x_state = std::move(start->state);
+    for (const auto& sent : start->unacknowledged)
+      x_outbox.add(sent);
+    x_next_offset = start->next;
+    x_last_seq = x_last_commit_seq = start->seq();
+    x_owner_process = start->owner_process;
+  }
   x_last_report = x_not_before = x_current_at = x_birth.steady_clock();
   x_clock.begin(x_birth.wall_clock(), x_last_report);
 }

@@ -3,6 +3,7 @@
 #include "actors/engine/batch.hpp"
 #include "actors/engine/last_moment.hpp"
 #include "actors/engine/outbox.hpp"
+#include "actors/engine/snapshot.hpp"
 #include "events/log/clock_guard.hpp"
 #include "events/log/history.hpp"
 #include "events/log/liveness.hpp"
@@ -83,11 +84,12 @@ struct engine_birth {
   /// Several processes have the log open: a command for whoever owns it goes by a transport, and
   /// this one claims only when it is told to (`set_wanted`).
   bool is_shared = false;
-  std::uint64_t process = 0;       ///< this life of the process, random; 0 when not shared
-  std::string owner_name;          ///< display only
-  std::string address;             ///< display only
-  log::offset end_at_start = 0;    ///< what the log held when it was opened
-  std::uint64_t projected_seq = 0; ///< commits up to here need not be projected again
+  std::uint64_t process = 0; ///< this life of the process, random; 0 when not shared
+  std::string owner_name;    ///< display only
+  std::string address;       ///< display only
+  std::shared_ptr<partition_snapshot> start; ///< to go on from; null: from the first record on
+  log::offset end_at_start = 0;              ///< what the log held when it was opened
+  std::uint64_t projected_seq = 0;           ///< commits up to here need not be projected again
   bool has_projections = false;
   std::shared_ptr<std::atomic<std::size_t>> queued; ///< commands waiting, for the door
   std::shared_ptr<last_moment> moment;              ///< null: not remembered
@@ -152,6 +154,7 @@ inline constexpr std::chrono::seconds behind_max{5};
 /// and its reply is taken from the accepted record, which every process reads.
 class engine {
 public:
+  /// Takes the state out of `birth.start`.
   engine(engine_birth birth, engine_hands& hands);
 
   /// A command from this process: the API, a timer, a hypervisor.
@@ -190,6 +193,11 @@ public:
   [[nodiscard]] bool is_owning() const { return x_owner.stands() == log::standing::owning; }
 
   [[nodiscard]] engine_status status() const;
+
+  /// Messages of this partition that others are known to have decided: the last number by target.
+  [[nodiscard]] std::map<partition_number, std::uint64_t> acknowledged() const {
+    return x_outbox.acknowledged();
+  }
 
   static constexpr std::chrono::milliseconds tick_interval{250};
 

@@ -80,10 +80,7 @@ void engine::judge_clock(const log::record& record, const log::reading& read) {
 
 void engine::on_claim(const log::reading& read) {
   x_last_seq = read.after.next - 1;
-  v1::ClaimBody body;
-  const bool is_readable =
-      body.ParseFromArray(read.body.data(), static_cast<int>(read.body.size()));
-  x_owner_process = is_readable ? body.process() : 0;
+  x_owner_process = log::claiming_process(read.body);
   if (!x_is_replayed)
     return;
   if (x_birth.tell.claimed)
@@ -145,6 +142,9 @@ void engine::answer_from(const v1::CommitBody& body, std::uint64_t seq) {
 
 void engine::after_replay() {
   x_is_replayed = true;
+  if (x_birth.tell.stream_taken)
+    for (const auto& [source, number] : x_state.taken())
+      x_birth.tell.stream_taken(source, number);
   if (x_birth.tell.present)
     x_state.for_each_unordered(
         [this](const uuid&, const domain::entity_ptr& state) { x_birth.tell.present(*state); });

@@ -23,6 +23,13 @@ void outbox::taken(partition_number target, std::uint64_t number) {
   }
 }
 
+std::map<partition_number, std::uint64_t> outbox::acknowledged() const {
+  std::map<partition_number, std::uint64_t> found;
+  for (const auto& [target, to] : x_streams)
+    found[target] = to.acknowledged;
+  return found;
+}
+
 bool outbox::is_behind(partition_number target) const {
   const auto found = x_streams.find(target);
   return found != x_streams.end() && found->second.waiting.size() >= unacknowledged_max;

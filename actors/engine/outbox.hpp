@@ -32,6 +32,9 @@ public:
   /// are added, while logs are read.
   void taken(partition_number target, std::uint64_t number);
 
+  /// The number of the last message that each target is known to have decided.
+  [[nodiscard]] std::map<partition_number, std::uint64_t> acknowledged() const;
+
   /// Whether `target` leaves `unacknowledged_max` messages undecided.
   [[nodiscard]] bool is_behind(partition_number target) const;
 

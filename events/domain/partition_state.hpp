@@ -103,6 +103,9 @@ public:
   /// The number of the last message from `source` that was decided here; 0 for none.
   [[nodiscard]] std::uint64_t last_taken(partition_number source) const;
 
+  /// The same of all sources.
+  [[nodiscard]] const std::map<partition_number, std::uint64_t>& taken() const { return x_taken; }
+
   /// True for an observation of a connection to a node that has been replaced by a newer one: to be
   /// dropped undecided. The VM cannot tell by itself, since a newer word that changes nothing is
   /// not recorded.

@@ -8,6 +8,7 @@
 
 #include <google/protobuf/message_lite.h>
 
+#include <array>
 #include <concepts>
 #include <cstdint>
 #include <memory>
@@ -63,8 +64,10 @@ public:
 
   void add(const ipv4_prefix& prefix) { all(prefix.base, prefix.length); }
 
-  void add(const mac_address& address) {
-    for (const auto byte : address.bytes)
+  void add(const mac_address& address) { add(address.bytes); }
+
+  template <std::size_t Size> void add(const std::array<std::uint8_t, Size>& bytes) {
+    for (const auto byte : bytes)
       x_bytes += static_cast<char>(byte);
   }
 
@@ -153,8 +156,10 @@ public:
 
   void add(ipv4_prefix& prefix) { all(prefix.base, prefix.length); }
 
-  void add(mac_address& address) {
-    for (auto& byte : address.bytes)
+  void add(mac_address& address) { add(address.bytes); }
+
+  template <std::size_t Size> void add(std::array<std::uint8_t, Size>& bytes) {
+    for (auto& byte : bytes)
       byte = next_byte();
   }
 

@@ -19,8 +19,18 @@ std::uint64_t nonce_of(std::string_view body) {
 
 } // namespace
 
+std::uint64_t claiming_process(std::string_view claim_body) {
+  v1::ClaimBody claim;
+  const bool is_readable =
+      claim.ParseFromArray(claim_body.data(), static_cast<int>(claim_body.size()));
+  return is_readable ? claim.process() : 0;
+}
+
 owner::owner(log_identity identity, partition_number where)
     : x_identity(identity), x_history(identity, where) {}
+
+owner::owner(log_identity identity, const chain_head& from)
+    : x_identity(identity), x_history(identity.log, from) {}
 
 std::string owner::make_claim(claim_terms terms) {
   ORRERY_CHECK(x_standing == standing::following || x_standing == standing::in_doubt);

@@ -58,9 +58,15 @@ struct claim_terms {
   utc_time now;              ///< display only
 };
 
+/// The process that a claim's body names, as in its heartbeats; 0 when it names none.
+[[nodiscard]] std::uint64_t claiming_process(std::string_view claim_body);
+
 class owner {
 public:
   owner(log_identity identity, partition_number where);
+
+  /// Goes on behind the records that led to `from`.
+  owner(log_identity identity, const chain_head& from);
 
   [[nodiscard]] standing stands() const { return x_standing; }
 

@@ -1,6 +1,8 @@
 #include "tests/sim/partition_run.hpp"
 
+#include "actors/engine/log_fold.hpp"
 #include "actors/policies.hpp"
+#include "events/core/check.hpp"
 #include "tests/sim/process.hpp"
 
 namespace orrery::sim {
@@ -27,7 +29,26 @@ const domain::kind_policies& policies() {
 
 partition_run::partition_run(process& in, partition_number where, bool is_shared)
     : x_in(in), x_where(where) {
-  x_engine.emplace(birth(is_shared), *this);
+  auto made = birth(is_shared);
+  made.start = snapshot();
+  x_next = made.start == nullptr ? 0 : made.start->next;
+  x_engine.emplace(std::move(made), *this);
+}
+
+/// Every second process goes on from a snapshot of all that there is.
+std::shared_ptr<actors::partition_snapshot> partition_run::snapshot() {
+  if (x_in.number() % 2 == 1)
+    return nullptr;
+  const auto& identity = x_in.around().identity;
+  actors::log_fold fold(x_in.around().store, identity, x_where);
+  auto moved = fold.advance();
+  while (moved && *moved)
+    moved = fold.advance();
+  if (!moved || fold.at().seq() == 0)
+    return nullptr;
+  auto read = actors::decode_snapshot(actors::encode_snapshot(identity, fold.at()), identity);
+  ORRERY_CHECK(read);
+  return std::make_shared<actors::partition_snapshot>(std::move(*read));
 }
 
 actors::engine_birth partition_run::birth(bool is_shared) {

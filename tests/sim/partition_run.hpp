@@ -47,6 +47,7 @@ public:
 
 private:
   [[nodiscard]] actors::engine_birth birth(bool is_shared);
+  [[nodiscard]] std::shared_ptr<actors::partition_snapshot> snapshot();
   void read();
   void start_cluster(const uuid& cluster, std::uint64_t epoch, bool with_world);
 

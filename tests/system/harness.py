@@ -111,7 +111,8 @@ class Daemon:
         self.errors = self.directory / "orreryd.log"
         self.config.write_text(
             f'data_directory = "{self.data}"\n'
-            f'listen = "127.0.0.1:0"\ntoken_file = "{self.token_file}"\n' + config + "\n"
+            f'listen = "127.0.0.1:0"\ntoken_file = "{self.token_file}"\n'
+            "snapshot_interval = 10\n" + config + "\n"
             + self.log.config)
 
     def start(self, *arguments, environment=None):

@@ -164,13 +164,16 @@ result<actors::config> parse_config(const std::string& text, const std::string& 
   std::int64_t segment_mib = 0;
   std::int64_t threads = 0;
   constexpr std::int64_t segment_mib_max = 4096;
+  auto snapshot_interval = static_cast<std::int64_t>(made.snapshot_interval);
   constexpr std::int64_t threads_max = 256;
+  constexpr std::int64_t snapshot_interval_max = 1'000'000'000;
   reader.text("data_directory", made.data_directory);
   reader.text("listen", made.listen);
   reader.text("token_file", made.token_file);
   reader.text("edition", edition);
   reader.number("log_segment_mib", 1, segment_mib_max, segment_mib);
   reader.number("scheduler_threads", 1, threads_max, threads);
+  reader.number("snapshot_interval", 1, snapshot_interval_max, snapshot_interval);
   const auto* kafka = reader.table("kafka");
   const auto* kvm = reader.table("kvm");
   const auto* simulated = reader.table("simulated");
@@ -184,6 +187,7 @@ result<actors::config> parse_config(const std::string& text, const std::string& 
   made.edition = *parsed;
   made.segment_size = static_cast<std::uint64_t>(segment_mib * mebibyte);
   made.scheduler_threads = static_cast<std::uint32_t>(threads);
+  made.snapshot_interval = static_cast<std::uint64_t>(snapshot_interval);
   if (kafka != nullptr)
     if (auto read = read_kafka(*kafka, name, made); !read)
       return read.error();
