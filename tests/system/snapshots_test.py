@@ -64,7 +64,7 @@ def a_start_goes_on_from_the_last_one():
 
 
 def kills_at_any_moment_lose_nothing():
-    """Clients change VMs while snapshots are made all the time, and it is killed again and again."""
+    """Clients change VMs while snapshots are made all the time; it is killed again and again."""
     with scratch() as folder:
         daemon = simulated_daemon(folder).start()
         make_site(daemon)
