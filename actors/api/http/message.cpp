@@ -202,12 +202,13 @@ std::string to_bytes(const response& reply, framing how) {
   if (!bodiless) {
     if (!reply.content_type.empty())
       made += "Content-Type: " + reply.content_type + "\r\n";
-    made += "Content-Length: " + std::to_string(reply.body.size()) + "\r\n";
+    if (!how.streamed)
+      made += "Content-Length: " + std::to_string(reply.body.size()) + "\r\n";
   }
   for (const auto& header : reply.headers)
     made += header.name + ": " + header.value + "\r\n";
   made += how.close ? "Connection: close\r\n\r\n" : "Connection: keep-alive\r\n\r\n";
-  if (!bodiless && !how.head_only)
+  if (!bodiless && !how.head_only && !how.streamed)
     made += reply.body;
   return made;
 }

@@ -30,6 +30,7 @@ struct target_parts {
 struct framing {
   bool close = false;
   bool head_only = false; ///< the request was HEAD
+  bool streamed = false;  ///< the body follows, and ends with the connection
 };
 
 /// The bytes of a reply as HTTP/1.1, with `Date`, `Content-Length` and `Connection` added. A status

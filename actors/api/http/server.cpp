@@ -22,6 +22,7 @@
 #include <array>
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <exception>
 #include <map>
 #include <mutex>
@@ -54,6 +55,8 @@ constexpr std::size_t refused_count_max = 32;
 /// Before accepting again when there are no descriptors.
 constexpr std::chrono::milliseconds accept_pause = std::chrono::milliseconds(100);
 constexpr unsigned thread_count_max = 16;
+/// Pieces of a stream in one system call.
+constexpr std::size_t gather_count_max = 16;
 
 /// Programs that this process starts must not inherit its connections.
 void close_on_exec(int descriptor) { ::fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
@@ -65,6 +68,9 @@ class session;
 struct gate {
   std::mutex mutex;
   bool open = true;
+
+  /// Runs `act` on the strand of a session, if it and the server are there still.
+  template <class Action> void post(const std::weak_ptr<session>& whom, Action act);
 };
 
 /// What the sessions of one server share.
@@ -76,13 +82,36 @@ struct hall {
   const handler handle;
   const std::shared_ptr<gate> door;
   std::atomic<bool> stopping = false;
-  std::mutex mutex; ///< of the two below
+  std::mutex mutex; ///< of what is below
   std::condition_variable emptied;
   std::map<std::uint64_t, std::shared_ptr<session>> sessions;
+  std::size_t streams = 0; ///< of the sessions
+  std::size_t plain = 0;   ///< of the sessions: are kept for more plain requests
 
-  void leave(std::uint64_t number) {
+  /// Whether one more session may be kept for more plain requests; then it counts as one.
+  bool admit_plain() {
+    const std::lock_guard lock(mutex);
+    if (plain >= limits.connections)
+      return false;
+    ++plain;
+    return true;
+  }
+
+  /// Whether one more session may become a stream; then it counts as one.
+  bool admit_stream(bool was_plain) {
+    const std::lock_guard lock(mutex);
+    if (streams >= limits.streams)
+      return false;
+    ++streams;
+    plain -= was_plain ? 1 : 0;
+    return true;
+  }
+
+  void leave(std::uint64_t number, bool is_stream, bool is_plain) {
     std::shared_ptr<session> last; // let go after the lock
     const std::lock_guard lock(mutex);
+    streams -= is_stream ? 1 : 0;
+    plain -= is_plain ? 1 : 0;
     const auto found = sessions.find(number);
     if (found == sessions.end())
       return;
@@ -91,6 +120,17 @@ struct hall {
     if (sessions.empty())
       emptied.notify_all();
   }
+};
+
+/// What of a stream is on its way to the client. On the strand of its session, but for `waiting`.
+struct outflow {
+  std::shared_ptr<std::atomic<std::size_t>> waiting = std::make_shared<std::atomic<std::size_t>>(0);
+  std::deque<std::shared_ptr<const std::string>> queue;
+  std::size_t sent = 0; ///< bytes of the first
+  stream_events tell;
+  bool is_writing = false;
+  bool is_finishing = false;
+  stream_end end = stream_end::by_client;
 };
 
 /// One connection. Everything runs on its strand, except construction.
@@ -119,15 +159,24 @@ public:
   /// Says that there are too many connections, and closes.
   void refuse() {
     turn_away(503, error{orrery::error_code::too_many_requests,
-                         "the server has " + std::to_string(x_hall.limits.connections) +
+                         "the server has " +
+                             std::to_string(x_hall.limits.connections + x_hall.limits.streams) +
                              " connections open, its limit; close idle ones or try later",
                          true});
   }
 
-  /// The server stops: ends now when nothing runs, else after the reply.
+  /// The server stops: ends now when nothing runs, else after the reply; of a stream after what is
+  /// being written.
   void wind_up() {
     if (x_phase == phase::idle)
-      end();
+      return end();
+    if (x_phase != phase::streaming)
+      return;
+    auto& out = *x_outflow;
+    const auto kept = out.is_writing ? gather_count_max : std::size_t{out.sent > 0 ? 1U : 0U};
+    out.queue.resize(std::min(out.queue.size(), kept));
+    arm(drain_max);
+    finish();
   }
 
   /// Ends at once, whatever runs.
@@ -139,18 +188,40 @@ public:
     x_timer.cancel(ignored);
     x_socket.shutdown(tcp::socket::shutdown_both, ignored);
     x_socket.close(ignored);
-    x_hall.leave(x_number);
+    if (x_outflow && x_outflow->tell.closed)
+      x_outflow->tell.closed(x_outflow->end);
+    x_hall.leave(x_number, x_outflow != nullptr, x_is_plain);
   }
 
   /// The reply of request number `turn`; late ones are dropped.
   void answer(std::uint64_t turn, const response& reply) {
     if (x_phase != phase::answering || turn != x_turn)
       return;
-    send(reply);
+    if (reply.open_stream && !x_head_only)
+      begin_stream(reply);
+    else
+      send(reply);
+  }
+
+  /// Of a stream: what its writer gives.
+  void take(std::shared_ptr<const std::string> bytes) {
+    if (x_phase != phase::streaming || x_outflow->is_finishing)
+      return;
+    x_outflow->queue.push_back(std::move(bytes));
+    flow();
+  }
+
+  /// Of a stream: its writer has given all.
+  void finish() {
+    if (x_phase != phase::streaming)
+      return;
+    x_outflow->is_finishing = true;
+    x_outflow->end = stream_end::by_server;
+    flow();
   }
 
 private:
-  enum class phase { idle, reading, answering, writing, draining, closed };
+  enum class phase { idle, reading, answering, writing, streaming, draining, closed };
 
   void arm(std::chrono::milliseconds time) {
     x_deadline = clock::now() + time;
@@ -176,6 +247,11 @@ private:
                            "no answer within " + std::to_string(x_hall.limits.answer.count()) +
                                " ms; the request may still be carried out",
                            true});
+      return;
+    case phase::streaming:
+      if (!x_outflow->is_finishing)
+        x_outflow->end = stream_end::too_slow;
+      end();
       return;
     case phase::idle:
     case phase::writing:
@@ -270,6 +346,10 @@ private:
     x_phase = phase::writing;
     if (x_hall.stopping)
       x_close_after = true;
+    if (!x_is_plain && !x_close_after) {
+      x_is_plain = x_hall.admit_plain();
+      x_close_after = !x_is_plain;
+    }
     x_outgoing = to_bytes(reply, framing{.close = x_close_after, .head_only = x_head_only});
     arm(x_hall.limits.write);
     asio::async_write(
@@ -284,26 +364,77 @@ private:
     if (failed) {
       end();
     } else if (x_close_after || x_hall.stopping) {
-      x_phase = phase::draining;
       error_code ignored;
       x_socket.cancel(ignored); // a read that a deadline overtook
-      x_socket.shutdown(tcp::socket::shutdown_send, ignored);
-      arm(drain_max);
+      begin_draining();
       drain();
     } else {
       next_request();
     }
   }
 
+  void begin_draining() {
+    x_phase = phase::draining;
+    error_code ignored;
+    x_socket.shutdown(tcp::socket::shutdown_send, ignored);
+    arm(drain_max);
+  }
+
+  void begin_stream(const response& reply);
+
+  /// Writes what waits of a stream, a part at a time: each that the client takes gives it more
+  /// time.
+  void flow() {
+    auto& out = *x_outflow;
+    if (out.is_writing)
+      return;
+    if (out.queue.empty()) {
+      x_deadline = clock::time_point::max();
+      error_code ignored;
+      x_timer.cancel(ignored);
+      if (out.is_finishing)
+        begin_draining(); // what the client sends is being read already
+      return;
+    }
+    std::vector<asio::const_buffer> pieces;
+    for (std::size_t i = 0; i < std::min(out.queue.size(), gather_count_max); ++i)
+      pieces.push_back(asio::buffer(*out.queue[i]) + (i == 0 ? out.sent : 0));
+    out.is_writing = true;
+    if (!x_hall.stopping) // else it has its time
+      arm(x_hall.limits.write);
+    x_socket.async_write_some(pieces,
+                              [self = shared_from_this()](error_code failed, std::size_t size) {
+                                self->flowed(failed, size);
+                              });
+  }
+
+  void flowed(error_code failed, std::size_t size) {
+    if (x_phase != phase::streaming)
+      return;
+    if (failed)
+      return end();
+    auto& out = *x_outflow;
+    out.is_writing = false;
+    out.sent += size;
+    while (!out.queue.empty() && out.sent >= out.queue.front()->size()) {
+      out.sent -= out.queue.front()->size();
+      out.queue.pop_front();
+    }
+    const bool is_empty = out.waiting->fetch_sub(size) == size;
+    if (is_empty && out.tell.drained)
+      out.tell.drained();
+    flow();
+  }
+
   void drain() {
-    x_socket.async_read_some(asio::buffer(x_chunk),
-                             [self = shared_from_this()](error_code failed, std::size_t size) {
-                               self->x_drained += size;
-                               if (failed || self->x_drained > drain_size_max)
-                                 self->end();
-                               else if (self->x_phase == phase::draining)
-                                 self->drain();
-                             });
+    x_socket.async_read_some(
+        asio::buffer(x_chunk), [self = shared_from_this()](error_code failed, std::size_t size) {
+          self->x_drained += size;
+          if (failed || self->x_drained > drain_size_max)
+            self->end();
+          else if (self->x_phase == phase::draining || self->x_phase == phase::streaming)
+            self->drain();
+        });
   }
 
   client_socket x_socket;
@@ -320,7 +451,70 @@ private:
   std::uint64_t x_turn = 0; ///< number of the request that is being answered
   bool x_close_after = false;
   bool x_head_only = false;
+  bool x_is_plain = false;            ///< is kept for more plain requests
+  std::unique_ptr<outflow> x_outflow; ///< when it is a stream
 };
+
+/// What the writer of a stream holds.
+class open_stream final : public stream {
+public:
+  open_stream(std::shared_ptr<gate> door, const std::shared_ptr<session>& visitor,
+              std::shared_ptr<std::atomic<std::size_t>> waiting)
+      : x_door(std::move(door)), x_visitor(visitor), x_waiting(std::move(waiting)) {}
+
+  void write(std::shared_ptr<const std::string> bytes) override {
+    if (bytes->empty())
+      return;
+    *x_waiting += bytes->size();
+    x_door->post(x_visitor, [bytes = std::move(bytes)](session& one) { one.take(bytes); });
+  }
+
+  [[nodiscard]] std::size_t waiting() const override { return *x_waiting; }
+
+  void finish() override {
+    x_door->post(x_visitor, [](session& one) { one.finish(); });
+  }
+
+private:
+  std::shared_ptr<gate> x_door;
+  std::weak_ptr<session> x_visitor;
+  std::shared_ptr<std::atomic<std::size_t>> x_waiting;
+};
+
+template <class Action> void gate::post(const std::weak_ptr<session>& whom, Action act) {
+  const std::lock_guard lock(mutex);
+  if (!open)
+    return;
+  auto visitor = whom.lock();
+  if (visitor == nullptr)
+    return;
+  const auto executor = visitor->executor();
+  asio::post(executor,
+             [visitor = std::move(visitor), act = std::move(act)]() mutable { act(*visitor); });
+}
+
+void session::begin_stream(const response& reply) {
+  if (!x_hall.admit_stream(x_is_plain))
+    return turn_away(503, error{orrery::error_code::too_many_requests,
+                                "the server has " + std::to_string(x_hall.limits.streams) +
+                                    " streams open, its limit; close some or try later",
+                                true});
+  x_is_plain = false;
+  x_phase = phase::streaming;
+  x_outflow = std::make_unique<outflow>();
+  error_code ignored;
+  x_socket.set_option(asio::socket_base::send_buffer_size(stream_send_buffer_size), ignored);
+  auto head = std::make_shared<std::string>(
+      to_bytes(reply, framing{.close = true, .head_only = false, .streamed = true}));
+  *x_outflow->waiting += head->size();
+  x_outflow->queue.push_back(std::move(head));
+  x_outflow->tell = reply.open_stream(
+      std::make_shared<open_stream>(x_hall.door, shared_from_this(), x_outflow->waiting));
+  flow();
+  drain(); // sees the client close
+  if (x_hall.stopping)
+    wind_up();
+}
 
 /// What all copies of one responder share. The first call wins; when none came, the last copy
 /// answers 500.
@@ -347,15 +541,8 @@ public:
   void answer(response reply) {
     if (x_used.exchange(true))
       return;
-    const std::lock_guard lock(x_door->mutex);
-    if (!x_door->open)
-      return;
-    auto visitor = x_visitor.lock();
-    if (visitor == nullptr)
-      return;
-    const auto executor = visitor->executor();
-    asio::post(executor, [visitor = std::move(visitor), turn = x_turn, reply = std::move(reply)]() {
-      visitor->answer(turn, reply);
+    x_door->post(x_visitor, [turn = x_turn, reply = std::move(reply)](session& visitor) {
+      visitor.answer(turn, reply);
     });
   }
 
@@ -494,16 +681,17 @@ private:
   void welcome(client_socket taken) {
     const auto number = x_next_number++;
     const auto visitor = std::make_shared<session>(std::move(taken), x_hall, number);
+    const auto places = x_hall.limits.connections + x_hall.limits.streams;
     std::size_t count = 0;
     {
       const std::lock_guard lock(x_hall.mutex);
       count = x_hall.sessions.size();
-      if (count < x_hall.limits.connections + refused_count_max)
+      if (count < places + refused_count_max)
         x_hall.sessions.emplace(number, visitor);
     }
-    if (count >= x_hall.limits.connections + refused_count_max)
+    if (count >= places + refused_count_max)
       return; // closed here
-    const bool welcome = count < x_hall.limits.connections;
+    const bool welcome = count < places;
     asio::post(visitor->executor(), [visitor, welcome] {
       if (welcome)
         visitor->begin();

@@ -38,12 +38,50 @@ struct request {
   [[nodiscard]] const std::string* parameter(std::string_view name) const;
 };
 
+/// The open end of a reply that goes on for as long as somebody reads it. Any thread, no call
+/// blocks, and all are harmless when the client or the server is gone.
+class stream {
+public:
+  stream() = default;
+  stream(const stream&) = delete;
+  stream& operator=(const stream&) = delete;
+  virtual ~stream() = default;
+
+  /// Sends `bytes` behind what was written before. They are not copied, so that many streams can
+  /// send the same.
+  virtual void write(std::shared_ptr<const std::string> bytes) = 0;
+
+  /// Bytes that were written here and that the operating system has not taken yet. Whoever writes
+  /// keeps it within a limit: the server does not.
+  [[nodiscard]] virtual std::size_t waiting() const = 0;
+
+  /// Sends what was written, then closes the connection.
+  virtual void finish() = 0;
+};
+
+/// How a stream ended.
+enum class stream_end : std::uint8_t {
+  by_client, ///< it closed, or the connection broke
+  by_server, ///< `finish`, or the server stopped
+  too_slow,  ///< the client took nothing for `limits::write`
+};
+
+/// What whoever writes a stream is told, by a thread of the server: must not block.
+struct stream_events {
+  std::function<void()> drained;          ///< nothing is waiting any more; only of what was written
+  std::function<void(stream_end)> closed; ///< once, and then nothing else
+};
+
 /// A whole reply. The server adds `Date`, `Content-Length` and `Connection`.
 struct response {
   int status = 200; ///< 200 to 599
   std::string content_type = "application/json";
   std::vector<field> headers; ///< names and values without control characters
   std::string body;
+  /// When there is one, the body is whatever is written to the stream, up to the close of the
+  /// connection. Called at most once, by a thread of the server: must not block. Not called when
+  /// the client is gone, or when there are `limits::streams` of them: then it is turned away.
+  std::function<stream_events(std::shared_ptr<stream>)> open_stream = {};
 };
 
 /// The reply of `failure` as RFC 9457 problem details; `instance` is the path or id of the request
@@ -75,18 +113,27 @@ inline constexpr std::chrono::milliseconds idle_max = std::chrono::seconds(60);
 inline constexpr std::chrono::milliseconds request_read_max = std::chrono::seconds(15);
 /// From the request to the call of its responder; longer than any long poll of the API.
 inline constexpr std::chrono::milliseconds answer_max = std::chrono::seconds(120);
-/// Writing one reply to a slow reader.
+/// Writing one reply to a slow reader; of a stream: without a byte that it takes.
 inline constexpr std::chrono::milliseconds write_max = std::chrono::seconds(30);
 /// What a stop waits for running requests before it cuts them.
 inline constexpr std::chrono::milliseconds stop_grace_max = std::chrono::seconds(5);
-/// Open connections; at 20 KiB of buffers each this is 5 MiB, and far from 1,024 descriptors.
+/// Open connections that are kept for more plain requests; at 20 KiB of buffers each this is 5 MiB.
 inline constexpr std::size_t connection_count_max = 256;
+/// Open streams, beside the connections above: a thousand watchers, and some to spare. Each takes
+/// 20 KiB of buffers, what its writer lets wait, and what the operating system holds of it (below).
+/// A connection with its first request may be in either's place, since all watchers may come at
+/// once; when that was a plain one and there are enough of those, it is closed behind its reply.
+inline constexpr std::size_t stream_count_max = 1'100;
+/// What the operating system keeps for a client that reads slowly. It would let this grow to 4 MiB
+/// for each. Linux takes twice as much, for its own needs.
+inline constexpr int stream_send_buffer_size = 32 * 1024;
 
 /// The limits of one server, so that tests can use small ones.
 struct limits {
   std::size_t header_size = header_size_max;
   std::size_t body_size = body_size_max;
   std::size_t connections = connection_count_max;
+  std::size_t streams = stream_count_max;
   std::chrono::milliseconds idle = idle_max;
   std::chrono::milliseconds request_read = request_read_max;
   std::chrono::milliseconds answer = answer_max;
@@ -111,6 +158,8 @@ struct options {
 ///     idle --first byte--> reading --whole request--> answering --reply--> writing --> idle
 ///       |                     | bad, long, slow           | no answer in time  |
 ///       +--> closed           +--> writing a problem -----+--> draining --> closed
+///                                                |               ^
+///                                                +--> streaming -+
 class server {
 public:
   /// Binds and begins to answer. Does not block. Errors: `config_invalid` (the address cannot be
@@ -127,9 +176,9 @@ public:
   /// The port that is bound. Never 0.
   [[nodiscard]] std::uint16_t port() const;
 
-  /// Accepts no more, lets running requests end for at most `stop_grace`, cuts what is left, ends
-  /// the threads. Blocks that long at most, plus what a handler that runs at that moment takes.
-  /// Not from a handler. Harmless to repeat.
+  /// Accepts no more, ends streams, lets running requests end for at most `stop_grace`, cuts what
+  /// is left, ends the threads. Blocks that long at most, plus what a handler that runs at that
+  /// moment takes. Not from a handler. Harmless to repeat.
   void stop();
 
 private:

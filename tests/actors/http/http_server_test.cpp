@@ -319,6 +319,7 @@ TEST(http_client, that_goes_away_within_a_request_harms_nobody) {
 TEST(http_connections, above_the_limit_get_503_and_there_is_room_again_after_a_close) {
   limits small;
   small.connections = 3;
+  small.streams = 0;
   const auto one = started(echo, small);
   {
     raw_client a(one->port());
@@ -343,6 +344,7 @@ TEST(http_connections, above_the_limit_get_503_and_there_is_room_again_after_a_c
 TEST(http_connections, a_flood_is_closed_and_the_server_lives) {
   limits small;
   small.connections = 2;
+  small.streams = 0;
   const auto one = started(echo, small);
   std::vector<std::unique_ptr<raw_client>> all;
   for (int i = 0; i < 200; ++i)
@@ -555,8 +557,8 @@ TEST(http_stop, while_clients_ask_as_fast_as_they_can) {
   std::atomic<int> answered = 0;
   std::vector<std::thread> clients;
   for (int i = 0; i < 8; ++i)
-    clients.emplace_back([&, port] {
-      raw_client client(port);
+    clients.emplace_back([&, made = std::make_shared<raw_client>(port)] { // while it listens
+      auto& client = *made;
       while (client.ask(get("/")).status == 200)
         if (++answered == 500)
           go.open();

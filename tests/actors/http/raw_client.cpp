@@ -83,6 +83,14 @@ raw_reply raw_client::reply(bool head) {
   return made;
 }
 
+std::string raw_client::take(std::size_t size) {
+  while (x_buffer.size() < size && fill()) {
+  }
+  auto made = x_buffer.substr(0, size);
+  x_buffer.erase(0, made.size());
+  return made;
+}
+
 bool raw_client::ended() {
   while (fill()) {
   }

@@ -35,6 +35,9 @@ public:
   /// The next reply; `head` tells that no body follows.
   raw_reply reply(bool head = false);
 
+  /// The next bytes, exactly so many; fewer at the end of the connection or of the patience.
+  std::string take(std::size_t size);
+
   /// True when the server ends the connection (and sends nothing more) in time.
   bool ended();
 
