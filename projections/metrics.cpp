@@ -174,6 +174,16 @@ struct metrics::implementation {
   series<prometheus::Histogram> http_durations{
       histograms(registry, "orrery_http_request_duration_seconds",
                  "Time from an HTTP request to its answer, by route and method.")};
+  prometheus::Gauge& watchers{
+      gauges(registry, "orrery_watchers", "Clients that watch the timeline.").Add({})};
+  prometheus::Counter& slow_watchers{
+      counters(registry, "orrery_watchers_slow_total",
+               "Watchers whose connection was closed because they took nothing for too long.")
+          .Add({})};
+  prometheus::Counter& watch_messages{
+      counters(registry, "orrery_watch_messages_total",
+               "Entries of the timeline given to watchers; once for each of them.")
+          .Add({})};
   series<prometheus::Counter> commands{
       counters(registry, "orrery_commands_total",
                "Commands decided, by noun and outcome (done, or why it was refused).")};
@@ -341,6 +351,16 @@ void metrics::count_commit(const folded_commit& commit, std::chrono::nanoseconds
 
 void metrics::count_void_record(std::string_view reason) {
   x_implementation->void_records.at({{"reason", std::string(reason)}}).Increment();
+}
+
+void metrics::add_watcher() { x_implementation->watchers.Increment(); }
+
+void metrics::remove_watcher() { x_implementation->watchers.Decrement(); }
+
+void metrics::count_slow_watcher() { x_implementation->slow_watchers.Increment(); }
+
+void metrics::count_watch_messages(std::uint64_t count) {
+  x_implementation->watch_messages.Increment(static_cast<double>(count));
 }
 
 void metrics::set_partitions(std::size_t count) {

@@ -71,6 +71,16 @@ public:
   /// A record that counts for nothing, by the name of the reason.
   void count_void_record(std::string_view reason);
 
+  /// Somebody watches the timeline, or no longer does.
+  void add_watcher();
+  void remove_watcher();
+
+  /// One of those who no longer do took nothing for too long.
+  void count_slow_watcher();
+
+  /// Entries that were given to watchers; once for each of them.
+  void count_watch_messages(std::uint64_t count);
+
   /// Of the log, whoever owns them.
   void set_partitions(std::size_t count);
 

@@ -435,6 +435,39 @@ result<answer<v1::Job>> store::find_job(std::string_view id) const {
   return judged(projections::find_job(*rows, id), {rows.get()});
 }
 
+namespace {
+
+/// A thing that is, was, or has events.
+result<uuid> find_eventful(const reader& things, const reader& events,
+                           std::string_view name_or_id) {
+  auto found = find_resource(things, name_or_id);
+  if (!found || is_known(things, *found) || has_events(events, *found))
+    return found;
+  return error{error_code::not_found,
+               "there is and was no resource " + to_text(*found) +
+                   ": `orrery vm list`, `orrery node list` and so on show what there is",
+               false};
+}
+
+} // namespace
+
+result<uuid> store::id_of_resource(std::string_view name_or_id) const {
+  const auto now = x_implementation->rows->now();
+  const auto things = now->rows(x_implementation->family_of(inventory::family));
+  const auto rows = now->rows(x_implementation->family_of(timeline::family));
+  return judged(find_eventful(*things, *rows, name_or_id), {things.get(), rows.get()});
+}
+
+result<following_entries> store::list_following(const entry_places& after,
+                                                const log_positions& upto,
+                                                std::size_t count_max) const {
+  const auto now = x_implementation->rows->now();
+  const auto rows = now->rows(x_implementation->family_of(timeline::family));
+  return judged(
+      result<following_entries>(projections::list_following(*rows, after, upto, count_max)),
+      {rows.get()});
+}
+
 result<listing<v1::TimelineEntry>> store::list_events(const event_filter& filter,
                                                       const page& wanted) const {
   const auto now = x_implementation->rows->now();
@@ -443,17 +476,9 @@ result<listing<v1::TimelineEntry>> store::list_events(const event_filter& filter
   event_terms terms;
   terms.order = filter.order;
   if (!filter.resource.empty()) {
-    const auto found = find_resource(*things, filter.resource);
+    const auto found = find_eventful(*things, *rows, filter.resource);
     if (!found)
-      return judged(result<listing<v1::TimelineEntry>>(found.error()), {things.get()});
-    if (!is_known(*things, *found) && !has_events(*rows, *found))
-      return judged(result<listing<v1::TimelineEntry>>(
-                        error{error_code::not_found,
-                              "there is and was no resource " + to_text(*found) +
-                                  ": `orrery vm list`, `orrery node list` and so on show what "
-                                  "there is",
-                              false}),
-                    {things.get(), rows.get()});
+      return judged(result<listing<v1::TimelineEntry>>(found.error()), {things.get(), rows.get()});
     terms.resource = *found;
   }
   return judged(projections::list_events(*rows, terms, wanted), {things.get(), rows.get()});

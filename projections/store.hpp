@@ -163,6 +163,14 @@ public:
   [[nodiscard]] result<listing<v1::TimelineEntry>> list_events(const event_filter& filter,
                                                                const page& wanted) const;
 
+  /// The id behind the name or id of a thing that has events, or is there. Errors: `not_found`,
+  /// `conflict` (several have the name), `invalid_argument`.
+  [[nodiscard]] result<uuid> id_of_resource(std::string_view name_or_id) const;
+
+  /// See the timeline's `list_following`. `upto`: of `lowest_positions`, now or earlier.
+  [[nodiscard]] result<following_entries>
+  list_following(const entry_places& after, const log_positions& upto, std::size_t count_max) const;
+
 private:
   struct implementation;
 

@@ -5,6 +5,7 @@
 #include "projections/rows.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -22,6 +23,7 @@ namespace {
 enum class prefix : std::uint8_t {
   entry = 1,       ///< place            -> entries of one record (`stored_entry`)
   by_resource = 4, ///< resource place   -> what one record has of it (`resource_row`)
+  by_record = 5,   ///< partition (2) seq (8) -> time (8), of each record that has entries
 };
 
 /// Entries in one row: few enough that reading one of them costs little, some 2 KB.
@@ -40,11 +42,22 @@ std::string resource_prefix(const uuid& resource) {
   return key;
 }
 
+/// The beginning of the place of all entries of a record.
+void add_record(std::string& key, std::uint64_t time, partition_number where, std::uint64_t seq) {
+  add_u64(key, time);
+  add_u16(key, static_cast<std::uint16_t>(where));
+  add_u64(key, seq);
+}
+
 void add_place(std::string& key, const folded_commit& commit, std::uint32_t index) {
-  add_u64(key, commit.body->decided_at());
-  add_u16(key, static_cast<std::uint16_t>(commit.where));
-  add_u64(key, commit.seq);
+  add_record(key, commit.body->decided_at(), commit.where, commit.seq);
   add_u32(key, index);
+}
+
+std::string by_record_prefix(partition_number where) {
+  auto key = key_of(prefix::by_record);
+  add_u16(key, static_cast<std::uint16_t>(where));
+  return key;
 }
 
 std::string place_text(partition_number where, std::uint64_t seq, std::uint32_t index) {
@@ -194,6 +207,8 @@ public:
     }
     write_entries();
     write_resources();
+    if (x_next > 0)
+      write_time();
   }
 
 private:
@@ -301,6 +316,14 @@ private:
     std::uint64_t at = 0;           ///< of the step, in microseconds
   };
 
+  void write_time() {
+    auto key = by_record_prefix(x_commit.where);
+    add_u64(key, x_commit.seq);
+    std::string time;
+    add_u64(time, x_commit.body->decided_at());
+    x_rows.put(std::move(key), std::move(time));
+  }
+
   const folded_commit& x_commit;
   touched_index x_touched;
   writer& x_rows;
@@ -372,6 +395,148 @@ void for_each_step(const reader& rows, const uuid& resource,
     }
     return true;
   });
+}
+
+// Following
+// -------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// Records of one partition that are looked up at once.
+constexpr std::size_t records_listed_max = 64;
+
+/// The records of one partition that have entries behind a place.
+class record_cursor {
+public:
+  record_cursor(const reader& rows, partition_number where, const entry_place& after,
+                std::uint64_t last_seq)
+      : x_where(where), x_after(after) {
+    key_range range;
+    range.prefix = by_record_prefix(where);
+    range.after = range.prefix;
+    // A record of which some entries are to come yet is looked at once more.
+    const auto passed = after.entry && after.seq > 0 ? after.seq - 1 : after.seq;
+    add_u64(range.after, passed);
+    rows.scan(range, [&](std::string_view key, std::string_view value) {
+      const auto seq = u64_at(key, range.prefix.size());
+      if (seq > last_seq)
+        return false;
+      x_records.push_back({seq, u64_at(value, 0)});
+      return x_records.size() < records_listed_max;
+    });
+    x_is_whole = x_records.size() < records_listed_max;
+  }
+
+  [[nodiscard]] partition_number where() const { return x_where; }
+
+  [[nodiscard]] bool is_at_end() const { return x_next == x_records.size(); }
+
+  /// At the end, but not of all that there is.
+  [[nodiscard]] bool is_cut() const { return is_at_end() && !x_is_whole; }
+
+  /// At the end it is later than any.
+  [[nodiscard]] std::uint64_t time() const {
+    return is_at_end() ? std::numeric_limits<std::uint64_t>::max() : x_records[x_next].time;
+  }
+
+  [[nodiscard]] std::uint64_t seq() const { return x_records[x_next].seq; }
+
+  /// The last entry of the record that is known already.
+  [[nodiscard]] std::optional<std::uint32_t> known() const {
+    return x_after.entry && x_after.seq == seq() ? x_after.entry : std::nullopt;
+  }
+
+  void pass() { ++x_next; }
+
+private:
+  struct record {
+    std::uint64_t seq = 0;
+    std::uint64_t time = 0;
+  };
+
+  partition_number x_where;
+  entry_place x_after;
+  std::vector<record> x_records;
+  std::size_t x_next = 0;
+  bool x_is_whole = false;
+};
+
+/// One for each partition in which something may follow.
+std::vector<record_cursor> cursors_behind(const reader& rows, const entry_places& after,
+                                          const log_positions& upto) {
+  std::vector<record_cursor> made;
+  for (const auto& [where, end] : upto.all()) {
+    const auto at = after.find(where);
+    const auto place = at == after.end() ? entry_place{} : at->second;
+    if (place.seq < end.seq || place.entry)
+      made.emplace_back(rows, where, place, end.seq);
+  }
+  return made;
+}
+
+/// Adds what is to come of the record under the cursor, up to `count_max` entries in `found`. False
+/// when there are more.
+bool add_record_entries(const reader& rows, const record_cursor& from, following_entries& found,
+                        std::size_t count_max) {
+  key_range range;
+  range.prefix = key_of(prefix::entry);
+  add_record(range.prefix, from.time(), from.where(), from.seq());
+  if (const auto known = from.known()) {
+    range.after = range.prefix;
+    add_u32(range.after, *known);
+  }
+  bool is_cut = false;
+  std::optional<std::uint32_t> last;
+  single_rows(rows).scan(range, [&](std::string_view key, std::string_view value) {
+    if (found.entries.size() == count_max) {
+      is_cut = true;
+      return false;
+    }
+    const auto place = key.substr(key.size() - place_size);
+    v1::TimelineEntry entry;
+    if (!whole_entry(rows, place, value, entry))
+      return false;
+    last = u32_at(place, place_size - index_size);
+    found.entries.push_back({std::move(entry), from.where(), {from.seq(), last}});
+    return true;
+  });
+  if (is_cut && !last)
+    return false; // nothing of it
+  if (last && !is_cut)
+    found.entries.back().at.entry.reset();
+  found.reached[from.where()] = {from.seq(), is_cut ? last : std::nullopt};
+  return !is_cut;
+}
+
+} // namespace
+
+bool is_before(const entry_places& places, const log_positions& upto) {
+  return std::ranges::any_of(upto.all(), [&places](const auto& one) {
+    const auto at = places.find(one.first);
+    return at == places.end() || at->second.seq < one.second.seq || at->second.entry;
+  });
+}
+
+following_entries list_following(const reader& rows, const entry_places& after,
+                                 const log_positions& upto, std::size_t count_max) {
+  following_entries found;
+  found.reached = after;
+  auto cursors = cursors_behind(rows, after, upto);
+  // Where one has come to the end of what it looked up, what comes next there may be older than the
+  // others'.
+  while (std::ranges::none_of(cursors, &record_cursor::is_cut)) {
+    const auto first = std::ranges::min_element(cursors, {}, &record_cursor::time);
+    if (first == cursors.end() || first->is_at_end())
+      break;
+    if (found.entries.size() == count_max || !add_record_entries(rows, *first, found, count_max))
+      return found;
+    first->pass();
+  }
+  if (std::ranges::any_of(cursors, &record_cursor::is_cut))
+    return found;
+  for (const auto& [where, end] : upto.all()) // records without entries lie behind the last ones
+    found.reached[where] = {end.seq, std::nullopt};
+  return found;
 }
 
 bool has_events(const reader& rows, const uuid& resource) {

@@ -39,6 +39,11 @@ void fill(metrics& shown) {
   shown.set_partitions(5);
   shown.set_standing(partition_number{0}, {"owning", 3, false});
   shown.count_void_record("duplicate");
+  shown.add_watcher();
+  shown.add_watcher();
+  shown.remove_watcher();
+  shown.count_slow_watcher();
+  shown.count_watch_messages(5);
   shown.set_log_end(partition_number{0}, 12);
   shown.set_projection("inventory", 10);
   shown.set_state(partition_number{0}, {});
@@ -87,6 +92,9 @@ TEST(metrics, count_what_happened) {
                            R"(outcome="driver_failed",verb="define"} 1)"));
   EXPECT_TRUE(shows(shown, "orrery_commit_duration_seconds_count 1"));
   EXPECT_TRUE(shows(shown, R"(orrery_jobs_ended_total{kind="vm.create",state="done"} 1)"));
+  EXPECT_TRUE(shows(shown, "orrery_watchers 1"));
+  EXPECT_TRUE(shows(shown, "orrery_watchers_slow_total 1"));
+  EXPECT_TRUE(shows(shown, "orrery_watch_messages_total 5"));
   EXPECT_TRUE(shows(shown, "orrery_commit_bytes_total " + std::to_string(some_commit().bytes)));
 }
 

@@ -246,5 +246,118 @@ TEST(timeline, tells_every_event_and_refusal_of_a_random_history) {
   EXPECT_EQ(positions.size(), wanted_count) << "seed " << seed;
 }
 
+/// A history of two partitions in one, with records that hold more entries than a row does.
+history two_partitions() {
+  auto first = support::ready_world();
+  for (std::uint32_t number = 1; number <= 9; ++number)
+    first.must(support::place_vm({.number = number, .name = "vm" + std::to_string(number)}));
+  auto large = first.commits().front();
+  for (const auto& [seq, body] : first.commits())
+    if (seq != large.first)
+      large.second.mutable_decisions()->MergeFrom(body.decisions());
+  const auto& last = first.commits().back();
+  large.first = last.first + 2; // a claim lies between
+  large.second.set_decided_at(last.second.decided_at() + 1'000'000);
+  auto commits = first.commits();
+  commits.push_back(large);
+  auto mixed = history_of(commits);
+  const auto second = support::world_with_running_vm();
+  const auto other =
+      history_of(moved_to(second.commits(), partition_number{3}), partition_number{3});
+  for (std::size_t i = 0; i < other.size(); ++i)
+    mixed.insert(mixed.begin() + static_cast<std::ptrdiff_t>(2 * i), other[i]);
+  return mixed;
+}
+
+using places_of_partitions = std::map<std::string, names>;
+
+/// Positions of entries, by partition.
+void add_positions(places_of_partitions& to, const following_entries& found) {
+  for (const auto& one : found.entries)
+    to[to_text(one.where)].push_back(one.entry.position());
+}
+
+/// What a reader who goes on from `at` gets, so many at a time.
+places_of_partitions collect(const store& rows, entry_places at, std::size_t count_max) {
+  places_of_partitions all;
+  const auto upto = rows.lowest_positions();
+  while (is_before(at, upto)) {
+    const auto found = rows.list_following(at, upto, count_max);
+    EXPECT_TRUE(found) << found.error().text;
+    EXPECT_LE(found->entries.size(), count_max);
+    add_positions(all, *found);
+    const auto& last = found->entries;
+    EXPECT_TRUE(last.empty() || last.back().at == found->reached.at(last.back().where));
+    at = found->reached;
+  }
+  return all;
+}
+
+TEST(timeline_following, gives_every_entry_once_in_order_however_it_is_cut) {
+  const filled_store filled(two_partitions());
+  const auto listed = filled.rows->list_events({}, {page_size_max, ""});
+  ASSERT_TRUE(listed);
+  places_of_partitions expected;
+  for (const auto& entry : listed->items)
+    expected[entry.position().substr(0, entry.position().find('/'))].push_back(entry.position());
+  ASSERT_EQ(expected.size(), 2U);
+  ASSERT_GT(expected["0"].size(), 100U);
+  for (const std::size_t count : {1U, 2U, 7U, 16U, 17U, 33U, 100'000U})
+    EXPECT_EQ(collect(*filled.rows, {}, count), expected) << "by " << count;
+}
+
+TEST(timeline_following, goes_on_behind_each_entry) {
+  const filled_store filled(two_partitions());
+  const auto upto = filled.rows->lowest_positions();
+  const auto all = filled.rows->list_following({}, upto, 100'000);
+  ASSERT_TRUE(all);
+  ASSERT_GT(all->entries.size(), 100U);
+  entry_places at;
+  for (std::size_t passed = 0; passed < all->entries.size(); ++passed) {
+    at[all->entries[passed].where] = all->entries[passed].at;
+    following_entries rest;
+    rest.entries.assign(all->entries.begin() + static_cast<std::ptrdiff_t>(passed) + 1,
+                        all->entries.end());
+    places_of_partitions expected;
+    add_positions(expected, rest);
+    EXPECT_EQ(collect(*filled.rows, at, 5), expected) << "behind entry " << passed;
+  }
+  EXPECT_FALSE(is_before(all->reached, upto));
+}
+
+TEST(timeline_following, of_several_partitions_comes_as_the_list_has_it) {
+  const filled_store filled(two_partitions());
+  const auto found = filled.rows->list_following({}, filled.rows->lowest_positions(), 100'000);
+  const auto listed = filled.rows->list_events({}, {page_size_max, ""});
+  ASSERT_TRUE(found);
+  ASSERT_TRUE(listed);
+  EXPECT_TRUE(std::ranges::equal(
+      found->entries, listed->items, {}, [](const auto& one) { return one.entry.position(); },
+      [](const auto& one) { return one.position(); }));
+}
+
+TEST(timeline_following, stops_where_it_is_told_to) {
+  const filled_store filled(two_partitions());
+  const auto whole = filled.rows->lowest_positions();
+  for (const auto& commit : filled.commits) {
+    log_positions upto;
+    upto.set(commit->where, {commit->seq, commit->head});
+    const auto found = filled.rows->list_following({}, upto, 100'000);
+    ASSERT_TRUE(found);
+    for (const auto& one : found->entries)
+      EXPECT_TRUE(one.where == commit->where && one.at.seq <= commit->seq);
+    EXPECT_EQ(found->reached.size(), 1U);
+    EXPECT_EQ(found->reached.at(commit->where), (entry_place{commit->seq, {}}));
+    EXPECT_TRUE(is_before(found->reached, whole));
+  }
+}
+
+TEST(timeline_following, a_long_history_is_read_in_parts) {
+  const filled_store filled(random_history(7, 1000));
+  const auto parts = collect(*filled.rows, {}, 32);
+  EXPECT_EQ(parts, collect(*filled.rows, {}, 100'000));
+  EXPECT_GT(parts.at("0").size(), 500U);
+}
+
 } // namespace
 } // namespace orrery::projections
