@@ -15,7 +15,7 @@ struct projector_birth {
   std::shared_ptr<projections::store> store;
   std::shared_ptr<flow> projected; ///< left once for each message
   std::function<void(const error&)> fatal;
-  std::function<void()> applied; ///< for metrics
+  std::function<void()> applied; ///< after each write, on the projector's thread
 };
 
 /// Spawns it on a thread of its own: RocksDB blocks.

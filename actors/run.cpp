@@ -1,6 +1,7 @@
 #include "actors/run.hpp"
 
 #include "actors/api/api.hpp"
+#include "actors/file_limit.hpp"
 #include "actors/hypervisors/kinds.hpp"
 #include "actors/log_opening.hpp"
 #include "actors/log_reader.hpp"
@@ -111,6 +112,7 @@ private:
   std::shared_ptr<projections::store> x_store;
   std::shared_ptr<projections::metrics> x_metrics = std::make_shared<projections::metrics>(
       projections::metrics_birth{ORRERY_VERSION, x_settings.data_directory});
+  std::shared_ptr<watch_hub> x_watched;
   std::shared_ptr<flow> x_handed = std::make_shared<flow>(chunks_handed_max);
   std::shared_ptr<flow> x_projected = std::make_shared<flow>(commits_projected_max);
   std::uint64_t x_origin_nonce = random_number() | 1;
@@ -345,6 +347,7 @@ api_services process::make_api_services() {
   services.store = x_store;
   services.metrics = x_metrics;
   services.refolds = x_refolder;
+  services.watched = x_watched;
   services.token = x_token;
   services.is_read_only = x_settings.is_read_only;
   services.installation = x_log.identity.installation.value;
@@ -463,6 +466,7 @@ void process::start_actors() {
   projector.applied = [this] {
     for (const auto& one : x_store->status())
       x_metrics->set_projection(one.name, one.at.total());
+    x_watched->wake();
   };
   x_projector = spawn_projector(*x_system, std::move(projector));
   x_metrics->set_partitions(x_log.partitions);
@@ -517,6 +521,7 @@ result<void> process::start() {
   if (!store)
     return store.error();
   x_store = std::move(*store);
+  x_watched = std::make_shared<watch_hub>(watch_birth{x_store, x_metrics});
   if (!x_settings.is_read_only)
     if (auto written = write_private(x_settings.data_directory + "/orreryd.pid",
                                      std::to_string(::getpid()) + "\n");
@@ -534,6 +539,13 @@ result<void> process::start() {
   http::options wanted;
   wanted.listen = x_settings.listen;
   wanted.threads = 4;
+  const auto open_files_max = allow_open_files(open_files_wanted());
+  wanted.limits.streams = streams_within(open_files_max);
+  if (wanted.limits.streams < http::stream_count_max)
+    std::fprintf(stderr,
+                 "warn: orreryd may have %zu files open, and wants %zu: at most %zu clients can "
+                 "watch events at once; raise its hard limit (ulimit -Hn, LimitNOFILE)\n",
+                 open_files_max, open_files_wanted(), wanted.limits.streams);
   auto server = http::server::start(wanted, [this](http::request request, http::responder respond) {
     x_api->handle(std::move(request), std::move(respond));
   });
@@ -594,6 +606,7 @@ void process::stop() {
   x_api.reset();
   x_server.reset();
   x_refolder.reset();
+  x_watched.reset();
   x_members.reset();
   if (!x_settings.is_read_only && x_log.log)
     ::unlink((x_settings.data_directory + "/orreryd.pid").c_str());

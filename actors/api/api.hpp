@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/api/http/server.hpp"
+#include "actors/api/watching.hpp"
 #include "actors/messages.hpp"
 #include "actors/refolder.hpp"
 #include "projections/metrics.hpp"
@@ -22,6 +23,7 @@ struct api_services {
   std::shared_ptr<projections::store> store;
   std::shared_ptr<projections::metrics> metrics;
   std::shared_ptr<refolder> refolds;
+  std::shared_ptr<watch_hub> watched;
   std::string token; ///< the one that is accepted
   bool is_read_only = false;
   uuid installation;
@@ -81,6 +83,7 @@ private:
   void get_jobs(call& made);
   void get_job(call& made);
   void get_events(call& made);
+  void get_watch(call& made);
   void get_hypervisors(call& made);
   void get_status(call& made);
   void get_installation(call& made);
@@ -93,6 +96,7 @@ private:
   void get_health(call& made);
 
   void send_projection(const call& made, int status);
+  [[nodiscard]] result<projections::entry_places> watched_from(const call& made) const;
 
   void send_command(call& made, v1::Command command, std::string kind, std::string name);
   /// What a change is answered with, once it is decided.

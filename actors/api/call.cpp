@@ -23,7 +23,8 @@ nlohmann::ordered_json to_object(const google::protobuf::Message& message) {
 error invalid(std::string text) { return {error_code::invalid_argument, std::move(text), false}; }
 
 std::string position_text(const log_place& place) {
-  return to_text(place.where) + "/" + std::to_string(place.seq);
+  return to_text(place.where) + "/" + std::to_string(place.seq) +
+         (place.entry ? "/" + std::to_string(*place.entry) : std::string());
 }
 
 std::string position_text(const projections::log_positions& at) {
@@ -33,38 +34,80 @@ std::string position_text(const projections::log_positions& at) {
   return text.empty() ? position_text(log_place{}) : text;
 }
 
+std::string position_text(const projections::entry_places& at) {
+  std::string text;
+  for (const auto& [where, place] : at)
+    text += (text.empty() ? "" : ",") + position_text({where, place.seq, place.entry});
+  return text.empty() ? position_text(log_place{}) : text;
+}
+
 namespace {
 
+/// Takes a number and the '/' behind it, if there is one, from the front of `text`.
+template <class Number> bool take_number(std::string_view& text, Number& value) {
+  const auto slash = std::min(text.find('/'), text.size());
+  const auto parsed = std::from_chars(text.data(), text.data() + slash, value);
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + slash || slash + 1 == text.size())
+    return false;
+  text.remove_prefix(std::min(slash + 1, text.size()));
+  return true;
+}
+
 std::optional<log_place> parse_place(std::string_view text) {
-  const auto slash = text.find('/');
-  if (slash == std::string_view::npos)
-    return std::nullopt;
   std::uint16_t where = 0;
   log_place place;
-  const auto* end = text.data() + text.size();
-  const auto first = std::from_chars(text.data(), text.data() + slash, where);
-  const auto second = std::from_chars(text.data() + slash + 1, end, place.seq);
-  if (first.ec != std::errc() || first.ptr != text.data() + slash || second.ec != std::errc() ||
-      second.ptr != end || where > partition_number_max)
+  if (!take_number(text, where) || where > partition_number_max || text.empty() ||
+      !take_number(text, place.seq))
+    return std::nullopt;
+  if (!text.empty() && (!take_number(text, place.entry.emplace()) || !text.empty()))
     return std::nullopt;
   place.where = static_cast<partition_number>(where);
   return place;
 }
 
-} // namespace
-
-result<std::vector<log_place>> parse_position(std::string_view text) {
+/// Several, with commas between them; nothing when one of them makes no sense.
+std::optional<std::vector<log_place>> parse_places(std::string_view text) {
   std::vector<log_place> places;
   for (std::size_t begin = 0; begin <= text.size();) {
     const auto end = std::min(text.find(',', begin), text.size());
     const auto place = parse_place(text.substr(begin, end - begin));
     if (!place)
-      return invalid("'" + printable(text, 40) +
-                     "' is not a position: want one like 0/118, or several like 0/118,2/40");
+      return std::nullopt;
     places.push_back(*place);
     begin = end + 1;
   }
   return places;
+}
+
+} // namespace
+
+result<std::vector<log_place>> parse_position(std::string_view text) {
+  auto places = parse_places(text);
+  if (!places ||
+      std::ranges::any_of(*places, [](const auto& one) { return one.entry.has_value(); }))
+    return invalid("'" + printable(text, 40) +
+                   "' is not a position: want one like 0/118, or several like 0/118,2/40");
+  return std::move(*places);
+}
+
+result<projections::entry_places> parse_entry_places(std::string_view text,
+                                                     std::size_t partitions) {
+  const auto places = parse_places(text);
+  projections::entry_places made;
+  bool is_good = places.has_value();
+  if (places)
+    for (const auto& one : *places) {
+      const bool is_entry_of_nothing = one.entry && one.seq == 0;
+      is_good = is_good && static_cast<std::size_t>(one.where) < partitions &&
+                !is_entry_of_nothing &&
+                made.try_emplace(one.where, projections::entry_place{one.seq, one.entry}).second;
+    }
+  if (!is_good)
+    return invalid("'" + printable(text, 40) +
+                   "' is not a position in this log: want an id that the stream gave, like "
+                   "0/118/3,2/40, or an Orrery-Position; 0/0 is the beginning");
+  std::erase_if(made, [](const auto& one) { return one.second.seq == 0; });
+  return made;
 }
 
 void set_position(http::response& made, std::string position) {
@@ -97,11 +140,26 @@ std::string api::call::parameter(const char* which) const {
   return value == nullptr ? std::string() : *value;
 }
 
+namespace {
+
+error unknown_parameter(std::string_view name) {
+  return invalid("there is no parameter '" + printable(name, 40) + "' here");
+}
+
+} // namespace
+
+result<void> api::call::only(std::initializer_list<std::string_view> allowed) const {
+  for (const auto& one : request.query)
+    if (std::ranges::find(allowed, one.name) == allowed.end())
+      return unknown_parameter(one.name);
+  return {};
+}
+
 result<projections::as_of> api::call::as_of() const {
   projections::as_of when;
   for (const auto& [key, value] : request.query) {
     if (key != "asOf")
-      return invalid("there is no parameter '" + printable(key, 40) + "' here");
+      return unknown_parameter(key);
     if (value.find('/') == std::string::npos) {
       const auto time = parse_time(value);
       if (!time)
@@ -132,7 +190,7 @@ result<projections::page> api::call::page(std::initializer_list<std::string_view
       if (failed != std::errc() || end != value.data() + value.size())
         return invalid("pageSize '" + printable(value, 20) + "' is not a number");
     } else if (std::ranges::find(allowed, key) == allowed.end()) {
-      return invalid("there is no parameter '" + printable(key, 40) + "' here");
+      return unknown_parameter(key);
     }
   }
   return wanted;

@@ -3,6 +3,7 @@
 #include "actors/api/api.hpp"
 
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,19 +24,26 @@ template <class Json> [[nodiscard]] http::response json_response(int status, con
   return made;
 }
 
-/// A record of a partition's log.
+/// A record of a partition's log, or one of its entries on the timeline.
 struct log_place {
   partition_number where{};
   std::uint64_t seq = 0;
+  std::optional<std::uint32_t> entry = {};
 };
 
-/// As people and clients see a place in the log: "0/118", and one in each partition:
-/// "0/118,2/40".
+/// As people and clients see a place in the log: "0/118", or "0/118/3" with the entry, and one in
+/// each partition: "0/118,2/40".
 [[nodiscard]] std::string position_text(const log_place& place);
 [[nodiscard]] std::string position_text(const projections::log_positions& at);
+[[nodiscard]] std::string position_text(const projections::entry_places& at);
 
-/// Reads either. Errors: `invalid_argument`.
+/// Reads those without entries. Errors: `invalid_argument`.
 [[nodiscard]] result<std::vector<log_place>> parse_position(std::string_view text);
+
+/// Reads the places up to which a watcher knows the timeline, with or without entries, at most one
+/// for each of so many partitions. Errors: `invalid_argument`.
+[[nodiscard]] result<projections::entry_places> parse_entry_places(std::string_view text,
+                                                                   std::size_t partitions);
 
 /// Says up to which records an answer is right.
 inline constexpr std::string_view position_header = "Orrery-Position";
@@ -83,6 +91,9 @@ struct api::call {
   /// The moment that `asOf` names, now when there is none; other parameters are refused. Errors:
   /// `invalid_argument`.
   [[nodiscard]] result<projections::as_of> as_of() const;
+
+  /// Errors: `invalid_argument` when there is another parameter than these.
+  [[nodiscard]] result<void> only(std::initializer_list<std::string_view> allowed) const;
 
   /// The paging parameters; others than `allowed` are refused, never ignored.
   [[nodiscard]] result<projections::page>

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <condition_variable>
@@ -116,6 +117,73 @@ void api::get_events(call& made) {
   projections::event_filter filter;
   filter.resource = made.parameter("resource");
   made.send("events", x_services.store->list_events(filter, *page));
+}
+
+namespace {
+
+/// What entries of the timeline are about.
+constexpr std::array<std::string_view, 5> nouns{"installation", "cluster", "node", "network", "vm"};
+
+/// Whether a place lies behind what the projections hold.
+bool is_ahead(const projections::entry_places& places, const projections::log_positions& held) {
+  return std::ranges::any_of(
+      places, [&held](const auto& one) { return one.second.seq > held.at(one.first).seq; });
+}
+
+projections::entry_places places_at(const projections::log_positions& held) {
+  projections::entry_places made;
+  for (const auto& [where, at] : held.all())
+    made[where] = {at.seq, std::nullopt};
+  return made;
+}
+
+} // namespace
+
+/// From where somebody watches: a client that comes again says what it had last, though it asks as
+/// it did at first.
+result<projections::entry_places> api::watched_from(const call& made) const {
+  const auto held = x_services.store->lowest_positions();
+  const auto* said = made.request.header("last-event-id");
+  if (said == nullptr || said->empty())
+    said = made.request.parameter("after");
+  if (said == nullptr)
+    return places_at(held);
+  auto from = parse_entry_places(*said, x_services.partitions);
+  if (from && is_ahead(*from, held))
+    return error{error_code::unavailable,
+                 "position " + position_text(*from) +
+                     " is ahead of what this process has folded (" + position_text(held) +
+                     "): try again; if that stays so, records of the log are lost, and what is "
+                     "left of it can be watched without a position",
+                 true};
+  return from;
+}
+
+void api::get_watch(call& made) {
+  if (const auto known = made.only({"after", "noun", "resource"}); !known)
+    return made.fail(known.error());
+  watch_terms terms;
+  terms.noun = made.parameter("noun");
+  if (!terms.noun.empty() && std::ranges::find(nouns, terms.noun) == nouns.end())
+    return made.fail(invalid("'" + printable(terms.noun, 40) +
+                             "' is not a noun: want installation, cluster, node, network or vm"));
+  if (const auto resource = made.parameter("resource"); !resource.empty()) {
+    const auto found = x_services.store->id_of_resource(resource);
+    if (!found)
+      return made.fail(found.error());
+    terms.resource = *found;
+  }
+  auto from = watched_from(made);
+  if (!from)
+    return made.fail(from.error());
+  http::response reply;
+  reply.content_type = "text/event-stream";
+  reply.headers.push_back({"Cache-Control", "no-store"});
+  reply.open_stream = [watched = x_services.watched, terms = std::move(terms),
+                       from = std::move(*from)](std::shared_ptr<http::stream> out) {
+    return watched->join(terms, from, std::move(out));
+  };
+  made.send(std::move(reply));
 }
 
 void api::get_hypervisors(call& made) {
