@@ -101,22 +101,64 @@ void api::unreachable(const error& why) const {
                     "or name another address by --url or ORRERY_URL");
 }
 
-result<http_reply> api::send(const http_request& asked) {
-  auto request = asked;
-  request.headers.emplace_back("Accept", "application/json, application/problem+json");
-  request.headers.emplace_back("User-Agent", "orrery/" ORRERY_VERSION);
+http_request api::headed(http_request asked, const char* accept) const {
+  asked.headers.emplace_back("Accept", accept);
+  asked.headers.emplace_back("User-Agent", "orrery/" ORRERY_VERSION);
   if (!x_token.empty())
-    request.headers.emplace_back("Authorization", "Bearer " + x_token);
+    asked.headers.emplace_back("Authorization", "Bearer " + x_token);
+  return asked;
+}
+
+/// On stderr, when that is wanted.
+void api::tell(const http_request& asked, const result<http_reply>& reply,
+               clock::time_point began) const {
+  if (!x_debug)
+    return;
+  const std::chrono::duration<double, std::milli> took = clock::now() - began;
+  std::fprintf(stderr, "debug: %s %s%s: %s, %.1f ms\n", asked.method.c_str(), x_where.url.c_str(),
+               asked.target.c_str(),
+               reply ? std::to_string(reply->status).c_str() : reply.error().text.c_str(),
+               took.count());
+}
+
+result<http_reply> api::send(const http_request& asked) {
   const auto began = clock::now();
-  auto reply = x_client.send(request);
-  if (x_debug) {
-    const std::chrono::duration<double, std::milli> took = clock::now() - began;
-    std::fprintf(stderr, "debug: %s %s%s: %s, %.1f ms\n", asked.method.c_str(), x_where.url.c_str(),
-                 asked.target.c_str(),
-                 reply ? std::to_string(reply->status).c_str() : reply.error().text.c_str(),
-                 took.count());
-  }
+  auto reply = x_client.send(headed(asked, "application/json, application/problem+json"));
+  tell(asked, reply, began);
   return reply;
+}
+
+error api::follow(const std::string& path, const parameters& asked, const std::string& last_id,
+                  const std::function<void(const stream_message&)>& take) {
+  http_request request{
+      .method = "GET", .target = target_of(path, asked), .headers = {}, .body = {}};
+  if (!last_id.empty())
+    request.headers.emplace_back("Last-Event-ID", last_id);
+  const auto began = clock::now();
+  const auto reply = x_client.open(headed(request, "text/event-stream, application/problem+json"));
+  tell(request, reply, began);
+  if (!reply)
+    return reply.error();
+  if (reply->status >= 400)
+    throw problem_of(*reply, !x_token.empty());
+  if (reply->status >= 300 || !reply->header("content-type").starts_with("text/event-stream"))
+    throw failure(exit_code::failed, "internal",
+                  "the reply to GET " + request.target +
+                      " is no stream of events: is it really orreryd that answers at " +
+                      x_where.url + "?");
+  event_stream stream;
+  while (true) {
+    const auto bytes = x_client.receive();
+    if (!bytes)
+      return bytes.error();
+    if (bytes->empty())
+      return {error_code::io_failed, "the server ended the connection", true};
+    const auto messages = stream.add(*bytes);
+    if (!messages)
+      return messages.error();
+    for (const auto& one : *messages)
+      take(one);
+  }
 }
 
 json api::accepted(const http_request& asked, const http_reply& reply) {

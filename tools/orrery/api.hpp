@@ -1,10 +1,12 @@
 #pragma once
 
 #include "tools/orrery/context.hpp"
+#include "tools/orrery/event_stream.hpp"
 #include "tools/orrery/http_client.hpp"
 #include "tools/orrery/json.hpp"
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,13 +43,25 @@ public:
   std::vector<json> list(const std::string& path, std::string_view key, std::size_t limit,
                          const parameters& asked = {});
 
+  /// GET of a stream of events, behind the position `last_id` unless that is empty; gives each
+  /// message to `take`. Ends, with the reason, when the connection could not be made or is over:
+  /// `unavailable` when nothing came. Refusals of the API are thrown like all others.
+  [[nodiscard]] error follow(const std::string& path, const parameters& asked,
+                             const std::string& last_id,
+                             const std::function<void(const stream_message&)>& take);
+
+  /// Throws what a connection that could not be made means.
+  [[noreturn]] void unreachable(const error& why) const;
+
   /// How long the server may be silent within a reply from now on.
   void set_silence(std::chrono::milliseconds most) { x_client.set_silence(most); }
 
 private:
   [[nodiscard]] result<http_reply> send(const http_request& asked);
   [[nodiscard]] json accepted(const http_request& asked, const http_reply& reply);
-  [[noreturn]] void unreachable(const error& why) const;
+  [[nodiscard]] http_request headed(http_request asked, const char* accept) const;
+  void tell(const http_request& asked, const result<http_reply>& reply,
+            std::chrono::steady_clock::time_point began) const;
 
   endpoint x_endpoint;
   context x_where;

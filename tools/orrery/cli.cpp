@@ -37,6 +37,7 @@ struct words {
   std::string image;
   std::string memory;
   std::string resource;
+  std::string after;
   std::string limited;
   std::uint32_t figure = 0;
   std::string as_of;
@@ -390,6 +391,16 @@ void add_others(tree& t) {
   list.add_option("--resource", t.said.resource, "only of this thing (name or id)");
   list.add_option("--limit", t.said.limit, "at most so many (default: all)")
       ->check(CLI::Range(std::size_t{1}, list_limit_max));
+  auto& follow = verb(
+      t, parent, "follow", "Print events as they happen, until Ctrl-C",
+      "  orrery event follow\n  orrery event follow web-1 -o json\n  orrery event follow --after "
+      "0/5,1/118    # go on where an earlier one ended\n  orrery event follow --after 0/0         "
+      " # from the beginning\n\n"
+      "With -o json each event is one line. When orreryd restarts it goes on by itself, with no "
+      "event\nlost or told twice.",
+      [&t] { follow_events(t.how, t.said.resource, t.said.after); });
+  follow.add_option("RESOURCE", t.said.resource, "only of this thing (name or id)");
+  follow.add_option("--after", t.said.after, "begin behind this position (default: now)");
   verb(t, t.root, "status", "Show how the installation is",
        "  orrery status\n  orrery status -o json", [&t] { show_members(t.how, "/v1/status"); });
   verb(t, t.root, "version", "Show the version of this program", "  orrery version -o json",

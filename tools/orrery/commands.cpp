@@ -11,8 +11,6 @@
 
 namespace orrery::cli {
 
-namespace {} // namespace
-
 context context_of(const settings& how) {
   auto found = find_context(how.where);
   if (!found)
@@ -20,15 +18,12 @@ context context_of(const settings& how) {
   return std::move(*found);
 }
 
-namespace {
-
 printing printing_of(const settings& how) {
   return {.format = how.format,
           .where = this_terminal(),
           .now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now())};
 }
 
-/// Writes to stdout. A reader that has gone ends the process as it ends every other tool.
 void print(std::string_view text) {
   while (!text.empty()) {
     const auto size = ::write(STDOUT_FILENO, text.data(), text.size());
@@ -41,15 +36,20 @@ void print(std::string_view text) {
   }
 }
 
+namespace {
+
 bool is_machine(output_format format) {
   return format == output_format::json || format == output_format::yaml;
 }
 
-/// Scripts that asked for JSON read stderr too, and want nothing but a problem there.
+} // namespace
+
 progress_style style_of(const settings& how, const terminal& where) {
   return how.quiet || (is_machine(how.format) && !where.err) ? progress_style::silent
                                                              : progress_style::shown;
 }
+
+namespace {
 
 void need_name(const std::string& name) {
   if (name.empty())

@@ -3,12 +3,14 @@
 #include "tools/orrery/api.hpp"
 #include "tools/orrery/context.hpp"
 #include "tools/orrery/failure.hpp"
+#include "tools/orrery/progress.hpp"
 #include "tools/orrery/views.hpp"
 
 #include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace orrery::cli {
 
@@ -22,8 +24,18 @@ struct settings {
   std::chrono::milliseconds timeout; ///< of waiting
 };
 
+// What commands have in common.
+
 /// Where the API is, as the flags, the environment and the context file say. Throws `failure`.
 [[nodiscard]] context context_of(const settings& how);
+
+[[nodiscard]] printing printing_of(const settings& how);
+
+/// Writes to stdout. A reader that has gone ends the process as it ends every other tool.
+void print(std::string_view text);
+
+/// Scripts that asked for JSON read stderr too, and want nothing but a problem there.
+[[nodiscard]] progress_style style_of(const settings& how, const terminal& where);
 
 // Each of these is one command: it asks the API, prints to stdout, and throws `failure` when it
 // did not work. All block.
@@ -62,6 +74,10 @@ void wait_for_job(const settings& how, const std::string& id);
 
 /// The last lines of a VM's serial console.
 void show_console(const settings& how, const std::string& name, std::size_t lines);
+
+/// Events as they come, behind `after` (empty: from now on); of one thing, unless `resource` is
+/// empty. Does not return: Ctrl-C ends the process with 2, and says how to go on.
+void follow_events(const settings& how, const std::string& resource, const std::string& after);
 
 /// The one thing at a path ("/v1/status"), a line a member.
 void show_members(const settings& how, const std::string& path);

@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 namespace orrery::cli {
 
@@ -289,7 +290,41 @@ result<bool> http_client::fill() {
   }
 }
 
+result<http_reply> http_client::open(const http_request& asked) {
+  disconnect();
+  const auto begun = begin(bytes_of(asked, x_where));
+  auto reply = begun ? read_head() : result<http_reply>(begun.error());
+  if (reply && reply->status >= 300)
+    if (auto body = read_body(*reply); !body)
+      reply = body.error();
+  if (reply && reply->status < 300 && !reply->header("transfer-encoding").empty())
+    reply =
+        failed(error_code::damaged, "a proxy has cut the stream into chunks: ask orreryd itself");
+  if (!reply || reply->status >= 300)
+    disconnect();
+  return reply;
+}
+
+result<std::string> http_client::receive() {
+  if (x_buffer.empty()) {
+    const auto more = fill();
+    if (!more || !*more)
+      disconnect();
+    if (!more)
+      return more.error();
+  }
+  return std::exchange(x_buffer, {});
+}
+
 result<http_reply> http_client::read(const std::string& method) {
+  auto reply = read_head();
+  if (reply && method != "HEAD" && reply->status != 204 && reply->status != 304)
+    if (auto body = read_body(*reply); !body)
+      return body.error();
+  return reply;
+}
+
+result<http_reply> http_client::read_head() {
   for (;;) {
     std::size_t end = 0;
     while ((end = x_buffer.find("\r\n\r\n")) == std::string::npos) {
@@ -307,12 +342,8 @@ result<http_reply> http_client::read(const std::string& method) {
     x_buffer.erase(0, end + 4);
     if (!good)
       return not_http();
-    if (reply.status < 200)
-      continue; // informational: the real one follows
-    if (method != "HEAD" && reply.status != 204 && reply.status != 304)
-      if (auto body = read_body(reply); !body)
-        return body.error();
-    return reply;
+    if (reply.status >= 200)
+      return reply; // else it is informational: the real one follows
   }
 }
 

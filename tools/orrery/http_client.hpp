@@ -69,6 +69,14 @@ public:
   /// been carried out), `timed_out` (silence), `too_large`, `damaged` (not HTTP).
   [[nodiscard]] result<http_reply> send(const http_request& asked);
 
+  /// The same for a reply whose body does not end: on a connection of its own, and of a reply below
+  /// 300 the body is left for `receive`. Errors as above.
+  [[nodiscard]] result<http_reply> open(const http_request& asked);
+
+  /// The next bytes of that body; none when the connection has ended. Blocks. Errors: `io_failed`,
+  /// `timed_out`.
+  [[nodiscard]] result<std::string> receive();
+
   /// How long the server may be silent within a reply; `silence_max` at first.
   void set_silence(std::chrono::milliseconds most) { x_silence = most; }
 
@@ -78,6 +86,7 @@ private:
   [[nodiscard]] result<void> begin(std::string_view bytes);
   [[nodiscard]] result<void> write(std::string_view bytes);
   [[nodiscard]] result<http_reply> read(const std::string& method);
+  [[nodiscard]] result<http_reply> read_head();
   [[nodiscard]] result<void> read_body(http_reply& reply);
   [[nodiscard]] result<std::string> read_chunks();
   [[nodiscard]] result<std::string> read_line();

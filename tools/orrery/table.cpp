@@ -29,7 +29,35 @@ void shrink(std::vector<std::size_t>& widths, std::size_t width_max) {
   }
 }
 
+void widen(std::vector<std::size_t>& widths, const std::vector<std::string>& line) {
+  for (std::size_t i = 0; i < line.size(); ++i)
+    widths[i] = std::max(widths[i], width_of(line[i]));
+}
+
+std::string line_text(const std::vector<std::string>& line, const std::vector<std::size_t>& widths,
+                      std::optional<std::size_t> width_max) {
+  std::string text;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const auto cell = fit(line[i], widths[i]);
+    text += cell;
+    if (i + 1 < line.size())
+      text += std::string(widths[i] - width_of(cell) + gap, ' ');
+  }
+  // A terminal narrower than the gaps and one column each still gets no wrapped line.
+  return (width_max.has_value() ? fit(text, *width_max) : text) + "\n";
+}
+
 } // namespace
+
+std::string growing_table::add(const std::vector<std::string>& row) {
+  const auto line = cleaned(row, x_widths.empty() ? row.size() : x_widths.size());
+  x_widths.resize(line.size());
+  widen(x_widths, line);
+  auto widths = x_widths;
+  if (x_width_max.has_value())
+    shrink(widths, *x_width_max);
+  return line_text(line, widths, x_width_max);
+}
 
 std::string render(const table& shown, std::optional<std::size_t> width_max) {
   const auto count = shown.heads.size();
@@ -40,22 +68,12 @@ std::string render(const table& shown, std::optional<std::size_t> width_max) {
     lines.push_back(cleaned(row, count));
   std::vector<std::size_t> widths(count, 0);
   for (const auto& line : lines)
-    for (std::size_t i = 0; i < count; ++i)
-      widths[i] = std::max(widths[i], width_of(line[i]));
+    widen(widths, line);
   if (width_max.has_value())
     shrink(widths, *width_max);
   std::string made;
-  for (const auto& line : lines) {
-    std::string text;
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto cell = fit(line[i], widths[i]);
-      text += cell;
-      if (i + 1 < count)
-        text += std::string(widths[i] - width_of(cell) + gap, ' ');
-    }
-    // A terminal narrower than the gaps and one column each still gets no wrapped line.
-    made += (width_max.has_value() ? fit(text, *width_max) : text) + "\n";
-  }
+  for (const auto& line : lines)
+    made += line_text(line, widths, width_max);
   return made;
 }
 

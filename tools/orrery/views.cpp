@@ -92,18 +92,31 @@ std::optional<std::size_t> width_limit(const printing& to) {
   return to.where.out ? std::optional(to.where.width) : std::nullopt;
 }
 
-std::string table_text(const view& how, const std::vector<json>& items, const printing& to) {
-  const bool wide = to.format == output_format::wide;
-  table made;
+bool is_shown(const column& one, const printing& to) {
+  return to.format == output_format::wide || !one.wide_only;
+}
+
+std::vector<std::string> heads_of(const view& how, const printing& to) {
+  std::vector<std::string> made;
   for (const auto& one : how.columns)
-    if (wide || !one.wide_only)
-      made.heads.emplace_back(one.head);
-  for (const auto& item : items) {
-    auto& row = made.rows.emplace_back();
-    for (const auto& one : how.columns)
-      if (wide || !one.wide_only)
-        row.push_back(cell(one, item, to));
-  }
+    if (is_shown(one, to))
+      made.emplace_back(one.head);
+  return made;
+}
+
+std::vector<std::string> row_of(const view& how, const json& item, const printing& to) {
+  std::vector<std::string> made;
+  for (const auto& one : how.columns)
+    if (is_shown(one, to))
+      made.push_back(cell(one, item, to));
+  return made;
+}
+
+std::string table_text(const view& how, const std::vector<json>& items, const printing& to) {
+  table made;
+  made.heads = heads_of(how, to);
+  for (const auto& item : items)
+    made.rows.push_back(row_of(how, item, to));
   return render(made, width_limit(to));
 }
 
@@ -307,6 +320,29 @@ std::string item_text(const view& how, const json& item, const printing& to) {
     break;
   }
   return name_line(how, item);
+}
+
+growing_list::growing_list(const view& how, printing to)
+    : x_view(how), x_to(std::move(to)), x_table(width_limit(x_to)) {}
+
+std::string growing_list::head() {
+  const bool has_heads = x_to.format == output_format::table || x_to.format == output_format::wide;
+  return has_heads ? x_table.add(heads_of(x_view, x_to)) : std::string();
+}
+
+std::string growing_list::add(const json& item) {
+  switch (x_to.format) {
+  case output_format::table:
+  case output_format::wide:
+    return x_table.add(row_of(x_view, item, x_to));
+  case output_format::json:
+    return to_json(item, json_layout::compact) + "\n";
+  case output_format::yaml:
+    return "---\n" + to_yaml(item);
+  case output_format::name:
+    break;
+  }
+  return name_line(x_view, item);
 }
 
 std::string members_text(const json& object, const printing& to) {

@@ -2,6 +2,7 @@
 
 #include "events/core/time.hpp"
 #include "tools/orrery/json.hpp"
+#include "tools/orrery/table.hpp"
 #include "tools/orrery/terminal.hpp"
 
 #include <string>
@@ -60,6 +61,23 @@ struct printing {
 
 /// One thing. For a job the steps follow in a table of their own.
 [[nodiscard]] std::string item_text(const view& how, const json& item, const printing& to);
+
+/// A list that grows, a piece for each item: the rows of a table under its heads, JSON with an
+/// object on each line, or documents in YAML.
+class growing_list {
+public:
+  growing_list(const view& how, printing to);
+
+  /// What stands before the first item.
+  [[nodiscard]] std::string head();
+
+  [[nodiscard]] std::string add(const json& item);
+
+private:
+  const view& x_view;
+  printing x_to;
+  growing_table x_table;
+};
 
 /// An object that has no view: a line a member, those of inner objects with their path.
 [[nodiscard]] std::string members_text(const json& object, const printing& to);

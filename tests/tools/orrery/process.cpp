@@ -113,6 +113,13 @@ bool process::wait_for_err(std::string_view text) {
   return true;
 }
 
+bool process::wait_for_out(std::string_view text) {
+  while (x_seen.out.find(text) == std::string::npos)
+    if (!read_more())
+      return false;
+  return true;
+}
+
 void process::interrupt() const { ::kill(x_pid, SIGINT); }
 
 outcome process::finish() {

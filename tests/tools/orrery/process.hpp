@@ -35,6 +35,9 @@ public:
   /// Reads until stderr holds `text`; false when the program ends or the patience does before.
   bool wait_for_err(std::string_view text);
 
+  /// The same with stdout.
+  bool wait_for_out(std::string_view text);
+
   void interrupt() const;
 
   /// Waits for the end.
