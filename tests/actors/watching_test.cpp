@@ -152,8 +152,10 @@ struct stage {
   std::shared_ptr<projections::metrics> shown = std::make_shared<projections::metrics>();
   std::unique_ptr<watch_hub> hub;
 
+  /// Without a sign of life, unless a test wants one: it also looks whether something came, and
+  /// would hide that nobody said so.
   explicit stage(const history& commits = {},
-                 std::chrono::milliseconds heartbeat = heartbeat_interval)
+                 std::chrono::milliseconds heartbeat = std::chrono::hours(1))
       : rows(projections::open_store(folder.path())) {
     add(commits);
     hub = std::make_unique<watch_hub>(watch_birth{rows, shown, heartbeat});
