@@ -119,6 +119,14 @@ public:
     return x_pieces;
   }
 
+  /// Lets go of what it got.
+  [[nodiscard]] std::vector<std::weak_ptr<const std::string>> forget() {
+    const std::lock_guard lock(x_mutex);
+    std::vector<std::weak_ptr<const std::string>> known(x_pieces.begin(), x_pieces.end());
+    x_pieces.clear();
+    return known;
+  }
+
   [[nodiscard]] std::vector<message> messages() const {
     std::string text;
     for (const auto& piece : pieces())
@@ -251,6 +259,35 @@ TEST(watching, from_now_on_gives_only_what_comes) {
   }
   std::ranges::sort(expected);
   EXPECT_EQ(told, expected);
+}
+
+TEST(watching, one_who_waits_is_told_of_each_thing_that_comes) {
+  const auto commits = mixed_history(60);
+  stage here;
+  const auto one = here.join();
+  for (const auto& commit : commits) {
+    here.add({commit});
+    const auto count = here.listed().size();
+    ASSERT_TRUE(comes([&] { return one->told().size() == count; })) << commit->seq;
+  }
+}
+
+TEST(watching, little_is_kept_of_what_was_given) {
+  stage here;
+  const auto one = here.join();
+  auto kept = one->forget(); // of what is given at one time each
+  for (const auto& commit : mixed_history(500)) {
+    const auto before = here.now();
+    here.add({commit});
+    const auto found = here.rows->list_following(before, here.rows->lowest_positions(), 1);
+    ASSERT_TRUE(found);
+    if (found->entries.empty())
+      continue;
+    ASSERT_TRUE(comes([&] { return !one->pieces().empty(); }));
+    std::ranges::move(one->forget(), std::back_inserter(kept));
+  }
+  ASSERT_GT(kept.size(), 200U);
+  EXPECT_LE(std::ranges::count_if(kept, [](const auto& piece) { return !piece.expired(); }), 110);
 }
 
 TEST(watching, goes_on_behind_every_id_that_it_gave) {

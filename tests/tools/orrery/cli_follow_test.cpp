@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <random>
@@ -83,6 +84,10 @@ class streaming_api {
 public:
   streaming_api() {
     api.on("GET /v1/watch", [this](const http::request&, const http::responder& respond) {
+      if (refusals > 0) {
+        --refusals;
+        return respond(reply(503, R"({"code":"unavailable","detail":"not yet","status":503})"));
+      }
       http::response made;
       made.content_type = "text/event-stream";
       made.open_stream = [this](std::shared_ptr<http::stream> out) {
@@ -117,6 +122,7 @@ public:
   }
 
   fake_api api;
+  std::atomic<int> refusals = 0; ///< to come
 
 private:
   std::mutex x_mutex;
@@ -158,6 +164,7 @@ TEST(cli_follow, goes_on_behind_what_it_had_and_says_so_once) {
   EXPECT_TRUE(follow.wait_for_err("following from 0/3"));
   served.tell(0, "0/4/0");
   served.say(0, ": still here\nid: 0/9\n\nevent: vm.removed\nid: 0/10\ndata: {\"cut"); // and dies
+  served.refusals = 3;
   served.stream(0)->finish();
   EXPECT_TRUE(follow.wait_for_err("trying again"));
   const auto port = served.api.port();
@@ -175,6 +182,7 @@ TEST(cli_follow, goes_on_behind_what_it_had_and_says_so_once) {
   EXPECT_NE(done.err.find("orrery event follow --after 0/10\n"), std::string::npos) << done.err;
   for (const auto& one : served.api.requests())
     EXPECT_EQ(one.path, "/v1/watch");
+  EXPECT_EQ(served.refusals, 0);
   EXPECT_EQ(*served.api.requests().back().header("last-event-id"), "0/9");
 }
 
