@@ -20,9 +20,11 @@ import sys
 import threading
 import time
 
+import harness
 from harness import (JOB_LIMIT, POLL, Died, fresh_key, make_site, program, run_tests, scratch, seed,
                      simulated_daemon, vm_body, wait_until)
 from cluster import free_ports  # where it is, the harness says
+from shared_log import Site
 
 WATCHERS = 1_000
 UNREADING = 50  # beside those: they take nothing
@@ -60,10 +62,11 @@ class Messages:
 
 class Watcher:
     """One who watches in a thread of its own, comes again when the connection breaks, and breaks it
-    now and then."""
+    now and then, when there are dice; then at any of several daemons."""
 
     def __init__(self, daemon, query="", dice=None):
-        self.daemon, self.query, self.dice = daemon, query, dice
+        self.daemons = daemon if isinstance(daemon, list) else [daemon]
+        self.query, self.dice = query, dice
         self.told = []  # (type, entry)
         self.connections = 0
         self.last_id = ""
@@ -83,9 +86,9 @@ class Watcher:
             self.failure = repr(why)
 
     def _connect(self):
-        port = self.daemon.port
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-            connection.sendall(request_bytes(self.daemon, self.query, self.last_id))
+        daemon = self.dice.choice(self.daemons) if self.dice else self.daemons[0]
+        with socket.create_connection(("127.0.0.1", daemon.port), timeout=1) as connection:
+            connection.sendall(request_bytes(daemon, self.query, self.last_id))
             connection.settimeout(0.2)
             until = time.monotonic() + self.dice.uniform(0, 1.5) if self.dice else float("inf")
             stream, head = Messages(), b""
@@ -302,6 +305,27 @@ def each_event_is_told_once_whatever_is_killed():
         return f"{len(wanted)} events, {connections} connections"
 
 
+def a_position_goes_on_at_another_orreryd():
+    dice = seed()
+    with scratch() as folder:
+        site = Site(harness.BROKERS, folder, 2)
+        first, second = site.daemons
+        make_site(first)
+        watchers = [Watcher(site.daemons, "?after=0/0", dice) for _ in range(5)]
+        changes = Changes(first, dice)
+        for victim in (second, first, second):
+            time.sleep(dice.uniform(0.5, 1.5))
+            victim.kill()
+            victim.start()
+        changes.stop()
+        wanted = settled_timeline(first)
+        for watcher in watchers:
+            watcher.await_entries(len(wanted))
+            assert_same(watcher.stop(), wanted, timeline(first))
+        site.finish()
+        return f"{len(wanted)} events, {sum(one.connections for one in watchers)} connections"
+
+
 def the_command_line_follows_across_a_restart():
     with scratch() as folder:
         daemon = simulated_daemon(folder)
@@ -487,4 +511,5 @@ if __name__ == "__main__":
         each_event_is_told_once_whatever_is_killed,
         the_command_line_follows_across_a_restart,
         a_thousand_watch_one_orreryd,
+        *([a_position_goes_on_at_another_orreryd] if harness.IS_ON_KAFKA else []),
     ]))
