@@ -96,6 +96,10 @@ list_networks(const reader& rows, const inventory_filter& filter, const page& wa
 /// resource. A bare or prefixed id is believed. Errors as above.
 [[nodiscard]] result<uuid> find_resource(const reader& rows, std::string_view name_or_id);
 
+/// The id of one VM, living or, where none living is called so, gone. Errors: `not_found`,
+/// `conflict` (the name fits several), `invalid_argument`.
+[[nodiscard]] result<uuid> find_vm_that_was(const reader& rows, std::string_view name_or_id);
+
 /// True when the inventory has or had a row of it.
 [[nodiscard]] bool is_known(const reader& rows, const uuid& id);
 

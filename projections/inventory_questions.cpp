@@ -506,6 +506,27 @@ result<uuid> find_resource(const reader& rows, std::string_view name_or_id) {
                false};
 }
 
+result<uuid> find_vm_that_was(const reader& rows, std::string_view name_or_id) {
+  constexpr auto noun = inventory_noun::vm;
+  const auto wanted = parse_wanted(noun, name_or_id);
+  if (!wanted)
+    return wanted.error();
+  if (wanted->id && (rows.find(key_with(prefix::row, noun, *wanted->id)) ||
+                     rows.find(key_with(prefix::gone, noun, *wanted->id))))
+    return *wanted->id;
+  if (!wanted->id_only)
+    for (const auto which : {prefix::by_name, prefix::gone_by_name}) {
+      std::vector<candidate> found;
+      for (const auto& id : ids_with_name(rows, which, noun, name_or_id))
+        found.push_back({noun, id});
+      if (found.size() > 1)
+        return ambiguous(name_or_id, found);
+      if (found.size() == 1)
+        return found.front().id;
+    }
+  return unknown(noun, name_or_id);
+}
+
 bool is_known(const reader& rows, const uuid& id) {
   return std::ranges::any_of(nouns, [&](inventory_noun noun) {
     return rows.find(key_with(prefix::row, noun, id)) ||

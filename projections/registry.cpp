@@ -2,6 +2,7 @@
 #include "projections/jobs.hpp"
 #include "projections/projection.hpp"
 #include "projections/timeline.hpp"
+#include "projections/usage.hpp"
 
 namespace orrery::projections {
 
@@ -10,6 +11,7 @@ projection_list all_projections() {
   made.push_back(std::make_unique<inventory>());
   made.push_back(std::make_unique<jobs>());
   made.push_back(std::make_unique<timeline>());
+  made.push_back(std::make_unique<usage>());
   return made;
 }
 

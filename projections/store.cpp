@@ -5,9 +5,11 @@
 #include "projections/database.hpp"
 #include "projections/row_digest.hpp"
 #include "projections/rows.hpp"
+#include "projections/usage.hpp"
 
 #include <algorithm>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 
 namespace orrery::projections {
@@ -482,6 +484,77 @@ result<listing<v1::TimelineEntry>> store::list_events(const event_filter& filter
     terms.resource = *found;
   }
   return judged(projections::list_events(*rows, terms, wanted), {things.get(), rows.get()});
+}
+
+namespace {
+
+result<usage_terms> terms_of(const reader& things, const usage_filter& filter) {
+  usage_terms terms{filter.from, filter.to, {}, {}, filter.what};
+  if (!filter.vm.empty()) {
+    const auto found = find_vm_that_was(things, filter.vm);
+    if (!found)
+      return found.error();
+    terms.vm = *found;
+  }
+  if (!filter.cluster.empty()) {
+    const auto found = projections::find_cluster(things, filter.cluster);
+    if (!found)
+      return found.error();
+    terms.cluster = parse_id<cluster_tag>(found->value.id()).value().value;
+  }
+  return terms;
+}
+
+/// Puts the names of clusters into rows that have their ids.
+template <class Row> void join_clusters(const reader& things, std::vector<Row>& rows) {
+  std::map<std::string, std::string> names;
+  for (auto& row : rows) {
+    const auto [at, is_new] = names.try_emplace(row.cluster().id());
+    if (is_new)
+      if (const auto found = projections::find_cluster(things, at->first))
+        at->second = found->value.name();
+    row.mutable_cluster()->set_name(at->second);
+  }
+}
+
+/// Asks the usage in one moment with the inventory.
+template <class Row, class Question>
+result<listing<Row>> ask_usage(const reader& things, const reader& rows, const usage_filter& filter,
+                               const page& wanted, Question question) {
+  const auto terms = terms_of(things, filter);
+  if (!terms)
+    return judged(result<listing<Row>>(terms.error()), {&things});
+  auto found = question(rows, *terms, wanted);
+  if constexpr (!std::is_same_v<Row, v1::UsageTotal>)
+    if (found)
+      join_clusters(things, found->items);
+  return judged(std::move(found), {&things, &rows});
+}
+
+} // namespace
+
+result<listing<v1::UsageInterval>> store::list_usage(const usage_filter& filter,
+                                                     const page& wanted) const {
+  const auto now = x_implementation->rows->now();
+  const auto things = now->rows(x_implementation->family_of(inventory::family));
+  const auto rows = now->rows(x_implementation->family_of(usage::family));
+  return ask_usage<v1::UsageInterval>(*things, *rows, filter, wanted, projections::list_usage);
+}
+
+result<listing<v1::VmUsage>> store::list_vm_usage(const usage_filter& filter,
+                                                  const page& wanted) const {
+  const auto now = x_implementation->rows->now();
+  const auto things = now->rows(x_implementation->family_of(inventory::family));
+  const auto rows = now->rows(x_implementation->family_of(usage::family));
+  return ask_usage<v1::VmUsage>(*things, *rows, filter, wanted, projections::list_vm_usage);
+}
+
+result<listing<v1::UsageTotal>> store::list_total_usage(const usage_filter& filter,
+                                                        const page& wanted) const {
+  const auto now = x_implementation->rows->now();
+  const auto things = now->rows(x_implementation->family_of(inventory::family));
+  const auto rows = now->rows(x_implementation->family_of(usage::family));
+  return ask_usage<v1::UsageTotal>(*things, *rows, filter, wanted, projections::list_total_usage);
 }
 
 } // namespace orrery::projections

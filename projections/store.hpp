@@ -6,6 +6,7 @@
 #include "projections/projection.hpp"
 #include "projections/refolding.hpp"
 #include "projections/timeline.hpp"
+#include "projections/usage_query.hpp"
 
 #include <chrono>
 #include <memory>
@@ -47,6 +48,16 @@ struct event_filter {
 
 /// There is no projection of that name: `not_found`.
 [[nodiscard]] error no_projection(std::string_view name);
+
+/// Which usage. Empty or nothing: any. The VM by id or name, living or gone; the cluster by id or
+/// name.
+struct usage_filter {
+  utc_time from;
+  utc_time to;
+  std::string vm = {};
+  std::string cluster = {};
+  std::optional<meter> what = {};
+};
 
 /// The rows of all projections of all partitions, in a folder of their own that may be deleted at
 /// any time.
@@ -170,6 +181,13 @@ public:
   /// See the timeline's `list_following`. `upto`: of `lowest_positions`, now or earlier.
   [[nodiscard]] result<following_entries>
   list_following(const entry_places& after, const log_positions& upto, std::size_t count_max) const;
+
+  [[nodiscard]] result<listing<v1::UsageInterval>> list_usage(const usage_filter& filter,
+                                                              const page& wanted) const;
+  [[nodiscard]] result<listing<v1::VmUsage>> list_vm_usage(const usage_filter& filter,
+                                                           const page& wanted) const;
+  [[nodiscard]] result<listing<v1::UsageTotal>> list_total_usage(const usage_filter& filter,
+                                                                 const page& wanted) const;
 
 private:
   struct implementation;

@@ -19,6 +19,9 @@ inline constexpr std::string_view prefix_once = "prefix_once";
 inline constexpr std::string_view granted_first = "granted_first";
 inline constexpr std::string_view prefixes_are_networks = "prefixes_are_networks";
 
+// Of the rows that are folded from the log (usage_check.hpp).
+inline constexpr std::string_view usage_tiles_lives = "usage_tiles_lives";
+
 /// Collects what is broken, with the place in the log that is being looked at.
 class findings {
 public:

@@ -3,6 +3,7 @@
 #include "events/core/net.hpp"
 #include "events/domain/nic.hpp"
 #include "tests/support/findings.hpp"
+#include "tests/support/usage_check.hpp"
 
 #include <algorithm>
 #include <array>
@@ -73,7 +74,7 @@ constexpr std::array names{
     job_ends_once,      activity_is_job,       generations_rise,
     node_epochs_rise,   sayings_in_order,      guests_are_vms,
     streams_in_order,   streams_arrive,        prefix_once,
-    granted_first,      prefixes_are_networks,
+    granted_first,      prefixes_are_networks, usage_tiles_lives,
 };
 
 // Over the log
@@ -490,8 +491,8 @@ std::vector<violation> check_invariants(const commit_list& commits, const partit
   check_jobs(out, commits, state);
   check_fold(out, commits, state);
   auto found = out.take();
-  auto of_state = check_state(state);
-  found.insert(found.end(), of_state.begin(), of_state.end());
+  for (const auto& more : {check_usage(commits, usage_rows_of(commits)), check_state(state)})
+    found.insert(found.end(), more.begin(), more.end());
   return found;
 }
 

@@ -31,8 +31,8 @@ struct guest {
   uuid node;
 };
 
-/// The names of all checks of `check_invariants`, `check_guests`, `check_streams` and
-/// `check_space`.
+/// The names of all checks of `check_invariants`, `check_guests`, `check_streams`, `check_space`
+/// and `check_usage` (usage_check.hpp).
 [[nodiscard]] std::span<const std::string_view> all_checks();
 
 /// All checks over a history; `state` is what the process under test folded from it. Empty when all

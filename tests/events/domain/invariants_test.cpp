@@ -1,5 +1,8 @@
+#include "projections/rows.hpp"
+#include "projections/usage_rows.hpp"
 #include "tests/support/expect.hpp"
 #include "tests/support/invariants.hpp"
+#include "tests/support/usage_check.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -75,7 +78,7 @@ TEST(invariants, have_a_test_each) {
                   "release_by_fact", "names_point", "job_ends_once", "activity_is_job",
                   "generations_rise", "node_epochs_rise", "sayings_in_order", "guests_are_vms",
                   "streams_in_order", "streams_arrive", "prefix_once", "granted_first",
-                  "prefixes_are_networks"));
+                  "prefixes_are_networks", "usage_tiles_lives"));
 }
 
 TEST(invariants, find_a_record_out_of_sequence) {
@@ -467,6 +470,59 @@ public:
   std::array<world, 2> clusters;
   std::vector<v1::CommitBody> more; ///< records of the installation's partition
 };
+
+/// A VM that is gone and one that ran, stopped and runs again.
+commit_list history_of_two_lives() {
+  auto at = world_with_running_vm();
+  at.must(place_vm({.number = 2, .name = "db"}));
+  for (const auto state :
+       {v1::VmObserved::RUNNING, v1::VmObserved::STOPPED, v1::VmObserved::RUNNING}) {
+    at.pass(std::chrono::seconds(1));
+    at.see(2, state);
+  }
+  at.must(remove_vm());
+  at.pass(std::chrono::seconds(1));
+  at.see(1, v1::VmObserved::ABSENT);
+  return at.commits();
+}
+
+TEST(invariants, find_a_row_of_the_usage_that_is_lost) {
+  const auto commits = history_of_two_lives();
+  const auto whole = usage_rows_of(commits);
+  EXPECT_THAT(names_of(check_usage(commits, whole)), IsEmpty());
+  std::size_t lost = 0;
+  for (const auto& [key, value] : whole) {
+    if (static_cast<projections::usage_prefix>(key.front()) == projections::usage_prefix::head)
+      continue;
+    auto rows = whole;
+    rows.erase(key);
+    EXPECT_THAT(names_of(check_usage(commits, rows)), ElementsAre("usage_tiles_lives"));
+    ++lost;
+  }
+  EXPECT_EQ(lost, 5U) << "a life and a place in the index of each, and a run";
+}
+
+TEST(invariants, find_a_moment_of_a_vm_in_two_phases_or_none) {
+  const auto commits = history_of_two_lives();
+  const auto whole = usage_rows_of(commits);
+  std::size_t moved = 0;
+  for (const auto& [key, value] : whole) {
+    if (static_cast<projections::usage_prefix>(key.front()) != projections::usage_prefix::run)
+      continue;
+    const auto start = projections::u64_at(key, 1 + projections::uuid_size);
+    const auto run = *projections::run_from_row(start, value);
+    for (std::size_t i = 0; i < run.phases.size(); ++i)
+      for (const int by : {-1, 1}) {
+        auto other = run;
+        other.phases[i].end += static_cast<std::uint64_t>(by);
+        auto rows = whole;
+        rows[key] = projections::to_row(other);
+        EXPECT_THAT(names_of(check_usage(commits, rows)), ElementsAre("usage_tiles_lives"));
+        ++moved;
+      }
+  }
+  EXPECT_GE(moved, 4U);
+}
 
 TEST(invariants, hold_of_a_true_address_space) { EXPECT_THAT(forged_space().broken(), IsEmpty()); }
 

@@ -1,5 +1,6 @@
 #include "events/schema/liveness.pb.h"
 #include "events/schema/record.pb.h"
+#include "events/schema/usage.pb.h"
 
 #include <gmock/gmock.h>
 #include <google/protobuf/descriptor.h>
@@ -44,6 +45,7 @@ std::vector<const FileDescriptor*> schema_files() {
   // Linked in only because something of it is used.
   EXPECT_NE(v1::CommitBody::descriptor(), nullptr);
   EXPECT_NE(v1::Heartbeat::descriptor(), nullptr);
+  EXPECT_NE(v1::UsageInterval::descriptor(), nullptr);
   std::vector<const FileDescriptor*> files;
   const std::filesystem::path root(ORRERY_SOURCE_FOLDER);
   for (const auto& entry : std::filesystem::directory_iterator(root / "events" / "schema")) {
