@@ -76,6 +76,7 @@ const std::vector<api::route>& api::routes() {
       {"GET", "/v1/jobs/{name}", &api::get_job},
       {"GET", "/v1/events", &api::get_events},
       {"GET", "/v1/watch", &api::get_watch},
+      {"GET", "/v1/usage", &api::get_usage},
       {"GET", "/v1/hypervisors", &api::get_hypervisors},
       {"GET", "/v1/status", &api::get_status},
       {"GET", "/v1/projections", &api::get_projections},

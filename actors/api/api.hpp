@@ -84,6 +84,7 @@ private:
   void get_job(call& made);
   void get_events(call& made);
   void get_watch(call& made);
+  void get_usage(call& made);
   void get_hypervisors(call& made);
   void get_status(call& made);
   void get_installation(call& made);

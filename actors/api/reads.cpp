@@ -137,6 +137,17 @@ projections::entry_places places_at(const projections::log_positions& held) {
   return made;
 }
 
+/// A required moment among the parameters.
+result<utc_time> moment(const std::string& text, const char* which) {
+  if (text.empty())
+    return invalid(std::string("'") + which +
+                   "' is missing: a time in UTC like 2026-11-01T00:00:00Z");
+  auto read = parse_time(text);
+  if (!read)
+    return invalid(std::string("'") + which + "': " + read.error().text);
+  return read;
+}
+
 } // namespace
 
 /// From where somebody watches: a client that comes again says what it had last, though it asks as
@@ -184,6 +195,36 @@ void api::get_watch(call& made) {
     return watched->join(terms, from, std::move(out));
   };
   made.send(std::move(reply));
+}
+
+void api::get_usage(call& made) {
+  const auto page = made.page({"from", "to", "resource", "cluster", "meter", "by"});
+  if (!page)
+    return made.fail(page.error());
+  const auto from = moment(made.parameter("from"), "from");
+  if (!from)
+    return made.fail(from.error());
+  const auto to = moment(made.parameter("to"), "to");
+  if (!to)
+    return made.fail(to.error());
+  projections::usage_filter filter{
+      *from, *to, made.parameter("resource"), made.parameter("cluster"), {}};
+  if (const auto meter = made.parameter("meter"); !meter.empty()) {
+    filter.what = projections::parse_meter(meter);
+    if (!filter.what)
+      return made.fail(
+          invalid("'" + printable(meter, text_shown_max) +
+                  "' is not a meter: want nic.address, vm.memory, vm.state or vm.vcpu"));
+  }
+  const auto by = made.parameter("by");
+  if (by.empty())
+    return made.send("usage", x_services.store->list_usage(filter, *page));
+  if (by == "vm")
+    return made.send("usage", x_services.store->list_vm_usage(filter, *page));
+  if (by == "total")
+    return made.send("usage", x_services.store->list_total_usage(filter, *page));
+  made.fail(invalid("by '" + printable(by, text_shown_max) +
+                    "': want vm or total, or nothing for the intervals"));
 }
 
 void api::get_hypervisors(call& made) {

@@ -5,6 +5,7 @@ Standard library only. With ORRERY_ENGINE=kafka every log is one of its own on a
 """
 
 import concurrent.futures
+import datetime
 import http.client
 import json
 import os
@@ -26,6 +27,16 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 START_LIMIT = 120
 JOB_LIMIT = 240
 POLL = 0.05
+DAYS_AROUND = 1800  # a clock may be moved by a year; a question is about ten at most
+
+
+def moment(days):
+    """So many days from now, at midnight, as the API takes it."""
+    day = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)
+    return day.strftime("%Y-%m-%dT00:00:00Z")
+
+
+AROUND_NOW = (moment(-DAYS_AROUND), moment(DAYS_AROUND))  # all that a test does lies within
 
 
 def program(name):
@@ -247,10 +258,13 @@ class Daemon:
 
     def everything(self):
         """The body of every GET of stored things, byte for byte."""
+        usage = f"/v1/usage?from={AROUND_NOW[0]}&to={AROUND_NOW[1]}"
         paths = ["/v1/installation", "/v1/clusters", "/v1/nodes", "/v1/networks", "/v1/vms",
-                 "/v1/jobs", "/v1/events", "/v1/hypervisors"]
+                 "/v1/jobs", "/v1/events", "/v1/hypervisors", usage, f"{usage}&by=vm",
+                 f"{usage}&by=total"]
         bodies = {}
-        for path in paths:
+        for first in paths:
+            path = first
             while path:
                 connection = self.connection()
                 connection.request("GET", path, headers={"Authorization": "Bearer " + self.token()})
@@ -263,7 +277,8 @@ class Daemon:
                 for kind in ("clusters", "nodes", "networks", "vms", "jobs"):
                     for item in reply.get(kind, []) if base == f"/v1/{kind}" else []:
                         paths += [f"/v1/{kind}/{item['id']}", f"/v1/events?resource={item['id']}"]
-                path = f"{base}?pageToken={token}" if token else None
+                more = "&" if "?" in first else "?"
+                path = f"{first}{more}pageToken={token}" if token else None
         return bodies
 
     def refold(self, projection, verb):
