@@ -48,6 +48,12 @@ struct words {
   std::size_t limit = 0;
   std::string output = "table";
   std::string timeout;
+  std::string from;
+  std::string to;
+  std::string vm;
+  std::string meter;
+  bool sum = false;
+  bool intervals = false;
   bool no_wait = false;
 };
 
@@ -58,6 +64,7 @@ struct tree {
   words said;
   settings how;
   std::function<void()> chosen; ///< the command, set when its words were seen
+  bool takes_csv = false;       ///< it can print CSV
 };
 
 /// Help without aliases: FCO's words are taken and printed nowhere.
@@ -379,6 +386,41 @@ void add_projection(tree& t) {
              "Exit status 3 when they differ.");
 }
 
+void list_usage(const tree& t) {
+  parameters asked{{"from", moment_text("--from", t.said.from)},
+                   {"to", moment_text("--to", t.said.to)}};
+  const auto add = [&asked](const char* name, const std::string& text) {
+    if (!text.empty())
+      asked.emplace_back(name, text);
+  };
+  add("resource", t.said.vm);
+  add("cluster", t.said.cluster);
+  add("meter", t.said.meter);
+  const auto what = t.said.sum ? usage_rows::totals : usage_rows::sums_of_vms;
+  list_usage(t.how, t.said.intervals ? usage_rows::intervals : what, std::move(asked));
+}
+
+void add_usage(tree& t) {
+  auto& parent = noun(t, "usage", "How much was used, and how long: what bills are made of");
+  auto& list =
+      verb(t, parent, "list", "List what each VM used, from one moment to just before another",
+           "  orrery usage list --from 2026-11-01 --to 2026-12-01\n"
+           "  orrery usage list --from 2026-11-01 --to 2026-12-01 --sum -o csv\n"
+           "  orrery usage list --from 2026-11-01T08:00:00Z --to 2026-11-02 --vm web-1 "
+           "--intervals",
+           [&t] { list_usage(t); });
+  list.parse_complete_callback([&t] { t.takes_csv = true; });
+  const std::string moment = "a date (its first moment in UTC) or UTC like 2026-11-01T08:30:00Z";
+  list.add_option("--from", t.said.from, moment)->required();
+  list.add_option("--to", t.said.to, moment)->required();
+  list.add_option("--vm", t.said.vm, "only of this VM (name or id), also one that is gone");
+  list.add_option("--cluster", t.said.cluster, "only of this cluster (name or id)");
+  list.add_option("--meter", t.said.meter, "only nic.address, vm.memory, vm.state or vm.vcpu");
+  auto* sum = list.add_flag("--sum", t.said.sum, "the sums over all VMs instead of each one's");
+  list.add_flag("--intervals", t.said.intervals, "each interval instead of their sums")
+      ->excludes(sum);
+}
+
 void add_others(tree& t) {
   auto& parent = noun(t, "event", "What happened, and why");
   auto& list = verb(t, parent, "list", "List events, oldest first",
@@ -410,7 +452,8 @@ void add_others(tree& t) {
 void add_globals(tree& t) {
   auto& root = t.root;
   root.set_version_flag("--version", "orrery " ORRERY_VERSION);
-  root.add_option("-o,--output", t.said.output, "table, wide, json, yaml or name (default table)");
+  root.add_option("-o,--output", t.said.output,
+                  "table, wide, json, yaml or name (default table); usage list: also csv");
   root.add_option("--context", t.how.where.file,
                   "file with url and token_file (default ~/.config/orrery/context.toml, then "
                   "/etc/orrery/context.toml)");
@@ -434,6 +477,7 @@ void build(tree& t) {
   add_job(t);
   add_installation(t);
   add_projection(t);
+  add_usage(t);
   add_others(t);
   add_backup(t);
   add_log_commands(t.root);
@@ -482,11 +526,9 @@ failure usage_of(tree& t, const CLI::ParseError& why) {
 }
 
 output_format format_of(const std::string& text) {
-  static const std::map<std::string, output_format> known{{"table", output_format::table},
-                                                          {"wide", output_format::wide},
-                                                          {"json", output_format::json},
-                                                          {"yaml", output_format::yaml},
-                                                          {"name", output_format::name}};
+  static const std::map<std::string, output_format> known{
+      {"table", output_format::table}, {"wide", output_format::wide}, {"json", output_format::json},
+      {"yaml", output_format::yaml},   {"name", output_format::name}, {"csv", output_format::csv}};
   const auto found = known.find(text);
   if (found == known.end())
     throw failure(exit_code::usage, "usage",
@@ -497,6 +539,8 @@ output_format format_of(const std::string& text) {
 /// What the texts of the flags mean. Throws `failure`.
 void understand(tree& t) {
   t.how.format = format_of(t.said.output);
+  if (t.how.format == output_format::csv && !t.takes_csv)
+    throw failure(exit_code::usage, "usage", "-o: csv is for 'orrery usage list' only");
   t.how.wait = !t.said.no_wait;
   t.how.timeout = wait_max;
   if (t.said.timeout.empty())

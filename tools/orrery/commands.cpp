@@ -106,6 +106,15 @@ void list_things(const settings& how, const view& what, std::size_t limit,
   print(list_text(what, items, printing_of(how)));
 }
 
+void list_usage(const settings& how, usage_rows what, parameters asked) {
+  if (what == usage_rows::sums_of_vms)
+    asked.emplace_back("by", "vm");
+  else if (what == usage_rows::totals)
+    asked.emplace_back("by", "total");
+  api from(context_of(how), how.debug);
+  print(usage_text(what, from.list("/v1/usage", "usage", 0, asked), printing_of(how)));
+}
+
 void get_thing(const settings& how, const view& what, const std::string& name,
                const std::string& as_of) {
   need_name(name);

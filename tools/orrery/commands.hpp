@@ -4,6 +4,7 @@
 #include "tools/orrery/context.hpp"
 #include "tools/orrery/failure.hpp"
 #include "tools/orrery/progress.hpp"
+#include "tools/orrery/usage_view.hpp"
 #include "tools/orrery/views.hpp"
 
 #include <chrono>
@@ -42,6 +43,9 @@ void print(std::string_view text);
 
 /// One page after another of a list, printed as one.
 void list_things(const settings& how, const view& what, std::size_t limit, const parameters& asked);
+
+/// What was used; `asked` has the times and filters.
+void list_usage(const settings& how, usage_rows what, parameters asked);
 
 /// One thing by name or id. With `as_of` (a time or a position) as it was then.
 void get_thing(const settings& how, const view& what, const std::string& name,

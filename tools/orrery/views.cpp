@@ -43,6 +43,16 @@ std::string memory_cell(const std::string& text) {
   return whole ? memory_text(mib{count}) : text;
 }
 
+/// Of any length: sums have up to 39 digits.
+std::string seconds_cell(std::string text) {
+  constexpr std::size_t digits = 6;
+  if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos)
+    return text;
+  if (text.size() <= digits)
+    text.insert(0, digits + 1 - text.size(), '0');
+  return text.insert(text.size() - digits, ".");
+}
+
 std::string activity_cell(const json& activity) {
   if (!activity.is_object())
     return activity.text();
@@ -84,6 +94,8 @@ std::string cell(const column& shown, const json& item, const printing& to) {
     return list_cell(value);
   case cell_kind::last_step:
     return last_step_cell(value);
+  case cell_kind::microseconds:
+    return seconds_cell(value.text());
   }
   return {};
 }
@@ -299,6 +311,7 @@ std::string list_text(const view& how, const std::vector<json>& items, const pri
                                             : to_yaml(list);
   }
   case output_format::name:
+  case output_format::csv:
     break;
   }
   std::string made;
@@ -317,6 +330,7 @@ std::string item_text(const view& how, const json& item, const printing& to) {
   case output_format::yaml:
     return to_yaml(item);
   case output_format::name:
+  case output_format::csv:
     break;
   }
   return name_line(how, item);
@@ -354,6 +368,7 @@ std::string members_text(const json& object, const printing& to) {
   case output_format::table:
   case output_format::wide:
   case output_format::name:
+  case output_format::csv:
     break;
   }
   table made;

@@ -11,17 +11,18 @@
 
 namespace orrery::cli {
 
-enum class output_format { table, wide, json, yaml, name };
+enum class output_format { table, wide, json, yaml, name, csv };
 
 /// How the value of a column is shown.
 enum class cell_kind {
   text,
-  age,       ///< how long ago on a terminal, else the time as it came
-  clock,     ///< time of day on a terminal, else the time as it came
-  memory,    ///< a number of MiB
-  activity,  ///< the job that holds a VM: kind and step
-  list,      ///< of words
-  last_step, ///< of a job
+  age,          ///< how long ago on a terminal, else the time as it came
+  clock,        ///< time of day on a terminal, else the time as it came
+  memory,       ///< a number of MiB
+  activity,     ///< the job that holds a VM: kind and step
+  list,         ///< of words
+  last_step,    ///< of a job
+  microseconds, ///< a whole number of them, as seconds with all six digits behind the point
 };
 
 struct column {
@@ -54,8 +55,9 @@ struct printing {
   utc_time now;
 };
 
-/// A list as it is printed to stdout, whatever is in it: missing members are "-", odd ones are
-/// shown as they are. An empty list is `[]` in JSON and YAML and only the heads in a table.
+/// A list as it is printed to stdout (not as CSV, which is the usage's alone), whatever is in it:
+/// missing members are "-", odd ones are shown as they are. An empty list is `[]` in JSON and YAML
+/// and only the heads in a table.
 [[nodiscard]] std::string list_text(const view& how, const std::vector<json>& items,
                                     const printing& to);
 

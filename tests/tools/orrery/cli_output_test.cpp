@@ -69,6 +69,73 @@ TEST(cli_list, shows_what_stands_deeper_and_leaves_out_what_is_unspecified) {
             "a     -      -       -         -     -        -     -\n");
 }
 
+const words list_usage{"usage", "list", "--from", "2026-01-01", "--to", "2026-02-01"};
+
+words with(words command, const words& more) {
+  command.insert(command.end(), more.begin(), more.end());
+  return command;
+}
+
+TEST(cli_usage, has_a_row_for_each_sum_of_a_vm) {
+  const fake_api api;
+  EXPECT_EQ(run(list_usage, api.variables()).out,
+            "VM     METER        STATE    AMOUNT  UNIT     UNIT-SECONDS  START                 "
+            "END                       OPEN\n"
+            "web-1  nic.address  -        1       address  2.500000      2026-01-01T00:00:00Z  "
+            "2026-01-01T00:00:02.500Z  true\n"
+            "web-1  vm.vcpu      RUNNING  4       vcpu     0.000004      2026-01-01T00:00:00Z  "
+            "2026-01-01T00:00:02.500Z  true\n");
+  const auto body =
+      nlohmann::json::parse(run(with(list_usage, {"-o", "json"}), api.variables()).out);
+  EXPECT_EQ(body.at(0).at("sums").size(), 2U) << "what came is what is printed";
+}
+
+/// Programs read this: neither order nor names nor line ends change.
+TEST(cli_usage, as_csv_is_what_rfc_4180_says) {
+  fake_api api;
+  EXPECT_EQ(run(with(list_usage, {"-o", "csv"}), api.variables()).out,
+            "vm_id,vm,cluster_id,cluster,meter,state,amount,unit,unit_microseconds,start,end,open"
+            "\r\n"
+            "vm_1,web-1,cluster_1,local,nic.address,,1,address,2500000,2026-01-01T00:00:00Z,"
+            "2026-01-01T00:00:02.500Z,true\r\n"
+            "vm_1,web-1,cluster_1,local,vm.vcpu,RUNNING,4,vcpu,4,2026-01-01T00:00:00Z,"
+            "2026-01-01T00:00:02.500Z,true\r\n");
+  api.on("GET /v1/usage", 200,
+         R"({"usage":[{"resource":{"id":"vm_1","name":"a,\"b\"\n"},"cluster":{"id":"c","name":""},)"
+         R"("meter":"vm.vcpu","state":"UNKNOWN","amount":"2","unit":"vcpu",)"
+         R"("start":"2026-01-01T00:00:00Z","end":"2026-01-01T00:00:01Z","open":false,)"
+         R"("microseconds":"1000000"}]})");
+  EXPECT_EQ(run(with(list_usage, {"--intervals", "-o", "csv"}), api.variables()).out,
+            "vm_id,vm,cluster_id,cluster,meter,state,amount,unit,microseconds,start,end,open\r\n"
+            "vm_1,\"a,\"\"b\"\"\n\",c,,vm.vcpu,UNKNOWN,2,vcpu,1000000,2026-01-01T00:00:00Z,"
+            "2026-01-01T00:00:01Z,false\r\n");
+  api.on("GET /v1/usage", 200, R"({"usage":[]})");
+  EXPECT_EQ(run(with(list_usage, {"--sum", "-o", "csv"}), api.variables()).out,
+            "meter,state,unit,unit_microseconds,until,open\r\n");
+}
+
+TEST(cli_usage, adds_the_totals_of_all_pages) {
+  fake_api api;
+  const auto total = [](const std::string& sum, const std::string& until, const std::string& open) {
+    return R"({"meter":"vm.vcpu","state":"RUNNING","unit":"vcpu","unitMicroseconds":")" + sum +
+           R"(","open":)" + open + R"(,"until":")" + until + R"("})";
+  };
+  api.on("GET /v1/usage", [&](const http::request& asked, const http::responder& respond) {
+    const bool is_first = asked.parameter("pageToken") == nullptr;
+    respond(
+        reply(200, R"({"usage":[)" +
+                       (is_first ? total("18446744073709551615", "2026-02-01T00:00:00Z", "false")
+                                 : total("2", "2026-01-31T00:00:00Z", "true")) +
+                       "]" + (is_first ? R"(,"nextPageToken":"aa"})" : "}")));
+  });
+  EXPECT_EQ(run(with(list_usage, {"--sum", "-o", "csv"}), api.variables()).out,
+            "meter,state,unit,unit_microseconds,until,open\r\n"
+            "vm.vcpu,RUNNING,vcpu,18446744073709551617,2026-01-31T00:00:00Z,true\r\n");
+  api.on("GET /v1/usage", 200,
+         R"({"usage":[)" + total("-1", "x", "true") + "," + total("1", "x", "true") + "]}");
+  EXPECT_EQ(run(with(list_usage, {"--sum"}), api.variables()).exit, 1);
+}
+
 TEST(cli_list, wide_has_more_and_json_has_all) {
   const fake_api api;
   const auto wide = run({"vm", "list", "-o", "wide"}, api.variables()).out;

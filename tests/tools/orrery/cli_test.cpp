@@ -41,6 +41,7 @@ const std::vector<words>& all_commands() {
       {"job", "get", job},
       {"job", "wait", job},
       {"event", "list"},
+      {"usage", "list", "--from", "2026-01-01", "--to", "2026-02-01"},
       {"installation", "get"},
       {"installation", "set-limit", "clusters", "20"},
       {"installation", "trust-clock"},
@@ -96,7 +97,7 @@ TEST(cli_all, the_table_of_this_test_names_every_command) {
   for (const auto& command : all_commands())
     named.insert(command.size() == 1 ? command[0] : command[0] + " " + command[1]);
   EXPECT_EQ(named, wanted);
-  EXPECT_GE(named.size(), 30U);
+  EXPECT_GE(named.size(), 31U);
 }
 
 TEST(cli_all, give_json_and_nothing_on_stderr) {
@@ -107,7 +108,7 @@ TEST(cli_all, give_json_and_nothing_on_stderr) {
     EXPECT_EQ(done.exit, 0) << done.err;
     const auto body = nlohmann::json::parse(done.out, nullptr, false);
     EXPECT_FALSE(body.is_discarded()) << done.out;
-    EXPECT_EQ(body.is_array(), command.back() == "list");
+    EXPECT_EQ(body.is_array(), command.size() > 1 && command[1] == "list");
     EXPECT_EQ(done.err, "");
   }
 }
@@ -162,6 +163,7 @@ TEST(cli_all, give_a_problem_object_with_json_when_the_api_refuses) {
                                      "/v1/jobs",
                                      "/v1/jobs/job_01993f0e-7c1a-7000-8000-000000000009",
                                      "/v1/events",
+                                     "/v1/usage",
                                      "/v1/status",
                                      "/v1/installation",
                                      "/v1/installation:setLimit",
@@ -262,6 +264,28 @@ TEST(cli_requests, carry_what_the_flags_say) {
   EXPECT_EQ(nlohmann::json::parse(asked.at(1).body),
             nlohmann::json::parse(R"({"name":"one","cluster":"local"})"));
   EXPECT_EQ(*asked.back().parameter("resource"), "web 1/ä");
+}
+
+TEST(cli_requests, for_usage_carry_times_and_filters) {
+  const fake_api api;
+  const words list{"usage", "list", "--from", "2026-01-01", "--to", "2026-01-31T08:00:00.5Z"};
+  for (const words& more :
+       std::vector<words>{{},
+                          {"--sum", "--cluster", "c1"},
+                          {"--intervals", "--vm", "web-1", "--meter", "vm.vcpu"}})
+    EXPECT_EQ(run(with(list, more), api.variables()).exit, 0);
+  const auto asked = api.requests();
+  ASSERT_EQ(asked.size(), 3U);
+  for (const auto& one : asked) {
+    EXPECT_EQ(*one.parameter("from"), "2026-01-01T00:00:00.000000Z");
+    EXPECT_EQ(*one.parameter("to"), "2026-01-31T08:00:00.500000Z");
+  }
+  EXPECT_EQ(*asked[0].parameter("by"), "vm");
+  EXPECT_EQ(*asked[1].parameter("by"), "total");
+  EXPECT_EQ(*asked[1].parameter("cluster"), "c1");
+  EXPECT_EQ(asked[2].parameter("by"), nullptr);
+  EXPECT_EQ(*asked[2].parameter("resource"), "web-1");
+  EXPECT_EQ(*asked[2].parameter("meter"), "vm.vcpu");
 }
 
 TEST(cli_requests, name_the_only_cluster_and_network_where_the_command_line_does_not) {

@@ -86,6 +86,12 @@ fake_api::fake_api() {
   on("GET /v1/events", 200,
      R"({"events":[{"position":"0/12/3","time":"2026-01-01T00:00:00Z","type":"vm.created",)"
      R"("resource":"vm_1","who":"admin","cause":"0/11","detail":"image debian"}]})");
+  on("GET /v1/usage", 200,
+     R"({"usage":[{"resource":{"id":"vm_1","name":"web-1"},"cluster":{"id":"cluster_1",)"
+     R"("name":"local"},"start":"2026-01-01T00:00:00Z","end":"2026-01-01T00:00:02.500Z",)"
+     R"("open":true,"sums":[{"meter":"nic.address","state":"STATE_UNSPECIFIED","amount":"1",)"
+     R"("unit":"address","unitMicroseconds":"2500000"},{"meter":"vm.vcpu","state":"RUNNING",)"
+     R"("amount":"4","unit":"vcpu","unitMicroseconds":"4"}]}]})");
   on("GET /v1/vms/web-1/console", 200, R"({"lines":["booting","\u001b[31mred\u001b[0m"]})");
   on("GET /v1/status", 200, R"({"version":"0.1.0","log":{"engine":"embedded","head":"0/12"}})");
   start("127.0.0.1:0");
