@@ -354,6 +354,7 @@ std::string growing_list::add(const json& item) {
   case output_format::yaml:
     return "---\n" + to_yaml(item);
   case output_format::name:
+  case output_format::csv: // of no list that grows
     break;
   }
   return name_line(x_view, item);
