@@ -113,6 +113,24 @@ TEST(cli_all, give_json_and_nothing_on_stderr) {
   }
 }
 
+TEST(cli_list, asks_for_a_part_by_the_parameters_of_the_api) {
+  const std::vector<std::pair<words, std::string>> wanted{
+      {{"vm", "list", "--cluster", "local", "--node", "n1", "--observed", "STOPPED"},
+       "/v1/vms?cluster=local&node=n1&observed=STOPPED"},
+      {{"node", "list", "--cluster", "a b"}, "/v1/nodes?cluster=a%20b"},
+      {{"network", "list", "--cluster", "local"}, "/v1/networks?cluster=local"},
+      {{"job", "list", "--resource", "web-1", "--state", "FAILED"},
+       "/v1/jobs?resource=web-1&state=FAILED"},
+  };
+  for (const auto& [command, path] : wanted) {
+    SCOPED_TRACE(joined(command));
+    const fake_api api;
+    const auto done = run(with(command, {"--debug"}), api.variables());
+    EXPECT_EQ(done.exit, 0) << done.err;
+    EXPECT_NE(done.err.find(path), std::string::npos) << done.err;
+  }
+}
+
 TEST(cli_projection, what_differs_has_an_exit_code_of_its_own) {
   fake_api api;
   const auto body = [](const std::string& state, const std::string& more) {

@@ -1,0 +1,66 @@
+#pragma once
+
+#include "tools/orrery/commands.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+// The command line as a tree of nouns and verbs; for this folder's own two files.
+
+namespace orrery::cli {
+
+/// What the flags and positionals of all commands write to; one command runs, so one is enough.
+struct words {
+  std::string name;
+  std::string cluster;
+  std::string network;
+  std::string hypervisor;
+  std::string libvirt_socket;
+  std::string network_namespace;
+  std::string prefix;
+  std::string gateway;
+  std::string image;
+  std::string memory;
+  std::string resource;
+  std::string after;
+  std::string node;
+  std::string observed;
+  std::string state;
+  std::string limited;
+  std::uint32_t figure = 0;
+  std::string as_of;
+  std::string backup;
+  std::string data;
+  std::optional<std::uint32_t> vcpus;
+  std::size_t lines = 20;
+  std::size_t limit = 0;
+  std::string output = "table";
+  std::string timeout;
+  std::string from;
+  std::string to;
+  std::string vm;
+  std::string meter;
+  bool sum = false;
+  bool intervals = false;
+  bool no_wait = false;
+};
+
+/// The command line while it is built and parsed.
+struct tree {
+  CLI::App root{"orrery: clusters, nodes, networks and virtual machines of one installation.",
+                "orrery"};
+  words said;
+  settings how;
+  std::function<void()> chosen; ///< the command, set when its words were seen
+  bool takes_csv = false;       ///< it can print CSV
+};
+
+/// Adds every noun, verb and flag.
+void build(tree& t);
+
+} // namespace orrery::cli
