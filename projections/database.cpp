@@ -140,6 +140,11 @@ std::string other_name(std::string_view family, std::string_view name) {
   return name == family ? std::string(family) + ".rebuilt" : std::string(family);
 }
 
+/// Where rows of a family made in bulk are written; moved from there into the database.
+std::string bulk_file(const std::string& path, std::string_view name) {
+  return path + "/" + std::string(name) + ".sst";
+}
+
 rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 
 std::string_view view_of(const rocksdb::Slice& bytes) { return {bytes.data(), bytes.size()}; }
@@ -265,9 +270,11 @@ struct database::implementation {
   using found_families = std::map<std::string, family_handle, std::less<>>;
 
   [[nodiscard]] rocksdb::Status open();
+  void remove_bulk_files() const;
   [[nodiscard]] rocksdb::Status begin_family(const std::string& name, family_handle& made);
   [[nodiscard]] rocksdb::Status prepare(family& one, found_families& found);
   [[nodiscard]] std::vector<family_handle> handles();
+  [[nodiscard]] std::unique_ptr<moment> now();
 };
 
 namespace {
@@ -425,8 +432,7 @@ public:
   bool is_live = false;
 
 private:
-  /// Moved from here when it is written; one that a killed process left is overwritten.
-  [[nodiscard]] std::string file() const { return x_path + "/" + handle->GetName() + ".sst"; }
+  [[nodiscard]] std::string file() const { return bulk_file(x_path, handle->GetName()); }
 
   rocksdb::DB& x_db;
   const std::string& x_path;
@@ -453,6 +459,7 @@ rocksdb::Status database::implementation::open() {
   if (auto status = rocksdb::DB::Open(settings, path, there, &raw, &opened); !status.ok())
     return status;
   db.reset(opened);
+  remove_bulk_files();
   found_families found;
   for (auto* one : raw)
     found.emplace(one->GetName(), held(*db, one));
@@ -464,6 +471,14 @@ rocksdb::Status database::implementation::open() {
     if (auto status = db->DropColumnFamily(unknown.get()); !status.ok())
       return status;
   return rocksdb::Status::OK();
+}
+
+/// What a process that was killed left of rows in bulk: RocksDB does not know these files.
+void database::implementation::remove_bulk_files() const {
+  std::error_code ignored; // the next one under that name overwrites it
+  for (const auto& one : families)
+    for (const auto& name : {one.wish.name, other_name(one.wish.name, one.wish.name)})
+      std::filesystem::remove(bulk_file(path, name), ignored);
 }
 
 /// Makes an empty family.
@@ -524,8 +539,9 @@ database::~database() = default;
 // Reading and writing
 // -------------------------------------------------------------------------------------------------
 
-std::vector<family_handle> database::implementation::handles() {
-  const std::lock_guard lock(guard);
+namespace {
+
+template <class Families> std::vector<family_handle> handles_of(const Families& families) {
   std::vector<family_handle> found;
   found.reserve(families.size());
   for (const auto& one : families)
@@ -533,14 +549,25 @@ std::vector<family_handle> database::implementation::handles() {
   return found;
 }
 
+} // namespace
+
+std::vector<family_handle> database::implementation::handles() {
+  const std::lock_guard lock(guard);
+  return handles_of(families);
+}
+
+/// Handles and snapshot in one: a family that is replaced in between would stand still while the
+/// others' rows are newer.
+std::unique_ptr<database::moment> database::implementation::now() {
+  const std::lock_guard lock(guard);
+  return std::make_unique<snapshot>(*db, path, handles_of(families));
+}
+
 bool database::was_dropped(std::size_t family) const {
   return x_implementation->families.at(family).dropped;
 }
 
-std::unique_ptr<database::moment> database::now() const {
-  return std::make_unique<snapshot>(*x_implementation->db, x_implementation->path,
-                                    x_implementation->handles());
-}
+std::unique_ptr<database::moment> database::now() const { return x_implementation->now(); }
 
 std::unique_ptr<database::changes> database::begin_changes() {
   return std::make_unique<pending_changes>(*x_implementation->db, x_implementation->handles());

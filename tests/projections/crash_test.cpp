@@ -87,6 +87,7 @@ void survives_kills_while_rebuilding(const std::string& point) {
     kills += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 1 : 0;
     ASSERT_TRUE(WIFSIGNALED(status) || WEXITSTATUS(status) == 0) << "status " << status;
     const auto rows = open_store(folder.path());
+    EXPECT_EQ(files_in_bulk(folder.path()), 0U) << "round " << round;
     EXPECT_EQ(*rows->digest(), *whole.rows->digest()) << "seed " << seed << " round " << round;
     EXPECT_EQ(rows->lowest_position(partition_number{0}),
               whole.rows->lowest_position(partition_number{0}));
@@ -105,6 +106,14 @@ TEST(projection_crash, after_files_and_names_of_a_rebuild_changed_nothing_is_los
 TEST(projection_crash, a_full_disk_refuses_commits_until_there_is_room) {
   const temporary_folder folder;
   const auto status = run_child({"full_disk", folder.base()});
+  ASSERT_TRUE(WIFEXITED(status)) << "status " << status;
+  EXPECT_EQ(WEXITSTATUS(status), 0)
+      << "10: no tmpfs could be mounted (needs root or user namespaces); else a step of the story";
+}
+
+TEST(projection_crash, a_full_disk_refuses_a_rebuild_until_there_is_room) {
+  const temporary_folder folder;
+  const auto status = run_child({"full_disk_refold", folder.base()});
   ASSERT_TRUE(WIFEXITED(status)) << "status " << status;
   EXPECT_EQ(WEXITSTATUS(status), 0)
       << "10: no tmpfs could be mounted (needs root or user namespaces); else a step of the story";

@@ -7,6 +7,8 @@
 //   projections_doomed_child full_disk FOLDER
 //     fills a small file system of its own, makes room and goes on; the step that went wrong as its
 //     exit status, 0 for none
+//   projections_doomed_child full_disk_refold FOLDER
+//     the same while projections are made anew
 
 #include "events/core/crash_point.hpp"
 #include "tests/projections/histories.hpp"
@@ -135,6 +137,55 @@ int full_disk(std::span<char*> words) {
   return *rows->digest() == *whole.rows->digest() ? 0 : 17;
 }
 
+/// Makes the timeline anew; how that ended.
+result<void> refold_timeline(store& rows, const history& commits) {
+  constexpr std::size_t small = 64 * 1024;
+  const auto made = rows.begin_refolding(timeline::family, refold_aim::replace, small);
+  if (!made)
+    return made.error();
+  for (const auto& commit : commits)
+    if (auto applied = (*made)->apply(std::span(&commit, 1)); !applied)
+      return applied;
+  const auto held = rows.hold();
+  return rows.replace(held, **made);
+}
+
+int full_disk_refold(std::span<char*> words) {
+  if (words.size() != 1)
+    return wrong_use;
+  const std::string disk = words[0];
+  if (!mount_small(disk))
+    return 10;
+  const auto ballast = disk + "/ballast";
+  const auto commits = random_history(1, 1500);
+  const auto early = commit_span(commits).first(commits.size() - 20);
+  const auto rows = open_store(disk + "/projections");
+  if (!rows->apply(early))
+    return 11;
+  int refused = 0;
+  for (const std::uintmax_t room : {0, 4, 64, 128, 256}) { // KiB
+    fill_disk(ballast, room * 1024);
+    const auto made = refold_timeline(*rows, commits);
+    refused += made ? 0 : 1;
+    if (!made && made.error().code != error_code::storage_full) {
+      std::fprintf(stderr, "%s\n", made.error().text.c_str());
+      return 12;
+    }
+    if (!rows->list_vms({}, {}) || !rows->list_events({}, {}))
+      return 13;
+    std::filesystem::remove(ballast);
+    if (const auto again = refold_timeline(*rows, commits); !again) {
+      std::fprintf(stderr, "with room again, after %llu KiB: %s\n",
+                   static_cast<unsigned long long>(room), again.error().text.c_str());
+      return 14;
+    }
+  }
+  if (refused < 3 || !rows->apply(commits))
+    return 15;
+  const filled_store whole(commits);
+  return *rows->digest() == *whole.rows->digest() ? 0 : 16;
+}
+
 } // namespace
 } // namespace orrery::projections
 
@@ -149,5 +200,7 @@ int main(int count, char** words) {
     return orrery::projections::refold(rest);
   if (what == "full_disk")
     return orrery::projections::full_disk(rest);
+  if (what == "full_disk_refold")
+    return orrery::projections::full_disk_refold(rest);
   return orrery::projections::wrong_use;
 }

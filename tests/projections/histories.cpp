@@ -112,6 +112,16 @@ void damage_rows(const std::string& folder, std::string_view family, std::string
   }
 }
 
+std::size_t files_in_bulk(const std::string& folder) {
+  std::size_t found = 0;
+  for (const auto& one : std::filesystem::directory_iterator(folder)) {
+    const auto name = one.path().filename().string();
+    const bool is_of_database = name.front() >= '0' && name.front() <= '9';
+    found += one.path().extension() == ".sst" && !is_of_database ? 1 : 0;
+  }
+  return found;
+}
+
 std::unique_ptr<store> open_store(const std::string& path) {
   auto opened = store::open(path);
   if (!opened)

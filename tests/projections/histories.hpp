@@ -47,6 +47,9 @@ private:
 /// closed.
 void damage_rows(const std::string& folder, std::string_view family, std::string_view prefix);
 
+/// Files of rows in bulk that lie beside the database.
+[[nodiscard]] std::size_t files_in_bulk(const std::string& folder);
+
 /// Opens a store; ends the test program when that fails.
 [[nodiscard]] std::unique_ptr<store> open_store(const std::string& path);
 

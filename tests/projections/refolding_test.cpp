@@ -26,13 +26,6 @@ result<std::unique_ptr<refolding>> refold(store& rows, std::string_view name, re
   return made;
 }
 
-std::size_t files_in(const std::string& folder) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(std::filesystem::directory_iterator(folder), [](const auto& one) {
-        return one.path().extension() == ".sst" && one.path().filename().string().find("inv") == 0;
-      }));
-}
-
 TEST(refolding, new_rows_take_over_with_what_the_old_ones_said) {
   const filled_store filled(random_history(seed_of_this_run(), 300));
   const auto before = *filled.rows->digest();
@@ -45,7 +38,7 @@ TEST(refolding, new_rows_take_over_with_what_the_old_ones_said) {
       ASSERT_TRUE(filled.rows->replace(held, **made));
     }
   EXPECT_EQ(*filled.rows->digest(), before);
-  EXPECT_EQ(files_in(filled.folder.path()), 0U);
+  EXPECT_EQ(files_in_bulk(filled.folder.path()), 0U);
 }
 
 TEST(refolding, what_took_over_is_there_after_a_restart_and_folds_on) {
