@@ -41,7 +41,7 @@ result<void> write_private(const std::string& path, const std::string& content) 
 }
 
 result<void> write_durably(const std::string& path, std::string_view content) {
-  const auto partial = path + ".partial";
+  const auto partial = path + std::string(partial_suffix);
   const auto failed = [&](const std::string& what, int number) {
     ::unlink(partial.c_str());
     auto said = system_failure("cannot " + what + " " + path, number);

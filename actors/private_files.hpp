@@ -15,6 +15,9 @@ namespace orrery::actors {
 /// Writes a small file at once, mode 0600. Errors: `io_failed`.
 [[nodiscard]] result<void> write_private(const std::string& path, const std::string& content);
 
+/// Behind the name of a file that is being written; one that a killed process left stays there.
+inline constexpr std::string_view partial_suffix = ".partial";
+
 /// Writes a file of any size, mode 0600, that has its name only when all of it is on the disk; one
 /// of that name is replaced. Blocks. Errors: `storage_full`, `io_failed`.
 [[nodiscard]] result<void> write_durably(const std::string& path, std::string_view content);

@@ -95,6 +95,30 @@ result<partition_snapshot> read_snapshot(const std::string& path,
   return read;
 }
 
+/// What a killed process left of a partition's snapshots before they had their names.
+std::vector<files::path> partial_files_of(const std::string& directory, partition_number where) {
+  std::vector<files::path> found;
+  std::error_code missing;
+  for (const auto& one : files::directory_iterator(directory, missing)) {
+    const auto name = one.path().filename().string();
+    if (name.starts_with(prefix_of(where)) && name.ends_with(partial_suffix))
+      found.push_back(one.path());
+  }
+  return found;
+}
+
+/// Removes what nobody needs once `newest` is there: all but the newest ones, what has a higher
+/// number (no good one has: it was made of another log, or is damaged), and what is not whole.
+void remove_useless(const std::string& directory, const partition_snapshot& newest) {
+  std::error_code ignored; // one that stays is removed the next time
+  std::size_t kept = 0;
+  for (const auto& file : files_of(directory, newest.where))
+    if (file.seq > newest.seq() || ++kept > snapshots_kept)
+      files::remove(file.path, ignored);
+  for (const auto& path : partial_files_of(directory, newest.where))
+    files::remove(path, ignored);
+}
+
 } // namespace
 
 result<void> write_snapshot(const std::string& directory, const log::log_identity& identity,
@@ -105,10 +129,7 @@ result<void> write_snapshot(const std::string& directory, const log::log_identit
                     padded(snapshot.seq(), seq_digits) + std::string(suffix);
   if (auto written = write_durably(name, encode_snapshot(identity, snapshot)); !written)
     return written;
-  const auto all = files_of(directory, snapshot.where);
-  std::error_code ignored; // one that stays is removed the next time
-  for (std::size_t i = snapshots_kept; i < all.size(); ++i)
-    files::remove(all[i].path, ignored);
+  remove_useless(directory, snapshot);
   return {};
 }
 
@@ -116,8 +137,12 @@ result<std::optional<partition_snapshot>>
 find_snapshot(const std::string& directory, const log::log_identity& identity,
               partition_number where, std::uint64_t seq_max, log::log& from,
               const std::function<void(const error&)>& tell) {
+  const auto end = from.end(where);
+  if (!end)
+    return end.error();
   for (const auto& file : files_of(directory, where)) {
-    if (file.seq > seq_max)
+    // One that the log does not reach is looked at all the same: it shows what was lost.
+    if (file.seq > seq_max && file.seq <= *end)
       continue;
     auto read = read_snapshot(file.path, identity);
     if (read && (read->where != where || read->seq() != file.seq))

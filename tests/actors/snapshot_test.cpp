@@ -1,63 +1,20 @@
-#include "actors/engine/log_fold.hpp"
 #include "actors/engine/snapshot.hpp"
+#include "actors/private_files.hpp"
 #include "actors/snapshot_files.hpp"
-#include "events/log/memory_log.hpp"
-#include "events/log/new_identity.hpp"
-#include "tests/support/random_history.hpp"
+#include "tests/actors/written_log.hpp"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <future>
 
 namespace orrery::actors {
 namespace {
 
 namespace files = std::filesystem;
 
-constexpr partition_number here{0};
-
-/// A log with a history in it.
-struct written_log {
-  log::log_identity identity = log::new_identity();
-  std::shared_ptr<log::log> log = std::make_shared<log::memory_log>();
-  log::owner owner{identity, here};
-
-  explicit written_log(std::uint64_t seed, std::size_t records = 60) {
-    append(owner.make_claim({"test", "", 77, 1, utc_time{}}));
-    write(seed, records);
-  }
-
-  void write(std::uint64_t seed, std::size_t records) {
-    support::random_commands any(seed);
-    support::world world;
-    for (std::size_t i = 0; i < records; ++i)
-      world.tell(any.next(world));
-    for (const auto& [seq, body] : world.commits())
-      append(owner.make_commit(body.SerializeAsString()));
-  }
-
-  void append(const std::string& bytes) {
-    std::promise<log::append_outcome> done;
-    log->append(here, bytes,
-                [&done](const log::append_outcome& outcome) { done.set_value(outcome); });
-    owner.on_appended(done.get_future().get());
-    static_cast<void>(owner.on_record(bytes));
-    if (owner.is_committed())
-      owner.release();
-  }
-
-  [[nodiscard]] partition_snapshot folded() const {
-    log_fold fold(log, identity, here);
-    auto moved = fold.advance();
-    while (moved && *moved)
-      moved = fold.advance();
-    EXPECT_TRUE(moved);
-    return std::move(fold.at());
-  }
-};
+constexpr auto here = written_log::where;
 
 struct folder {
   std::string path =
@@ -150,6 +107,24 @@ TEST(snapshot_files, keep_the_two_newest) {
   EXPECT_FALSE(*find(in, of, made[2] - 1));
 }
 
+TEST(snapshot_files, of_another_log_or_that_a_killed_process_left_do_not_stay) {
+  const written_log of(5, 10);
+  const written_log before(6, 60);
+  const folder in;
+  ASSERT_TRUE(write_snapshot(in.path, before.identity, before.folded()));
+  const auto old = in.path + "/" + in.names().front();
+  files::copy(old, in.path + "/0000-00000000000000000999.snapshot");
+  std::ofstream(old + std::string(partial_suffix)) << "half of";
+  std::ofstream(in.path + "/0001-00000000000000000009.snapshot.partial") << "another partition's";
+  const auto made = of.folded();
+  ASSERT_TRUE(write_snapshot(in.path, of.identity, made));
+  EXPECT_EQ(in.names().size(), 2U);
+  const auto found = find(in, of);
+  ASSERT_TRUE(found);
+  ASSERT_TRUE(*found);
+  EXPECT_EQ((*found)->seq(), made.seq());
+}
+
 TEST(snapshot_files, that_are_damaged_or_misnamed_are_passed_over) {
   written_log of(11, 10);
   const folder in;
@@ -183,7 +158,8 @@ TEST(snapshot_files, that_are_ahead_of_the_log_or_beside_it_mean_lost_records) {
   ASSERT_FALSE(ahead);
   EXPECT_EQ(ahead.error().code, error_code::log_cut);
   EXPECT_NE(ahead.error().text.find("acknowledged records are lost"), std::string::npos);
-  written_log other(14, 200); // longer, and another
+  EXPECT_EQ(find(in, shorter, 0).error().code, error_code::log_cut); // whatever is projected
+  written_log other(14, 200);                                        // longer, and another
   other.identity = of.identity;
   EXPECT_EQ(find(in, other).error().code, error_code::log_cut);
 }
