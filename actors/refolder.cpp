@@ -139,12 +139,14 @@ result<refold_outcome> refolder::replace(projections::refolding& made) {
   auto& store = *x_birth.store;
   const auto live = [&] { return *store.positions(made.name()); };
   while (true) {
-    // Most of the way beside the live rows, and the last bit while they stand still.
-    const auto near = live();
+    // All the way beside the live rows, which go on meanwhile; what they take in until they are
+    // held is the last bit, while commits wait for them.
     if (auto folded = fold_until(
-            made, [&] { return made.is_at_least(near); }, true);
+            made, [&] { return made.is_at_least(live()); }, true);
         !folded)
       return folded.error();
+    if (auto written = made.write_out(); !written)
+      return written.error();
     const auto held = store.hold();
     const auto goal = live();
     const auto reached = fold_until(

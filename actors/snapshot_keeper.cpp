@@ -18,6 +18,18 @@ constexpr std::chrono::seconds pause{2};
 /// How long the projections may take to come as far: a snapshot ahead of them is of no use.
 constexpr std::chrono::seconds projected_patience{60};
 
+/// Between two looks at them.
+constexpr std::chrono::milliseconds projected_pause{100};
+
+using acknowledged_numbers = std::map<partition_number, std::uint64_t>;
+
+void forget_decided(std::vector<v1::Command>& messages, const acknowledged_numbers& decided) {
+  std::erase_if(messages, [&](const v1::Command& sent) {
+    const auto known = decided.find(domain::target_of(sent));
+    return known != decided.end() && sent.stream().number() <= known->second;
+  });
+}
+
 void warn(partition_number where, const error& why) {
   std::fprintf(stderr, "warn: snapshot of partition %s: %s\n", to_text(where).c_str(),
                why.text.c_str());
@@ -65,27 +77,36 @@ result<void> snapshot_keeper::make(partition_number where) {
                              [where](const error& why) { warn(where, why); });
   if (!start)
     return start.error();
+  // Before the fold, which then keeps those messages only that were sent about now, not all of the
+  // log's.
+  const auto acknowledged = x_birth.acknowledged(where);
+  if (!acknowledged)
+    return {};
   auto fold = *start ? log_fold(x_birth.log, x_birth.identity, std::move(**start))
                      : log_fold(x_birth.log, x_birth.identity, where);
   while (!x_is_stopping) {
     const auto moved = fold.advance();
     if (!moved)
       return moved.error();
+    forget_decided(fold.at().unacknowledged, *acknowledged);
     if (!*moved)
       break;
   }
-  auto& made = fold.at();
-  if (x_is_stopping || made.seq() == 0 ||
-      !x_birth.store->wait_for(where, made.seq(), projected_patience))
+  const auto& made = fold.at();
+  if (x_is_stopping || made.seq() == 0 || !is_projected(where, made.seq()))
     return {};
-  const auto acknowledged = x_birth.acknowledged(where);
-  if (!acknowledged)
-    return {};
-  std::erase_if(made.unacknowledged, [&](const v1::Command& sent) {
-    const auto known = acknowledged->find(domain::target_of(sent));
-    return known != acknowledged->end() && sent.stream().number() <= known->second;
-  });
   return write_snapshot(x_birth.directory, x_birth.identity, made);
+}
+
+/// Waits until the projections have come as far; false when they do not, or when this ends.
+bool snapshot_keeper::is_projected(partition_number where, std::uint64_t seq) {
+  const auto deadline = std::chrono::steady_clock::now() + projected_patience;
+  std::unique_lock lock(x_guard);
+  while (!x_birth.store->wait_for(where, seq, std::chrono::milliseconds(0)))
+    if (std::chrono::steady_clock::now() >= deadline ||
+        x_changed.wait_for(lock, projected_pause, [this] { return x_is_stopping.load(); }))
+      return false;
+  return true;
 }
 
 } // namespace orrery::actors

@@ -46,6 +46,7 @@ private:
   void run();
   void look_at(partition_number where);
   [[nodiscard]] result<void> make(partition_number where);
+  [[nodiscard]] bool is_projected(partition_number where, std::uint64_t seq);
 
   const snapshot_keeper_birth x_birth;
   std::vector<log::offset> x_last;

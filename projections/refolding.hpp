@@ -52,6 +52,10 @@ public:
   /// Compare only: whether the new rows stand where the old ones do.
   [[nodiscard]] bool is_reached() const { return is_at_least(x_until); }
 
+  /// Writes what is gathered, so that little is left to `store::replace`. Blocks. Errors: as
+  /// `apply`.
+  [[nodiscard]] result<void> write_out();
+
   /// Of the new rows, which it writes out first. Reads all of them. Errors: as `apply`.
   [[nodiscard]] result<std::string> digest();
 
@@ -61,8 +65,6 @@ public:
 
 private:
   friend class store;
-
-  [[nodiscard]] result<void> write_out();
 
   const projection& x_fold;
   const std::string x_path;
