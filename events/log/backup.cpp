@@ -238,12 +238,13 @@ result<backup_facts> verify(const log_directory& backup, const backup_options& o
 }
 
 result<void> check_fresh(const std::string& data_directory) {
-  for (const auto* name : {"/log", "/projections"})
+  for (const auto* name : {"/log", "/projections", "/snapshots"})
     if (is_there(data_directory + name))
       return error{error_code::already_exists,
                    data_directory + name +
                        " is there already, and a restore replaces nothing: name a fresh "
-                       "data_directory, or stop orreryd and move both log and projections away",
+                       "data_directory, or stop orreryd and move log, projections and snapshots "
+                       "away",
                    false};
   return check_parent(data_directory);
 }

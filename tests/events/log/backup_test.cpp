@@ -543,7 +543,7 @@ TEST_F(backup_test, a_restored_log_has_room_for_what_its_files_may_hold) {
 TEST_F(backup_test, a_restore_replaces_nothing) {
   make_log(1);
   make_backup();
-  for (const auto* name : {"/log", "/projections"}) {
+  for (const auto* name : {"/log", "/projections", "/snapshots"}) {
     std::filesystem::create_directories(data() + name);
     const auto why = restore_error();
     EXPECT_EQ(why.code, error_code::already_exists);
