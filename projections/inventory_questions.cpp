@@ -243,8 +243,9 @@ result<answer<View>> find_past(const reader& rows, const reader& history, invent
     return candidates.error();
   answer<View> found;
   std::vector<candidate> there;
+  auto steps_left = past_steps_max;
   for (const auto& id : *candidates) {
-    const auto then = state_at(history, id, when);
+    const auto then = state_at(history, id, when, steps_left);
     if (!then)
       return then.error();
     using state = typename state_behind<View>::type;

@@ -14,8 +14,8 @@ std::string text_of(const as_of& when) {
   return text.empty() ? "now" : text;
 }
 
-result<domain::entity_ptr> state_at(const reader& history, const uuid& resource,
-                                    const as_of& when) {
+result<domain::entity_ptr> state_at(const reader& history, const uuid& resource, const as_of& when,
+                                    std::size_t& steps_left) {
   const auto until = when.position.at(resource.partition()).seq;
   if (!when.time && until == 0)
     return error{error_code::invalid_argument,
@@ -30,17 +30,21 @@ result<domain::entity_ptr> state_at(const reader& history, const uuid& resource,
             "or try again",
         true};
   domain::entity_ptr state;
-  std::size_t steps = 0;
+  bool is_too_long = false;
   for_each_step(history, resource, [&](const told_step& told) {
     if (when.time ? told.recorded_at > *when.time : told.seq > until)
       return false;
+    is_too_long = steps_left == 0;
+    if (is_too_long)
+      return false;
+    --steps_left;
     state = domain::evolve(std::move(state), told.step.events(), told.at);
-    return ++steps <= past_steps_max;
+    return true;
   });
-  if (steps > past_steps_max)
+  if (is_too_long)
     return error{error_code::too_large,
                  "more than " + std::to_string(past_steps_max) +
-                     " steps lead to that moment: ask for an earlier one",
+                     " steps lead to that moment: ask for an earlier one, or by id",
                  false};
   return state;
 }

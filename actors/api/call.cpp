@@ -160,6 +160,8 @@ result<projections::as_of> api::call::as_of() const {
   for (const auto& [key, value] : request.query) {
     if (key != "asOf")
       return unknown_parameter(key);
+    if (!when.is_now())
+      return invalid("asOf is given twice");
     if (value.find('/') == std::string::npos) {
       const auto time = parse_time(value);
       if (!time)

@@ -133,6 +133,8 @@ def the_past_is_what_was_told_then():
         for wrong in ("yesterday", "1/x", "0/0", "2026-01-01"):
             status, _, problem = daemon.request("GET", f"/v1/clusters/c1?asOf={wrong}")
             assert status == 400 and problem["code"] == "invalid_argument", problem
+        status, _, problem = daemon.request("GET", "/v1/clusters/c1?asOf=1/2&asOf=1/3")
+        assert status == 400 and "twice" in problem["detail"], problem
         status, _, problem = daemon.request("GET", "/v1/clusters/c1?asOf=1/99999999")
         assert status == 503, problem
         shown = orrery(daemon, "cluster", "get", "c1", "--as-of", "2999-01-01T00:00:00Z")

@@ -4,6 +4,8 @@
 #include "tools/orrery/jobs.hpp"
 #include "tools/orrery/units.hpp"
 
+#include <CLI/CLI.hpp>
+
 #include <algorithm>
 #include <cstdio>
 #include <map>

@@ -6,6 +6,8 @@
 #include "tools/orrery/projection_commands.hpp"
 #include "tools/orrery/units.hpp"
 
+#include <CLI/CLI.hpp>
+
 #include <algorithm>
 #include <sstream>
 #include <utility>
@@ -443,6 +445,13 @@ void add_globals(tree& t) {
 }
 
 } // namespace
+
+tree::tree()
+    : owned_root(std::make_unique<CLI::App>(
+          "orrery: clusters, nodes, networks and virtual machines of one installation.",
+          "orrery")) {}
+
+tree::~tree() = default;
 
 void build(tree& t) {
   t.root.formatter(std::make_shared<formatter>());

@@ -2,15 +2,18 @@
 
 #include "tools/orrery/commands.hpp"
 
-#include <CLI/CLI.hpp>
-
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
 // The command line as a tree of nouns and verbs; for this folder's own two files.
+
+namespace CLI { // NOLINT(readability-identifier-naming): their name
+class App;
+}
 
 namespace orrery::cli {
 
@@ -52,8 +55,13 @@ struct words {
 
 /// The command line while it is built and parsed.
 struct tree {
-  CLI::App root{"orrery: clusters, nodes, networks and virtual machines of one installation.",
-                "orrery"};
+  tree();
+  tree(const tree&) = delete;
+  tree& operator=(const tree&) = delete;
+  ~tree();
+
+  const std::unique_ptr<CLI::App> owned_root;
+  CLI::App& root = *owned_root;
   words said;
   settings how;
   std::function<void()> chosen; ///< the command, set when its words were seen

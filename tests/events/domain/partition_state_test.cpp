@@ -1,4 +1,5 @@
 #include "events/domain/partition_state.hpp"
+#include "events/log/sha256.hpp"
 #include "tests/support/expect.hpp"
 #include "tests/support/random_history.hpp"
 
@@ -333,6 +334,16 @@ TEST(state_bytes, give_the_state_again_and_it_folds_on_as_before) {
     if (done++ >= middle)
       resumed->fold(body, seq);
   EXPECT_EQ(resumed->to_bytes(), at.state().to_bytes());
+}
+
+/// A snapshot of an older version must never be taken for what this one would have folded.
+TEST(state_bytes, change_with_the_fold_version_only) {
+  const auto at = random_world(7, 300);
+  const auto digest = log::to_text(log::sha256_of(at.state().to_bytes()));
+  EXPECT_EQ(partition_state::fold_version, 1U);
+  EXPECT_EQ(digest, "12afb81ba8084a55e5dd730acfdb2ef69557179ec696ee3ac9d7d3010e439b15")
+      << "when the same records give another state than before, or its bytes look different: raise "
+         "fold_version, and write both here. When only decisions have changed, write the digest";
 }
 
 TEST(state_bytes, keep_the_answers_to_keyed_commands) {
