@@ -68,6 +68,11 @@ class bench_test(unittest.TestCase):
         self.assertEqual(bench.cells(row(ratio=1.29))[5], "<= 1.3")
         self.assertEqual(bench.cells(row(id="replay", ratio=0.49))[5], ">= 0.5 missed")
 
+    def test_a_goal_of_the_value_is_said(self):
+        self.assertEqual(bench.cells(row(id="idle_vm", unit="B", value=2049))[5],
+                         "<= 2048 B missed")
+        self.assertEqual(bench.cells(row(id="idle_vm", unit="B", value=2048))[5], "<= 2048 B")
+
     def test_a_table_fits_the_terminal(self):
         rows = [row(), row(id="pipeline_embedded.commands_per_record", unit="commands")]
         for columns in (64, 80, 100, 200):
@@ -86,6 +91,18 @@ class bench_test(unittest.TestCase):
                     self.assertEqual(list(one), FIELDS)
                     self.assertGreater(one["value"], 0, one)
                 self.assertGreater(rows[0]["ratio"], 0)
+            self.assertEqual(list(pathlib.Path(folder).iterdir()), [])
+
+    def test_every_line_of_a_whole_orreryd_gives_its_rows(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for line in bench.SCALE_LINES:
+                done = run(line, "--json", "--tiny", "--runs", "1", "--scratch", folder)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                rows = json.loads(done.stdout)
+                self.assertEqual(rows[0]["id"], line)
+                for one in rows:  # so few VMs may cost nothing that can be measured
+                    self.assertEqual(list(one), FIELDS)
+                    self.assertIsNotNone(one["yardstick"])
             self.assertEqual(list(pathlib.Path(folder).iterdir()), [])
 
 
