@@ -21,6 +21,7 @@ constexpr line lines[] = {
     {"burst", burst},
     {"log_append", log_append},
     {"replay", replay},
+    {"project", project},
     {"pipeline_embedded", pipeline_embedded},
     {"pipeline_kafka", pipeline_kafka, true},
     {"kafka_fill", kafka_fill, true},

@@ -6,10 +6,16 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 namespace orrery::bench {
 
 namespace {
+
+/// Between two looks at the CPU time of the process, and how much of it may pass by the looking.
+constexpr std::chrono::milliseconds look_interval{50};
+constexpr double look_cpu_seconds = 0.002;
+constexpr std::size_t looks_max = 1'200;
 
 double seconds_of(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
@@ -31,6 +37,16 @@ double stopwatch::seconds() const {
 }
 
 double stopwatch::cpu_seconds() const { return process_cpu() - x_cpu_began; }
+
+void settle() {
+  for (std::size_t looks = 0; looks < looks_max; ++looks) {
+    const stopwatch watch;
+    std::this_thread::sleep_for(look_interval);
+    if (watch.cpu_seconds() < look_cpu_seconds)
+      return;
+  }
+  give_up("the bench's own threads do not come to rest");
+}
 
 double samples::quantile(double part) const {
   auto sorted = x_values;

@@ -45,6 +45,20 @@ private:
   double x_cpu_began;
 };
 
+/// Waits until the process does nothing in the background any more, so that what one piece of work
+/// has left to other threads is counted with it, and not with the next one. Ends the program when
+/// that takes more than a minute.
+void settle();
+
+/// CPU seconds of the whole process that some work costs, with what it leaves to other threads.
+template <class Work> double cpu_seconds_of(const Work& work) {
+  settle();
+  const stopwatch watch;
+  work();
+  settle();
+  return watch.cpu_seconds();
+}
+
 /// What was measured in each run, of one thing.
 class samples {
 public:
@@ -84,6 +98,12 @@ template <class Result> auto must(Result done) {
   if (!done)
     give_up(done.error().text);
   return std::move(*done);
+}
+
+/// The same where there is no value.
+template <class Result> void must_succeed(const Result& done) {
+  if (!done)
+    give_up(done.error().text);
 }
 
 } // namespace orrery::bench

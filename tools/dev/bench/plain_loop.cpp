@@ -13,17 +13,6 @@ constexpr partition_number the_partition{0};
 /// As the partition's reader (actors/log_reader.cpp).
 constexpr std::size_t chunk_bytes_max = 4 * 1024 * 1024;
 
-std::shared_ptr<log::segment_log> open_or_make(const std::string& directory, utc_time first) {
-  log::open_report report;
-  auto opened = log::segment_log::open(directory, {}, report);
-  if (opened || opened.error().code != error_code::not_found)
-    return must(std::move(opened));
-  log::log_identity identity;
-  identity.installation.value = make_uuid(first, the_partition, 1);
-  identity.log.value = make_uuid(first, the_partition, 2);
-  return must(log::segment_log::create(directory, identity));
-}
-
 bool changes_nothing(const v1::Decision& decision) {
   if (decision.reply().code() != 0)
     return false;
@@ -35,6 +24,17 @@ bool changes_nothing(const v1::Decision& decision) {
 
 } // namespace
 
+std::shared_ptr<log::segment_log> open_or_make_log(const std::string& directory, utc_time first) {
+  log::open_report report;
+  auto opened = log::segment_log::open(directory, {}, report);
+  if (opened || opened.error().code != error_code::not_found)
+    return must(std::move(opened));
+  log::log_identity identity;
+  identity.installation.value = make_uuid(first, the_partition, 1);
+  identity.log.value = make_uuid(first, the_partition, 2);
+  return must(log::segment_log::create(directory, identity));
+}
+
 std::uint64_t events_in(const v1::CommitBody& body) {
   std::uint64_t count = 0;
   for (const auto& decision : body.decisions())
@@ -45,7 +45,7 @@ std::uint64_t events_in(const v1::CommitBody& body) {
 
 plain_loop::plain_loop(const std::string& directory, const domain::kind_policies& policies,
                        utc_time first)
-    : plain_loop(open_or_make(directory, first), policies, first) {}
+    : plain_loop(open_or_make_log(directory, first), policies, first) {}
 
 plain_loop::plain_loop(const std::shared_ptr<log::segment_log>& log,
                        const domain::kind_policies& policies, utc_time first)

@@ -52,6 +52,11 @@ private:
   std::uint64_t x_events = 0;
 };
 
+/// The log in a directory; a new one, with an identity of that time, when there is none. Ends the
+/// program on any error.
+[[nodiscard]] std::shared_ptr<log::segment_log> open_or_make_log(const std::string& directory,
+                                                                 utc_time first);
+
 [[nodiscard]] std::uint64_t events_in(const v1::CommitBody& body);
 
 } // namespace orrery::bench

@@ -203,12 +203,16 @@ std::vector<v1::Command> observations::make(std::size_t count, load_kind kind,
   return made;
 }
 
+void live(plain_loop& loop, observations& seen, std::size_t commands) {
+  for (std::size_t done = 0; done < commands; done += commands_per_record)
+    (void)loop.commit(
+        seen.make(std::min(commands_per_record, commands - done), load_kind::even, 1));
+}
+
 void fill(plain_loop& loop, std::size_t vms) {
-  constexpr std::size_t commands_per_record = 1'000;
   const auto set = set_the_stage(loop, vms);
   observations seen(set);
-  for (std::size_t done = 0; done < 2 * vms; done += commands_per_record)
-    (void)loop.commit(seen.make(std::min(commands_per_record, 2 * vms - done), load_kind::even, 1));
+  live(loop, seen, 2 * vms);
 }
 
 } // namespace orrery::bench

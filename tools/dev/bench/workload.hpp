@@ -49,6 +49,9 @@ private:
   std::uint64_t x_number = 0;
 };
 
+/// Commits observations of any VMs, in records of full size; each is one event.
+void live(plain_loop& loop, observations& seen, std::size_t commands);
+
 /// Fills a log with about ten events a VM: eight to make it, two of its life.
 void fill(plain_loop& loop, std::size_t vms);
 
