@@ -13,6 +13,8 @@ namespace orrery::bench {
 [[nodiscard]] std::vector<row> log_append(const settings& wanted);
 [[nodiscard]] std::vector<row> replay(const settings& wanted);
 [[nodiscard]] std::vector<row> project(const settings& wanted);
+[[nodiscard]] std::vector<row> restart(const settings& wanted);
+[[nodiscard]] std::vector<row> rebuild(const settings& wanted);
 
 // On a Kafka that is there already, on a log that is empty (`kafka_consume`: that is filled).
 [[nodiscard]] std::vector<row> pipeline_kafka(const settings& wanted);

@@ -22,6 +22,8 @@ constexpr line lines[] = {
     {"log_append", log_append},
     {"replay", replay},
     {"project", project},
+    {"restart", restart},
+    {"rebuild", rebuild},
     {"pipeline_embedded", pipeline_embedded},
     {"pipeline_kafka", pipeline_kafka, true},
     {"kafka_fill", kafka_fill, true},
