@@ -2,6 +2,7 @@
 #include "actors/policies.hpp"
 #include "actors/snapshot_files.hpp"
 #include "events/log/segment_frame.hpp"
+#include "tools/dev/bench/flight.hpp"
 #include "tools/dev/bench/lines.hpp"
 #include "tools/dev/bench/plain_loop.hpp"
 #include "tools/dev/bench/workload.hpp"
@@ -29,10 +30,14 @@ struct site {
   v1::Command command;
 };
 
-/// All that a start needs beside the command; outlives the measurement, since its end takes time.
+/// A start, and after how many milliseconds it was how far. Its parts outlive the measurement,
+/// since their end takes time.
 struct started {
   std::shared_ptr<log::segment_log> log;
   std::unique_ptr<actors::log_fold> fold;
+  double opened_ms = 0;
+  double found_ms = 0;
+  double decided_ms = 0;
 };
 
 void fold_all(actors::log_fold& fold) {
@@ -76,10 +81,10 @@ void fill_site(site& where, std::size_t vms) {
   write_same_bytes(where, *log);
 }
 
-started open_site(const site& where, bool with_snapshot) {
-  started made;
+void open_site(const site& where, bool with_snapshot, const stopwatch& watch, started& made) {
   log::open_report report;
   made.log = must(log::segment_log::open(where.log, {}, report));
+  made.opened_ms = watch.seconds() * 1e3;
   auto found = with_snapshot
                    ? must(actors::find_snapshot(
                          where.snapshots, where.identity, the_partition,
@@ -91,23 +96,23 @@ started open_site(const site& where, bool with_snapshot) {
   made.fold = found
                   ? std::make_unique<actors::log_fold>(made.log, where.identity, std::move(*found))
                   : std::make_unique<actors::log_fold>(made.log, where.identity, the_partition);
-  return made;
+  made.found_ms = watch.seconds() * 1e3;
 }
 
-/// Milliseconds until the command is decided.
-double start(const site& where, bool with_snapshot) {
+started start(const site& where, bool with_snapshot) {
   const stopwatch watch;
-  const auto made = open_site(where, with_snapshot);
+  started made;
+  open_site(where, with_snapshot, watch, made);
   fold_all(*made.fold);
   const auto& state = made.fold->at().state;
   domain::overlay tentative;
   const auto decision = domain::decide_now(
       where.command, [&](const uuid& entity) { return state.find(entity); }, tentative,
       where.policies, state.head_time() + std::chrono::microseconds(1));
-  const auto took = watch.seconds() * 1e3;
+  made.decided_ms = watch.seconds() * 1e3;
   if (decision.steps_size() == 0 || decision.steps(0).events_size() == 0)
     give_up("the first command changes nothing");
-  return took;
+  return made;
 }
 
 /// Milliseconds to read the same bytes and look at every one of them.
@@ -128,12 +133,11 @@ double read_same_bytes(const site& where) {
   return took;
 }
 
-row row_of_start(const std::string& id, const std::string& what, const comparison& compared) {
-  row made;
-  made.id = id;
-  made.what = what;
-  made.unit = "ms";
+row compared_row(const std::string& id, const std::string& what, const comparison& compared,
+                 const std::string& yardstick, double load) {
+  auto made = row_of(id, what, "ms", 0, load);
   compared.fill(made);
+  made.yardstick_what = yardstick;
   made.cpu_seconds_per_million.reset(); // of nothing that there are millions of
   return made;
 }
@@ -149,20 +153,28 @@ std::vector<row> restart(const settings& wanted) {
   fill_site(where, wanted.vms);
   comparison with_cold;
   comparison with_bytes;
+  samples opening;
+  samples finding;
   for (std::size_t run = 0; run < wanted.runs; ++run) {
-    const auto warm = start(where, true);
-    with_cold.add(warm, start(where, false), 0);
-    with_bytes.add(warm, read_same_bytes(where), 0);
+    double took = 0;
+    {
+      const auto warm = start(where, true);
+      took = warm.decided_ms;
+      opening.add(warm.opened_ms);
+      finding.add(warm.found_ms - warm.opened_ms);
+    }
+    with_cold.add(took, start(where, false).decided_ms, 0);
+    with_bytes.add(took, read_same_bytes(where), 0);
   }
-  auto first = row_of_start("restart",
-                            "from a snapshot at 99 % of the records until a command is decided, " +
-                                std::to_string(wanted.vms) + " VMs",
-                            with_cold);
-  first.yardstick_what = "the same from the first record on";
-  auto second = row_of_start("restart.bytes", "the same", with_bytes);
-  second.yardstick_what = "log and snapshot read as one plain file, with CRC-32C";
-  first.load = second.load = load;
-  return {first, second};
+  return {compared_row("restart",
+                       "from a snapshot at 99 % of the records until a command is decided, " +
+                           std::to_string(wanted.vms) + " VMs",
+                       with_cold, "the same from the first record on", load),
+          compared_row("restart.bytes", "the same", with_bytes,
+                       "log and snapshot read as one plain file, with CRC-32C", load),
+          row_of("restart.open", "of that, until the log is open", "ms", opening.median(), load),
+          row_of("restart.find", "of that, until the snapshot is found and decoded", "ms",
+                 finding.median(), load)};
 }
 
 } // namespace orrery::bench
