@@ -9,6 +9,7 @@ import os
 import pathlib
 import random
 import re
+import signal
 import socket
 import statistics
 import sys
@@ -97,10 +98,6 @@ class Crowd:
                 time.sleep(0.05)
             changes = later
 
-    def change_all(self, changes):
-        for at in range(0, len(changes), CONNECTIONS):
-            self.change(changes[at:at + CONNECTIONS])
-
 
 def switching_of(vm, is_off):
     return "POST", f"/v1/vms/vm-{vm:06}:{'start' if is_off else 'stop'}", None
@@ -113,7 +110,6 @@ class Site:
         self.daemon = Daemon(folder, CONFIG, log=EmbeddedLog())
         settings = self.daemon.config.read_text()  # snapshots as often as orreryd itself wants them
         self.daemon.config.write_text(settings.replace("snapshot_interval = 10\n", ""))
-        self.crowd = None
         self.vms = 0
         self.off = set()  # VMs, by their numbers
 
@@ -121,16 +117,20 @@ class Site:
         self.daemon.start()
         for number in range(1, SITES + 1):
             make_site(self.daemon, prefix=f"10.{97 + number}.0.0/16", node=NODE, number=number)
-        self.crowd = Crowd(self.daemon.port, self.daemon.token())
 
     @property
     def pid(self):
         return self.daemon.process.pid
 
+    def change_all(self, changes):
+        crowd = Crowd(self.daemon.port, self.daemon.token())  # orreryd ends those that are silent
+        for at in range(0, len(changes), CONNECTIONS):
+            crowd.change(changes[at:at + CONNECTIONS])
+
     def grow(self, vms):
         """Makes VMs until there are so many, and waits until all answer and nothing is to do."""
-        self.crowd.change_all([("POST", "/v1/vms", vm_body(f"vm-{i:06}", number=1 + i % SITES))
-                               for i in range(self.vms, vms)])
+        self.change_all([("POST", "/v1/vms", vm_body(f"vm-{i:06}", number=1 + i % SITES))
+                         for i in range(self.vms, vms)])
         self.vms = vms
         self.rest()
 
@@ -143,7 +143,7 @@ class Site:
 
     def write_to_each(self):
         """Stops each that runs, starts each that is off."""
-        self.crowd.change_all([switching_of(i, i in self.off) for i in range(self.vms)])
+        self.change_all([switching_of(i, i in self.off) for i in range(self.vms)])
         self.off ^= set(range(self.vms))
         self.rest()
 
@@ -291,9 +291,9 @@ def look_at_repeater(site, path, count):
 
 def latencies(site, paths, runs):
     """Of each run: (p99, p50) of orreryd, and of the process that repeats it."""
-    connection, pairs = site.connection(), []
+    pairs = []
     for _ in range(runs):
-        ours = look(connection, paths, LOOKS)
+        ours = look(site.connection(), paths, LOOKS)
         same = look_at_repeater(site, paths[0], LOOKS)
         pairs.append([(quantile(one, 0.99), quantile(one, 0.5)) for one in (ours, same)])
     return pairs
@@ -379,6 +379,7 @@ def main():
     parser.add_argument("--scratch", default="/var/tmp")
     parser.add_argument("--vms", type=int, default=100_000, help="at most, at least 200")
     wanted = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # orreryd ends with us
     with tempfile.TemporaryDirectory(prefix="orrery-scale-", dir=wanted.scratch) as folder:
         print(json.dumps(LINES[wanted.line](folder, wanted.vms, wanted.runs), indent=2))
 
