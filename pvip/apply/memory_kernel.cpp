@@ -40,6 +40,9 @@ struct applier {
       }
     }
     for (found_link& link : state.links) {
+      if (what.path.find(link.name) == std::string::npos) {
+        continue; // thousands of links: no path is made for each
+      }
       for (std::size_t i = 0; i < link.settings.size(); ++i) {
         if (path_of(link_settings[i], link.name) == what.path) {
           link.settings[i] = what.value;
