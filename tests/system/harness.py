@@ -218,8 +218,8 @@ class Daemon:
         return body
 
     def change(self, method, path, body=None, key=None):
-        """A change that must be accepted; its job. What nobody decided in time is asked for again, as
-        every client does."""
+        """A change that must be accepted; its job. What nobody decided in time is asked for again,
+        as every client does."""
         headers = {"Idempotency-Key": key or fresh_key()}
         deadline = time.monotonic() + JOB_LIMIT
         while True:
