@@ -171,12 +171,12 @@ public:
         if (!run || run->start >= std::min(span.end, life.last.start))
           return false;
         if (run->end() > span.begin)
-          run->walk(show);
+          static_cast<void>(run->walk(show));
         return goes_on;
       });
     }
     if (goes_on)
-      life.last.walk(show);
+      static_cast<void>(life.last.walk(show));
     if (!goes_on || life.end)
       return;
     auto now = life.now();

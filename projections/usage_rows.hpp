@@ -66,7 +66,7 @@ struct phase_run {
   [[nodiscard]] micros end() const { return phases.empty() ? start : phases.back().end; }
 
   /// Calls `visit(usage_phase)` in order until it gives false; gives the times up to there.
-  template <class Visitor> time_in_states walk(Visitor visit) const {
+  template <class Visitor> [[nodiscard]] time_in_states walk(Visitor visit) const {
     usage_phase phase{start, start, {}, before};
     for (const auto& one : phases) {
       phase.start = phase.end;
