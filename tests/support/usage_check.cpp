@@ -61,10 +61,10 @@ bool read(const memory_rows& rows, read_rows& made) {
       const auto run = projections::run_from_row(projections::u64_at(key, behind_vm), value);
       if (!run || run->phases.empty())
         return false;
-      run->walk([&of_vm = made.phases[vm]](const usage_phase& phase) {
+      static_cast<void>(run->walk([&of_vm = made.phases[vm]](const usage_phase& phase) {
         of_vm.push_back(phase);
         return true;
-      });
+      }));
     } else if (which == usage_prefix::living || which == usage_prefix::ended) {
       const auto life = projections::life_from_row(vm, value);
       if (!life)
