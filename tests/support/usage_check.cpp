@@ -93,10 +93,10 @@ public:
     for (; at != phases.end() && at->start < x_life.last.start; ++at)
       step(*at, at->end);
     phases.erase(phases.begin(), at);
-    x_life.last.walk([this](const usage_phase& phase) {
+    static_cast<void>(x_life.last.walk([this](const usage_phase& phase) {
       step(phase, phase.end);
       return true;
-    });
+    }));
     if (!x_life.end)
       step(now, now.start + 1); // it goes on
     else if (x_at != *x_life.end)
