@@ -113,7 +113,9 @@ exec /init
                               input=script.name.encode(), capture_output=True).stdout
         good = self.images / "good"
         (image / "vmlinuz").write_bytes((good / "vmlinuz").read_bytes())
-        (image / "initrd").write_bytes((good / "initrd").read_bytes() + more)
+        first = (good / "initrd").read_bytes()
+        padding = b"\0" * (-len(first) % 4)  # a kernel looks for the next one at multiples of four
+        (image / "initrd").write_bytes(first + padding + more)
         (image / "cmdline").write_text(f"rdinit=/{script.name}\n")
 
     @staticmethod
