@@ -282,6 +282,12 @@ void engine::answer_recorded(const in_flight& flight, std::uint64_t seq) const {
   }
 }
 
+/// Of a record that was read back.
+void engine::answer_commit(const in_flight& flight) {
+  answer_recorded(flight, flight.folded->seq);
+  answer_askers(*flight.folded->body, flight.folded->seq);
+}
+
 void engine::finish_commit() {
   ORRERY_CHECK(x_in_flight && x_in_flight->folded);
   auto flight = std::move(*x_in_flight);
@@ -293,8 +299,7 @@ void engine::finish_commit() {
   x_hands.accepted(*flight.folded);
   send_streams();
   crash_point("partition.reply.before");
-  answer_recorded(flight, flight.folded->seq);
-  answer_askers(*flight.folded->body, flight.folded->seq);
+  answer_commit(flight);
   crash_point("partition.reply.after");
   if (x_birth.tell.committed)
     x_birth.tell.committed(*flight.folded, std::chrono::duration_cast<std::chrono::microseconds>(

@@ -152,10 +152,13 @@ void engine::lose_ownership() {
   x_batch.reset();
   if (x_birth.moment)
     x_birth.moment->let_go();
-  if (x_in_flight)
-    for (auto& one : x_in_flight->recorded)
-      undecided.push_back(std::move(one.who));
-  x_in_flight.reset();
+  // What was read back counts, whoever owns the partition now: it is answered as by every reader.
+  const auto flight = std::exchange(x_in_flight, std::nullopt);
+  if (flight && flight->folded)
+    answer_commit(*flight);
+  else if (flight)
+    for (const auto& one : flight->recorded)
+      undecided.push_back(one.who);
   if (x_birth.is_shared)
     x_queue.clear(); // who asked repeats it, and the next owner's hypervisors look for themselves
   else

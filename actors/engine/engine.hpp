@@ -266,6 +266,7 @@ private:
   void distrust_clock(const std::string& why);
   void end_alarm();
   void answer_recorded(const in_flight& flight, std::uint64_t seq) const;
+  void answer_commit(const in_flight& flight);
   void finish_commit();
   void give_back(std::vector<submission_ptr> commands);
 

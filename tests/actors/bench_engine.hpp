@@ -7,6 +7,8 @@
 
 #include <deque>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace orrery::actors {
 
@@ -31,15 +33,29 @@ public:
 
   void append(std::uint64_t ticket, std::string record) override {
     x_todo.push_back([this, ticket, bytes = std::move(record)] {
-      const auto at = x_end++;
-      x_engine->on_appended(ticket, {log::append_fate::durable, at, {}});
+      const auto at = x_log.size();
+      x_log.push_back(bytes);
+      if (!reports_late)
+        x_engine->on_appended(ticket, {log::append_fate::durable, at, {}});
       if (on_way)
         on_way();
       log::record stored{at, bytes};
       if (log_error)
         stored.appended_at = support::start_of_time() + x_passed + *log_error;
-      x_engine->on_records({stored}, x_end);
+      x_engine->on_records({stored}, end());
+      x_last_ticket = ticket;
     });
+  }
+
+  /// What becomes of the last record, when it was not reported by itself.
+  void report(log::append_fate fate) {
+    x_engine->on_appended(x_last_ticket, {fate, x_log.size() - 1, {}});
+  }
+
+  /// A record of another process.
+  void bring(const std::string& bytes) {
+    x_log.push_back(bytes);
+    x_engine->on_records({{x_log.size() - 1, bytes}}, end());
   }
 
   void decide(std::vector<std::pair<uuid, decide_request>> asked) override {
@@ -87,6 +103,9 @@ public:
   /// Between the append of a record and its way back.
   std::function<void()> on_way;
 
+  /// The log brings a record back before it reports it, and reports it when it is told to.
+  bool reports_late = false;
+
   /// How far the log's own clock is off; none: it has none.
   std::optional<std::chrono::microseconds> log_error;
 
@@ -101,7 +120,9 @@ public:
   [[nodiscard]] const std::vector<v1::Decision>& decided() const { return x_decided; }
 
   /// Records in the log.
-  [[nodiscard]] std::uint64_t end() const { return x_end; }
+  [[nodiscard]] std::uint64_t end() const { return x_log.size(); }
+
+  [[nodiscard]] const std::vector<std::string>& log() const { return x_log; }
 
 private:
   std::optional<engine> x_engine;
@@ -111,7 +132,8 @@ private:
   std::uint64_t x_random = 0;
   std::vector<v1::Decision> x_decided;
   bool x_is_dead = false;
-  log::offset x_end = 0;
+  std::vector<std::string> x_log;
+  std::uint64_t x_last_ticket = 0;
 };
 
 inline void own(bench_engine& one) {

@@ -218,15 +218,9 @@ class Daemon:
         return body
 
     def change(self, method, path, body=None, key=None):
-        """A change that must be accepted; its job. What nobody decided in time is asked for again,
-        as every client does."""
-        headers = {"Idempotency-Key": key or fresh_key()}
-        deadline = time.monotonic() + JOB_LIMIT
-        while True:
-            status, _, reply = self.request(method, path, body, headers)
-            if status not in (503, 504) or time.monotonic() > deadline:
-                break
-            print(f"{method} {path}: {status}, again: {reply['detail']}", flush=True)
+        """A change that must be accepted; its job."""
+        headers = {"Idempotency-Key": key} if key else {}
+        status, _, reply = self.request(method, path, body, headers)
         assert status == 202, (method, path, status, reply)
         return reply["job"]
 
