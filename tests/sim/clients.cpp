@@ -331,11 +331,12 @@ void clients::attempt(const std::shared_ptr<request>& one) {
       return;
     }
     at->stamp(command);
-    at->part(one->where).submit(command, [this, one, command](const actors::command_reply& said) {
-      x_around.truth(one->where).on_answer(command, said);
-      x_around.time.in(call_latency_min,
-                       [this, one, command, said] { on_answer(one, command, said); });
-    });
+    at->part(one->where)
+        .submit(command, [this, one, at, command](const actors::command_reply& said) {
+          x_around.truth(one->where).on_answer(command, said, at->part(one->where).folded());
+          x_around.time.in(call_latency_min,
+                           [this, one, command, said] { on_answer(one, command, said); });
+        });
   });
 }
 

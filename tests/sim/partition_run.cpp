@@ -14,6 +14,10 @@ constexpr micros read_latency_max{3'000};
 constexpr micros decide_latency_max{500};
 constexpr micros told_latency_max{300};
 
+/// A report may come long after its record was read back; one in so many does.
+constexpr micros late_report_max{3'000'000};
+constexpr std::uint64_t late_reports = 16;
+
 /// What lags is asked for again.
 constexpr micros read_again{10'000};
 
@@ -135,9 +139,13 @@ void partition_run::append(std::uint64_t ticket, std::string record) {
   x_in.way().log().append(
       x_where, std::move(record),
       [weak = x_in.weak_from_this(), this, ticket](const log::append_outcome& outcome) {
-        if (const auto alive = weak.lock())
-          alive->later(alive->around().between(micros(0), told_latency_max),
-                       [this, ticket, outcome] { x_engine->on_appended(ticket, outcome); });
+        const auto alive = weak.lock();
+        if (alive == nullptr)
+          return;
+        const bool is_late = alive->random() % late_reports == 0;
+        alive->later(
+            alive->around().between(micros(0), is_late ? late_report_max : told_latency_max),
+            [this, ticket, outcome] { x_engine->on_appended(ticket, outcome); });
       });
   x_in.way().drive();
 }

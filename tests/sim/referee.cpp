@@ -121,7 +121,7 @@ void referee::take_decision(const v1::Decision& decision, std::uint64_t seq) {
 
 void referee::check_repetition(const v1::Command& command, std::uint64_t seq) {
   const auto id = domain::from_proto(command.id());
-  check(x_commands.insert(id).second, "decided_once",
+  check(x_commands.emplace(id, seq).second, "decided_once",
         [&] { return "command " + to_text(id) + " was decided again in record " + number(seq); });
   const auto& origin = command.origin();
   check(origin.nonce() == 0 || x_origins.emplace(origin.nonce(), origin.number()).second,
@@ -219,8 +219,16 @@ void referee::compare(std::uint32_t process, std::uint64_t seq,
 
 // Over answers and deeds --------------------------------------------------------------------------
 
-void referee::on_answer(const v1::Command& asked, const actors::command_reply& said) {
+void referee::on_answer(const v1::Command& asked, const actors::command_reply& said,
+                        std::uint64_t seq) {
   const auto id = domain::from_proto(asked.id());
+  if (said.reply.code() == static_cast<std::uint32_t>(error_code::timed_out)) {
+    const auto decided = x_commands.find(id);
+    check(decided == x_commands.end() || decided->second > seq, "readers_answer", [&] {
+      return "command " + to_text(id) + " waited in vain at a process that has read up to record " +
+             number(seq) + ", though record " + number(decided->second) + " has it";
+    });
+  }
   if (said.seq == 0) {
     check(said.reply.code() != 0, "answers_are_recorded",
           [&] { return "command " + to_text(id) + " was answered as done, with no record"; });

@@ -56,8 +56,8 @@ public:
   /// A process that has read up to `seq` has this state.
   void compare(std::uint32_t process, std::uint64_t seq, const domain::partition_state& state);
 
-  /// A client was told this.
-  void on_answer(const v1::Command& asked, const actors::command_reply& said);
+  /// A client was told this, by a process that has read up to `seq`.
+  void on_answer(const v1::Command& asked, const actors::command_reply& said, std::uint64_t seq);
 
   /// A process has a hypervisor do something to a guest.
   void on_deed(std::uint32_t process, const uuid& node, deed what, const uuid& vm,
@@ -125,8 +125,8 @@ private:
   domain::partition_state x_state;
   std::vector<accepted> x_accepted; ///< by number, from 1
   support::commit_list x_commits;
-  std::unordered_set<std::size_t> x_bytes; ///< hashes of accepted records
-  std::set<uuid> x_commands;
+  std::unordered_set<std::size_t> x_bytes;  ///< hashes of accepted records
+  std::map<uuid, std::uint64_t> x_commands; ///< and the record that has it
   std::set<std::pair<std::uint64_t, std::uint64_t>> x_origins;
   std::map<std::uint64_t, uuid> x_keys; ///< which command took effect under a client's key
   std::map<std::uint32_t, std::uint64_t> x_streams; ///< the last number taken, by source

@@ -141,6 +141,7 @@ class Daemon:
         return self
 
     def launch(self, *arguments, environment=None):
+        self.port = None  # until it is ready: nobody answers at the last one
         with open(self.errors, "ab") as errors:
             self.process = subprocess.Popen(
                 [*self.prefix, program("orreryd"), "--config", str(self.config), *arguments],

@@ -60,9 +60,17 @@ class Messages:
         return found
 
 
+def must_have_died(process, why):
+    """A connection to an orreryd that was ready breaks for one reason only."""
+    try:
+        process.wait(timeout=JOB_LIMIT)
+    except subprocess.TimeoutExpired:
+        raise AssertionError(f"{why}, though orreryd lives") from None
+
+
 class Watcher:
-    """One who watches in a thread of its own, comes again when the connection breaks, and breaks it
-    now and then, when there are dice; then at any of several daemons."""
+    """One who watches in a thread of its own, comes again when orreryd was killed, and breaks the
+    connection now and then, when there are dice; then at any of several daemons."""
 
     def __init__(self, daemon, query="", dice=None):
         self.daemons = daemon if isinstance(daemon, list) else [daemon]
@@ -79,15 +87,19 @@ class Watcher:
     def _run(self):
         try:
             while not self.is_over.is_set():
-                with contextlib.suppress(ConnectionError, OSError, Died):
-                    self._connect()
+                daemon = self.dice.choice(self.daemons) if self.dice else self.daemons[0]
+                process, port = daemon.process, daemon.port
+                if port is not None:
+                    try:
+                        self._watch(daemon, process, port)
+                    except OSError as why:
+                        must_have_died(process, repr(why))
                 time.sleep(POLL)
         except BaseException as why:  # noqa: BLE001 - told by `await_entries`
             self.failure = repr(why)
 
-    def _connect(self):
-        daemon = self.dice.choice(self.daemons) if self.dice else self.daemons[0]
-        with socket.create_connection(("127.0.0.1", daemon.port), timeout=1) as connection:
+    def _watch(self, daemon, process, port):
+        with socket.create_connection(("127.0.0.1", port), timeout=JOB_LIMIT) as connection:
             connection.sendall(request_bytes(daemon, self.query, self.last_id))
             connection.settimeout(0.2)
             until = time.monotonic() + self.dice.uniform(0, 1.5) if self.dice else float("inf")
@@ -98,12 +110,12 @@ class Watcher:
                 except TimeoutError:
                     continue
                 if not data:
-                    return
+                    return must_have_died(process, "the stream ended")
                 if b"\r\n\r\n" not in head:
                     head, _, data = (head + data).partition(b"\r\n\r\n")
                     status = int(head.split(b" ")[1])
-                    if status == 503:
-                        return  # it is starting
+                    if status == 503 and len(self.daemons) > 1:
+                        return  # this one has not read up to there: docs/api.md
                     assert status == 200, head
                     head += b"\r\n\r\n"
                     self.connections += 1
@@ -252,23 +264,34 @@ class Changes:
     def __init__(self, daemon, dice):
         self.daemon, self.dice = daemon, dice
         self.is_over = threading.Event()
+        self.failure = None
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
     def _run(self):
-        while not self.is_over.is_set():
-            name = f"vm-{self.dice.randrange(12)}"
-            with contextlib.suppress(Died):
-                if self.dice.random() < 0.5:
-                    self.daemon.request("POST", "/v1/vms", vm_body(name),
-                                        {"Idempotency-Key": fresh_key()}, timeout=5)
-                else:
-                    self.daemon.request("DELETE", f"/v1/vms/{name}", timeout=5)
-            time.sleep(POLL)
+        try:
+            while not self.is_over.is_set():
+                process = self.daemon.process
+                if self.daemon.port is not None:
+                    try:
+                        self._change(f"vm-{self.dice.randrange(12)}")
+                    except Died as why:
+                        must_have_died(process, str(why))
+                time.sleep(POLL)
+        except BaseException as why:  # noqa: BLE001 - told by `stop`
+            self.failure = repr(why)
+
+    def _change(self, name):
+        if self.dice.random() < 0.5:
+            self.daemon.request("POST", "/v1/vms", vm_body(name),
+                                {"Idempotency-Key": fresh_key()})
+        else:
+            self.daemon.request("DELETE", f"/v1/vms/{name}")
 
     def stop(self):
         self.is_over.set()
         self.thread.join()
+        assert not self.failure, self.failure
 
 
 def each_event_is_told_once_whatever_is_killed():
@@ -378,28 +401,33 @@ def the_command_line_follows_across_a_restart():
 
 
 async def watch_once(daemon, begins, ids, number, told):
-    """Reads one connection of one of many to its end, and keeps his first and last id."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", daemon.port)
+    """Reads one connection of one of many to its end, which is that of orreryd, and keeps his first
+    and last id."""
+    process, port = daemon.process, daemon.port
+    if port is None:
+        return  # it is being started
+    why = "the stream ended"
     stream = Messages()
     stream.last_id = ids[number]
+    writer = None
     try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(request_bytes(daemon, "", ids[number]))
         head = await reader.readuntil(b"\r\n\r\n")
-        is_welcome = b" 200 " in head.split(b"\r\n")[0]
-        while is_welcome:
-            data = await reader.read(65536)
-            if not data:
-                break
+        assert b" 200 " in head.split(b"\r\n")[0], head
+        while data := await reader.read(65536):
             for kind, entry, ids[number] in stream.add(data):
                 if kind != "ready":
                     told.append(entry)
                 elif not begins[number]:
                     begins[number] = ids[number]
             ids[number] = stream.last_id or ids[number]
-    except (ConnectionError, asyncio.IncompleteReadError):
-        pass
+    except (OSError, asyncio.IncompleteReadError) as broke:
+        why = repr(broke)
     finally:
-        writer.close()
+        if writer:
+            writer.close()
+    must_have_died(process, why)
 
 
 class Crowd:
@@ -426,8 +454,6 @@ class Crowd:
         while True:
             try:
                 await watch_once(self.daemon, self.begins, self.ids, number, self.told[number])
-            except OSError:
-                pass  # it is being started
             except Exception as why:  # noqa: BLE001 - told by `finish`
                 self.failures.append(repr(why))
                 return
