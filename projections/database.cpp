@@ -124,14 +124,12 @@ private:
   const std::string& x_path;
 };
 
-/// Changes of one family that wait for the next write.
-class pending_rows final : public writer {
+/// The rows of a family as they are now. Keeps the first failure of a read.
+class stored_rows {
 public:
-  pending_rows(rocksdb::DB& db, family_handle family) : x_db(db), x_family(std::move(family)) {}
+  stored_rows(rocksdb::DB& db, family_handle family) : x_db(db), x_family(std::move(family)) {}
 
-  [[nodiscard]] std::optional<std::string> find(std::string_view key) override {
-    if (const auto changed = x_changed.find(key); changed != x_changed.end())
-      return changed->second;
+  [[nodiscard]] std::optional<std::string> find(std::string_view key) {
     std::string value;
     const auto status = x_db.Get(rocksdb::ReadOptions(), x_family.get(), slice(key), &value);
     if (status.ok())
@@ -141,18 +139,41 @@ public:
     return std::nullopt;
   }
 
+  [[nodiscard]] const rocksdb::Status& failure() const { return x_failure; }
+
+  [[nodiscard]] rocksdb::DB& db() const { return x_db; }
+
+  [[nodiscard]] rocksdb::ColumnFamilyHandle* family() const { return x_family.get(); }
+
+private:
+  rocksdb::DB& x_db;
+  const family_handle x_family;
+  rocksdb::Status x_failure;
+};
+
+/// Changes of one family that wait for the next write.
+class pending_rows final : public writer {
+public:
+  pending_rows(rocksdb::DB& db, family_handle family) : x_stored(db, std::move(family)) {}
+
+  [[nodiscard]] std::optional<std::string> find(std::string_view key) override {
+    if (const auto changed = x_changed.find(key); changed != x_changed.end())
+      return changed->second;
+    return x_stored.find(key);
+  }
+
   void put(std::string key, std::string value) override {
     x_changed.insert_or_assign(std::move(key), std::move(value));
   }
 
   void erase(std::string key) override { x_changed.insert_or_assign(std::move(key), std::nullopt); }
 
-  [[nodiscard]] const rocksdb::Status& failure() const { return x_failure; }
+  [[nodiscard]] const rocksdb::Status& failure() const { return x_stored.failure(); }
 
   [[nodiscard]] rocksdb::Status add_to(rocksdb::WriteBatch& batch) const {
     for (const auto& [key, value] : x_changed) {
-      auto status =
-          value ? batch.Put(x_family.get(), key, *value) : batch.Delete(x_family.get(), slice(key));
+      auto status = value ? batch.Put(x_stored.family(), key, *value)
+                          : batch.Delete(x_stored.family(), slice(key));
       if (!status.ok())
         return status;
     }
@@ -160,10 +181,8 @@ public:
   }
 
 private:
-  rocksdb::DB& x_db;
-  const family_handle x_family;
+  stored_rows x_stored;
   std::map<std::string, std::optional<std::string>, std::less<>> x_changed;
-  rocksdb::Status x_failure;
 };
 
 } // namespace
@@ -248,20 +267,14 @@ private:
 /// them were written out.
 class gathered_rows final : public writer {
 public:
-  gathered_rows(rocksdb::DB& db, family_handle family) : x_db(db), x_family(std::move(family)) {}
+  gathered_rows(rocksdb::DB& db, family_handle family) : x_stored(db, std::move(family)) {}
 
   [[nodiscard]] std::optional<std::string> find(std::string_view key) override {
     if (const auto known = x_gathered.find(std::string(key)); known != x_gathered.end())
       return known->second;
     if (!x_was_written)
       return std::nullopt;
-    std::string value;
-    const auto status = x_db.Get(rocksdb::ReadOptions(), x_family.get(), slice(key), &value);
-    if (status.ok())
-      return value;
-    if (!status.IsNotFound() && x_failure.ok())
-      x_failure = status;
-    return std::nullopt;
+    return x_stored.find(key);
   }
 
   void put(std::string key, std::string value) override {
@@ -280,8 +293,8 @@ public:
 
   /// Writes a sorted file and makes it part of the family.
   [[nodiscard]] rocksdb::Status write_out(const std::string& file) {
-    if (!x_failure.ok())
-      return x_failure;
+    if (!x_stored.failure().ok())
+      return x_stored.failure();
     if (x_gathered.empty())
       return rocksdb::Status::OK();
     if (auto status = write_file(file); !status.ok())
@@ -289,7 +302,8 @@ public:
     crash_point("projection.write.before");
     rocksdb::IngestExternalFileOptions options;
     options.move_files = true;
-    if (auto status = x_db.IngestExternalFile(x_family.get(), {file}, options); !status.ok())
+    if (auto status = x_stored.db().IngestExternalFile(x_stored.family(), {file}, options);
+        !status.ok())
       return status;
     crash_point("projection.write.after");
     x_was_written = true;
@@ -309,20 +323,18 @@ private:
       sorted.push_back(&one);
     std::ranges::sort(
         sorted, {}, [](const auto* one) -> const auto& { return one->first; });
-    rocksdb::SstFileWriter out(rocksdb::EnvOptions(), x_db.GetOptions(x_family.get()),
-                               x_family.get());
+    rocksdb::SstFileWriter out(rocksdb::EnvOptions(), x_stored.db().GetOptions(x_stored.family()),
+                               x_stored.family());
     auto status = out.Open(file);
     for (auto at = sorted.begin(); status.ok() && at != sorted.end(); ++at)
       status = (*at)->second ? out.Put((*at)->first, *(*at)->second) : out.Delete((*at)->first);
     return status.ok() ? out.Finish() : status;
   }
 
-  rocksdb::DB& x_db;
-  const family_handle x_family;
+  stored_rows x_stored;
   std::unordered_map<std::string, std::optional<std::string>> x_gathered;
   std::size_t x_bytes = 0; ///< at most: a row that was changed counts twice
   bool x_was_written = false;
-  rocksdb::Status x_failure;
 };
 
 class family_in_bulk final : public database::bulk {

@@ -62,31 +62,18 @@ list_nodes(const reader& rows, const inventory_filter& filter, const page& wante
 [[nodiscard]] result<listing<v1::Network>>
 list_networks(const reader& rows, const inventory_filter& filter, const page& wanted);
 
-// One thing by `vm_<uuid>`, a bare UUID or its name. Errors: `not_found` (says when a deleted one
-// was deleted), `conflict` (several have the name: lists their ids), `invalid_argument` (the id of
-// another kind of thing).
+/// One thing by `vm_<uuid>`, a bare UUID or its name; `View` is v1::Vm, v1::Cluster, v1::Node or
+/// v1::Network. Errors: `not_found` (says when a deleted one was deleted), `conflict` (several have
+/// the name: lists their ids), `invalid_argument` (the id of another kind of thing).
+template <class View>
+[[nodiscard]] result<answer<View>> find_thing(const reader& rows, std::string_view name_or_id);
 
-[[nodiscard]] result<answer<v1::Vm>> find_vm(const reader& rows, std::string_view name_or_id);
-[[nodiscard]] result<answer<v1::Cluster>> find_cluster(const reader& rows,
-                                                       std::string_view name_or_id);
-[[nodiscard]] result<answer<v1::Node>> find_node(const reader& rows, std::string_view name_or_id);
-[[nodiscard]] result<answer<v1::Network>> find_network(const reader& rows,
-                                                       std::string_view name_or_id);
-
-// The same of a moment of the past; a name is that of whatever was called so then. `history` are
-// the rows of the timeline. Names of other things are what they are called now. Errors: as above,
-// and those of `state_at`.
-
-[[nodiscard]] result<answer<v1::Vm>> find_vm(const reader& rows, const reader& history,
-                                             std::string_view name_or_id, const as_of& when);
-[[nodiscard]] result<answer<v1::Cluster>> find_cluster(const reader& rows, const reader& history,
-                                                       std::string_view name_or_id,
-                                                       const as_of& when);
-[[nodiscard]] result<answer<v1::Node>> find_node(const reader& rows, const reader& history,
-                                                 std::string_view name_or_id, const as_of& when);
-[[nodiscard]] result<answer<v1::Network>> find_network(const reader& rows, const reader& history,
-                                                       std::string_view name_or_id,
-                                                       const as_of& when);
+/// The same of a moment of the past; a name is that of whatever was called so then. `history` are
+/// the rows of the timeline. Names of other things are what they are called now. Errors: as above,
+/// and those of `state_at`.
+template <class View>
+[[nodiscard]] result<answer<View>> find_thing(const reader& rows, const reader& history,
+                                              std::string_view name_or_id, const as_of& when);
 
 /// The installation with this id. Errors: `not_found` (it was not founded yet).
 [[nodiscard]] result<answer<v1::Installation>> find_installation(const reader& rows,

@@ -189,31 +189,28 @@ result<uuid> find_id(const reader& rows, inventory_noun noun, std::string_view t
   return ambiguous(text, candidates);
 }
 
-template <class View>
-result<answer<View>> find_one(const reader& rows, inventory_noun noun, std::string_view text) {
-  const auto id = find_id(rows, noun, text);
-  if (!id)
-    return id.error();
-  answer<View> found;
-  const auto bytes = rows.find(key_with(prefix::row, noun, *id));
-  if (!bytes)
-    return unknown(noun, text);
-  if (!from_row(rows, *bytes, found.value))
-    return *rows.failure();
-  names(rows).join(found.value);
-  found.at = positions_of(rows);
-  return found;
-}
+/// Which state is behind a view, and its noun.
+template <class View> struct kind_of;
 
-template <class View> struct state_behind;
+template <> struct kind_of<v1::Vm> {
+  using state = domain::vm_state;
+  static constexpr auto noun = inventory_noun::vm;
+};
 
-template <> struct state_behind<v1::Vm> { using type = domain::vm_state; };
+template <> struct kind_of<v1::Cluster> {
+  using state = domain::cluster_state;
+  static constexpr auto noun = inventory_noun::cluster;
+};
 
-template <> struct state_behind<v1::Cluster> { using type = domain::cluster_state; };
+template <> struct kind_of<v1::Node> {
+  using state = domain::node_state;
+  static constexpr auto noun = inventory_noun::node;
+};
 
-template <> struct state_behind<v1::Node> { using type = domain::node_state; };
-
-template <> struct state_behind<v1::Network> { using type = domain::network_state; };
+template <> struct kind_of<v1::Network> {
+  using state = domain::network_state;
+  static constexpr auto noun = inventory_noun::network;
+};
 
 /// Everything that is or was called so, or has that id.
 result<std::vector<uuid>> ever_called(const reader& rows, inventory_noun noun,
@@ -232,41 +229,6 @@ result<std::vector<uuid>> ever_called(const reader& rows, inventory_noun noun,
                  false};
   const auto living = ids_with_name(rows, prefix::by_name, noun, text);
   found.insert(found.end(), living.begin(), living.end());
-  return found;
-}
-
-template <class View>
-result<answer<View>> find_past(const reader& rows, const reader& history, inventory_noun noun,
-                               std::string_view text, const as_of& when) {
-  const auto candidates = ever_called(rows, noun, text);
-  if (!candidates)
-    return candidates.error();
-  answer<View> found;
-  std::vector<candidate> there;
-  auto steps_left = past_steps_max;
-  for (const auto& id : *candidates) {
-    const auto then = state_at(history, id, when, steps_left);
-    if (!then)
-      return then.error();
-    using state = typename state_behind<View>::type;
-    const auto* known = *then == nullptr ? nullptr : std::get_if<state>(then->get());
-    if (known == nullptr)
-      continue;
-    found.value = view(id, *known);
-    there.push_back({noun, id});
-  }
-  if (there.size() > 1)
-    return ambiguous(text, there);
-  if (there.empty() && candidates->empty())
-    return unknown(noun, text);
-  if (there.empty())
-    return error{error_code::not_found,
-                 "there was no " + std::string(name_of(noun)) + " '" + printable(text, 80) +
-                     "' as of " + text_of(when) + ": GET /v1/events?resource=" +
-                     resource_text(name_of(noun), candidates->back()) + " shows its history",
-                 false};
-  names(rows).join(found.value);
-  found.at = positions_of(rows);
   return found;
 }
 
@@ -426,41 +388,70 @@ result<listing<v1::Network>> list_networks(const reader& rows, const inventory_f
   return list_all<v1::Network>(rows, inventory_noun::network, filter, wanted);
 }
 
-result<answer<v1::Vm>> find_vm(const reader& rows, std::string_view name_or_id) {
-  return find_one<v1::Vm>(rows, inventory_noun::vm, name_or_id);
+template <class View> result<answer<View>> find_thing(const reader& rows, std::string_view text) {
+  constexpr auto noun = kind_of<View>::noun;
+  const auto id = find_id(rows, noun, text);
+  if (!id)
+    return id.error();
+  answer<View> found;
+  const auto bytes = rows.find(key_with(prefix::row, noun, *id));
+  if (!bytes)
+    return unknown(noun, text);
+  if (!from_row(rows, *bytes, found.value))
+    return *rows.failure();
+  names(rows).join(found.value);
+  found.at = positions_of(rows);
+  return found;
 }
 
-result<answer<v1::Cluster>> find_cluster(const reader& rows, std::string_view name_or_id) {
-  return find_one<v1::Cluster>(rows, inventory_noun::cluster, name_or_id);
+template <class View>
+result<answer<View>> find_thing(const reader& rows, const reader& history, std::string_view text,
+                                const as_of& when) {
+  constexpr auto noun = kind_of<View>::noun;
+  const auto candidates = ever_called(rows, noun, text);
+  if (!candidates)
+    return candidates.error();
+  answer<View> found;
+  std::vector<candidate> there;
+  auto steps_left = past_steps_max;
+  for (const auto& id : *candidates) {
+    const auto then = state_at(history, id, when, steps_left);
+    if (!then)
+      return then.error();
+    using state = typename kind_of<View>::state;
+    const auto* known = *then == nullptr ? nullptr : std::get_if<state>(then->get());
+    if (known == nullptr)
+      continue;
+    found.value = view(id, *known);
+    there.push_back({noun, id});
+  }
+  if (there.size() > 1)
+    return ambiguous(text, there);
+  if (there.empty() && candidates->empty())
+    return unknown(noun, text);
+  if (there.empty())
+    return error{error_code::not_found,
+                 "there was no " + std::string(name_of(noun)) + " '" + printable(text, 80) +
+                     "' as of " + text_of(when) + ": GET /v1/events?resource=" +
+                     resource_text(name_of(noun), candidates->back()) + " shows its history",
+                 false};
+  names(rows).join(found.value);
+  found.at = positions_of(rows);
+  return found;
 }
 
-result<answer<v1::Node>> find_node(const reader& rows, std::string_view name_or_id) {
-  return find_one<v1::Node>(rows, inventory_noun::node, name_or_id);
-}
-
-result<answer<v1::Network>> find_network(const reader& rows, std::string_view name_or_id) {
-  return find_one<v1::Network>(rows, inventory_noun::network, name_or_id);
-}
-
-result<answer<v1::Vm>> find_vm(const reader& rows, const reader& history,
-                               std::string_view name_or_id, const as_of& when) {
-  return find_past<v1::Vm>(rows, history, inventory_noun::vm, name_or_id, when);
-}
-
-result<answer<v1::Cluster>> find_cluster(const reader& rows, const reader& history,
-                                         std::string_view name_or_id, const as_of& when) {
-  return find_past<v1::Cluster>(rows, history, inventory_noun::cluster, name_or_id, when);
-}
-
-result<answer<v1::Node>> find_node(const reader& rows, const reader& history,
-                                   std::string_view name_or_id, const as_of& when) {
-  return find_past<v1::Node>(rows, history, inventory_noun::node, name_or_id, when);
-}
-
-result<answer<v1::Network>> find_network(const reader& rows, const reader& history,
-                                         std::string_view name_or_id, const as_of& when) {
-  return find_past<v1::Network>(rows, history, inventory_noun::network, name_or_id, when);
-}
+template result<answer<v1::Vm>> find_thing(const reader&, std::string_view);
+template result<answer<v1::Vm>> find_thing(const reader&, const reader&, std::string_view,
+                                           const as_of&);
+template result<answer<v1::Cluster>> find_thing(const reader&, std::string_view);
+template result<answer<v1::Cluster>> find_thing(const reader&, const reader&, std::string_view,
+                                                const as_of&);
+template result<answer<v1::Node>> find_thing(const reader&, std::string_view);
+template result<answer<v1::Node>> find_thing(const reader&, const reader&, std::string_view,
+                                             const as_of&);
+template result<answer<v1::Network>> find_thing(const reader&, std::string_view);
+template result<answer<v1::Network>> find_thing(const reader&, const reader&, std::string_view,
+                                                const as_of&);
 
 result<answer<v1::Installation>> find_installation(const reader& rows, const uuid& id) {
   answer<v1::Installation> found;

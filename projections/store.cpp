@@ -51,6 +51,9 @@ struct store::implementation {
   [[nodiscard]] result<void> write(database::changes& changes,
                                    const std::vector<log_positions>& reached);
 
+  template <class View>
+  [[nodiscard]] result<answer<View>> find(std::string_view name_or_id, const as_of& when) const;
+
   /// The family of a projection.
   [[nodiscard]] std::size_t family_of(std::string_view name) const {
     const auto found =
@@ -368,46 +371,34 @@ result<listing<v1::Network>> store::list_networks(const inventory_filter& filter
   return judged(projections::list_networks(*rows, filter, wanted), {rows.get()});
 }
 
-result<answer<v1::Vm>> store::find_vm(std::string_view name_or_id, const as_of& when) const {
-  const auto now = x_implementation->rows->now();
-  const auto rows = now->rows(x_implementation->family_of(inventory::family));
+template <class View>
+result<answer<View>> store::implementation::find(std::string_view name_or_id,
+                                                 const as_of& when) const {
+  const auto now = rows->now();
+  const auto things = now->rows(family_of(inventory::family));
   if (when.is_now())
-    return judged(projections::find_vm(*rows, name_or_id), {rows.get()});
-  const auto history = now->rows(x_implementation->family_of(timeline::family));
-  return judged(projections::find_vm(*rows, *history, name_or_id, when),
-                {rows.get(), history.get()});
+    return judged(find_thing<View>(*things, name_or_id), {things.get()});
+  const auto history = now->rows(family_of(timeline::family));
+  return judged(find_thing<View>(*things, *history, name_or_id, when),
+                {things.get(), history.get()});
+}
+
+result<answer<v1::Vm>> store::find_vm(std::string_view name_or_id, const as_of& when) const {
+  return x_implementation->find<v1::Vm>(name_or_id, when);
 }
 
 result<answer<v1::Cluster>> store::find_cluster(std::string_view name_or_id,
                                                 const as_of& when) const {
-  const auto now = x_implementation->rows->now();
-  const auto rows = now->rows(x_implementation->family_of(inventory::family));
-  if (when.is_now())
-    return judged(projections::find_cluster(*rows, name_or_id), {rows.get()});
-  const auto history = now->rows(x_implementation->family_of(timeline::family));
-  return judged(projections::find_cluster(*rows, *history, name_or_id, when),
-                {rows.get(), history.get()});
+  return x_implementation->find<v1::Cluster>(name_or_id, when);
 }
 
 result<answer<v1::Node>> store::find_node(std::string_view name_or_id, const as_of& when) const {
-  const auto now = x_implementation->rows->now();
-  const auto rows = now->rows(x_implementation->family_of(inventory::family));
-  if (when.is_now())
-    return judged(projections::find_node(*rows, name_or_id), {rows.get()});
-  const auto history = now->rows(x_implementation->family_of(timeline::family));
-  return judged(projections::find_node(*rows, *history, name_or_id, when),
-                {rows.get(), history.get()});
+  return x_implementation->find<v1::Node>(name_or_id, when);
 }
 
 result<answer<v1::Network>> store::find_network(std::string_view name_or_id,
                                                 const as_of& when) const {
-  const auto now = x_implementation->rows->now();
-  const auto rows = now->rows(x_implementation->family_of(inventory::family));
-  if (when.is_now())
-    return judged(projections::find_network(*rows, name_or_id), {rows.get()});
-  const auto history = now->rows(x_implementation->family_of(timeline::family));
-  return judged(projections::find_network(*rows, *history, name_or_id, when),
-                {rows.get(), history.get()});
+  return x_implementation->find<v1::Network>(name_or_id, when);
 }
 
 result<answer<v1::Installation>> store::find_installation(const uuid& id) const {
@@ -497,7 +488,7 @@ result<usage_terms> terms_of(const reader& things, const usage_filter& filter) {
     terms.vm = *found;
   }
   if (!filter.cluster.empty()) {
-    const auto found = projections::find_cluster(things, filter.cluster);
+    const auto found = find_thing<v1::Cluster>(things, filter.cluster);
     if (!found)
       return found.error();
     terms.cluster = parse_id<cluster_tag>(found->value.id()).value().value;
@@ -511,7 +502,7 @@ template <class Row> void join_clusters(const reader& things, std::vector<Row>& 
   for (auto& row : rows) {
     const auto [at, is_new] = names.try_emplace(row.cluster().id());
     if (is_new)
-      if (const auto found = projections::find_cluster(things, at->first))
+      if (const auto found = find_thing<v1::Cluster>(things, at->first))
         at->second = found->value.name();
     row.mutable_cluster()->set_name(at->second);
   }

@@ -45,36 +45,35 @@ void expect_answer(const asking& who) {
 
 } // namespace
 
-TEST(engine_answers, an_owner_waits_for_the_report) {
+/// An owner that has read its record back before the log has reported it.
+class engine_answers : public testing::Test {
+protected:
+  void SetUp() override {
+    own(one);
+    one.reports_late = true;
+    who.emplace(one);
+    ASSERT_EQ(one.end(), 3U);
+    ASSERT_FALSE(who->told);
+  }
+
   bench_engine one;
-  own(one);
-  one.reports_late = true;
-  const asking who(one);
-  EXPECT_EQ(one.end(), 3U);
-  EXPECT_FALSE(who.told);
+  std::optional<asking> who;
+};
+
+TEST_F(engine_answers, wait_for_the_report) {
   one.report(log::append_fate::durable);
-  expect_answer(who);
+  expect_answer(*who);
 }
 
-TEST(engine_answers, one_that_is_replaced_before_the_report_answers_as_every_reader_does) {
-  bench_engine one;
-  own(one);
-  one.reports_late = true;
-  const asking who(one);
-  EXPECT_FALSE(who.told);
+TEST_F(engine_answers, of_one_that_is_replaced_before_the_report_are_those_of_every_reader) {
   one.bring(foreign_claim(one));
   EXPECT_FALSE(one.core().is_owning());
-  expect_answer(who);
+  expect_answer(*who);
 }
 
-TEST(engine_answers, one_in_doubt_about_what_it_has_read_back_does_too) {
-  bench_engine one;
-  own(one);
-  one.reports_late = true;
-  const asking who(one);
-  EXPECT_FALSE(who.told);
+TEST_F(engine_answers, of_one_in_doubt_about_what_it_has_read_back_are_those_too) {
   one.report(log::append_fate::unknown);
-  expect_answer(who);
+  expect_answer(*who);
 }
 
 } // namespace orrery::actors

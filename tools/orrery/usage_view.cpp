@@ -12,44 +12,39 @@ namespace orrery::cli {
 
 namespace {
 
+/// Rows about one VM each; `how_long` is the column that says it.
+view rows_of_vms(const column& how_long) {
+  return {"usage",
+          "usage",
+          "resource.name",
+          {{"VM", {"resource.name", "resource.id"}},
+           {"METER", {"meter"}},
+           {"STATE", {"state"}},
+           {"AMOUNT", {"amount"}},
+           {"UNIT", {"unit"}},
+           how_long,
+           {"START", {"start"}},
+           {"END", {"end"}},
+           {"OPEN", {"open"}},
+           {"CLUSTER", {"cluster.name", "cluster.id"}, cell_kind::text, true},
+           {"VM ID", {"resource.id"}, cell_kind::text, true}}};
+}
+
 const view& view_of(usage_rows what) {
-  static const view sums{"usage",
-                         "usage",
-                         "resource.name",
-                         {{"VM", {"resource.name", "resource.id"}},
-                          {"METER", {"meter"}},
-                          {"STATE", {"state"}},
-                          {"AMOUNT", {"amount"}},
-                          {"UNIT", {"unit"}},
-                          {"UNIT-SECONDS", {"unitMicroseconds"}, cell_kind::microseconds},
-                          {"START", {"start"}},
-                          {"END", {"end"}},
-                          {"OPEN", {"open"}},
-                          {"CLUSTER", {"cluster.name", "cluster.id"}, cell_kind::text, true},
-                          {"VM ID", {"resource.id"}, cell_kind::text, true}}};
+  static const column unit_seconds{
+      "UNIT-SECONDS", {"unitMicroseconds"}, cell_kind::microseconds, false};
+  static const view sums = rows_of_vms(unit_seconds);
   static const view totals{"usage",
                            "usage",
                            "meter",
                            {{"METER", {"meter"}},
                             {"STATE", {"state"}},
                             {"UNIT", {"unit"}},
-                            {"UNIT-SECONDS", {"unitMicroseconds"}, cell_kind::microseconds},
+                            unit_seconds,
                             {"UNTIL", {"until"}},
                             {"OPEN", {"open"}}}};
-  static const view intervals{"usage",
-                              "usage",
-                              "resource.name",
-                              {{"VM", {"resource.name", "resource.id"}},
-                               {"METER", {"meter"}},
-                               {"STATE", {"state"}},
-                               {"AMOUNT", {"amount"}},
-                               {"UNIT", {"unit"}},
-                               {"SECONDS", {"microseconds"}, cell_kind::microseconds},
-                               {"START", {"start"}},
-                               {"END", {"end"}},
-                               {"OPEN", {"open"}},
-                               {"CLUSTER", {"cluster.name", "cluster.id"}, cell_kind::text, true},
-                               {"VM ID", {"resource.id"}, cell_kind::text, true}}};
+  static const view intervals =
+      rows_of_vms({"SECONDS", {"microseconds"}, cell_kind::microseconds, false});
   switch (what) {
   case usage_rows::sums_of_vms:
     break;
