@@ -154,7 +154,7 @@ void engine::lose_ownership() {
     x_birth.moment->let_go();
   // What was read back counts, whoever owns the partition now: it is answered as by every reader.
   const auto flight = std::exchange(x_in_flight, std::nullopt);
-  if (flight && flight->folded)
+  if (flight && flight->folded && safety::holds(safety::line::answered_if_read))
     answer_commit(*flight);
   else if (flight)
     for (const auto& one : flight->recorded)

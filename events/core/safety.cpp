@@ -19,6 +19,7 @@ constexpr std::array<named, line_count> lines{{
     {"deposed_stops", "another's claim ends the own epoch"},
     {"in_doubt", "nothing more in the epoch of a record of unknown fate"},
     {"read_back", "answers after the record was read back"},
+    {"answered_if_read", "what was read back is answered by who lost it too"},
     {"acceptance_first", "effects after acceptance"},
     {"once_in_batch", "a repeated command in one batch is decided once"},
     {"stream_in_turn", "a message of a stream is decided if it is the next"},

@@ -24,6 +24,7 @@ enum class line : std::uint8_t {
   in_doubt,      ///< after a record of unknown fate nothing is written in that epoch
   // The engine (actors/engine)
   read_back,         ///< answers only after the own record was read back and accepted
+  answered_if_read,  ///< what was read back is answered, also by an owner replaced meanwhile
   acceptance_first,  ///< effects only after the intent's record was accepted
   once_in_batch,     ///< a repeated command in one batch is decided once
   stream_in_turn,    ///< a message between partitions is decided if it is the next of its stream
@@ -43,7 +44,7 @@ enum class line : std::uint8_t {
   hello_first, ///< a guest is touched only after the hello to its node was accepted
 };
 
-inline constexpr std::size_t line_count = 24;
+inline constexpr std::size_t line_count = 25;
 
 #ifdef ORRERY_SWITCHES
 

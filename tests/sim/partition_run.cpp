@@ -142,7 +142,7 @@ void partition_run::append(std::uint64_t ticket, std::string record) {
         const auto alive = weak.lock();
         if (alive == nullptr)
           return;
-        const bool is_late = alive->random() % late_reports == 0;
+        const bool is_late = alive->around().has(fault::log) && alive->random() % late_reports == 0;
         alive->later(
             alive->around().between(micros(0), is_late ? late_report_max : told_latency_max),
             [this, ticket, outcome] { x_engine->on_appended(ticket, outcome); });

@@ -24,10 +24,10 @@ public:
 
   /// A client's command, on this process's turn. `done` is called with the answer; or never, if
   /// the process dies.
+  void submit(v1::Command command, std::function<void(const actors::command_reply&)> done);
+
   /// The number of the last record that was read and accepted.
   [[nodiscard]] std::uint64_t folded() const { return x_engine->status().seq; }
-
-  void submit(v1::Command command, std::function<void(const actors::command_reply&)> done);
 
   [[nodiscard]] actors::engine& core() { return *x_engine; }
 

@@ -13,7 +13,8 @@ namespace orrery::sim {
 
 /// What may go wrong, each on its own switch of `--faults`.
 enum class fault : std::uint8_t {
-  log, ///< an append is refused, dropped, delayed, doubled, reordered, its reply lost; a read lags
+  log,       ///< an append is refused, dropped, late, doubled, overtaken, its reply lost or late;
+             ///< a read lags
   crash,     ///< a process dies, anywhere or between two steps of a write, and a new one starts
   pause,     ///< a process stands still, longer than it takes to be suspected
   cut,       ///< a process reaches neither log nor board nor transport

@@ -10,7 +10,7 @@ namespace orrery::sim {
 
 namespace {
 
-constexpr std::uint64_t fixed_seeds = 60;
+constexpr std::uint64_t fixed_seeds = 240;
 
 /// What the simulated processes tell people goes nowhere while this lives.
 class quiet {

@@ -18,7 +18,7 @@ namespace {
 
 using namespace orrery;
 
-/// Seeds that are tried for a line: what is found takes one to some dozens.
+/// Seeds that are tried for a line: what is found takes one to some hundreds.
 constexpr std::uint64_t seeds_max = 1000;
 
 /// Seeds that must be clean while all lines hold.
