@@ -58,6 +58,19 @@ std::string claim_text(const std::string& network, std::uint32_t prefix, std::ui
   return "network " + network + ", " + prefix_text(prefix, length);
 }
 
+/// "env=prod, tier=, without owner"
+std::string labels_text(const v1::LabelsChanged& changed) {
+  std::string text;
+  const auto add = [&text](std::string part) {
+    text += (text.empty() ? "" : ", ") + std::move(part);
+  };
+  for (const auto& one : changed.set())
+    add(one.key() + "=" + one.value());
+  for (const auto& key : changed.removed())
+    add("without " + key);
+  return text;
+}
+
 std::string detail(const touched_index& touched, const uuid& self,
                    const v1::InstallationEvent& event) {
   switch (event.body_case()) {
@@ -126,6 +139,8 @@ std::string detail(const touched_index& touched, const uuid& self, const v1::Clu
   }
   case v1::ClusterEvent::kVmReleased:
     return released_text(touched, self, from_proto(event.vm_released().vm()));
+  case v1::ClusterEvent::kLabelsChanged:
+    return labels_text(event.labels_changed());
   case v1::ClusterEvent::BODY_NOT_SET:
     break;
   }
@@ -148,6 +163,8 @@ std::string detail(const v1::NodeEvent& event) {
     return event.lost().reason();
   case v1::NodeEvent::kSeenUntil:
     return to_text(from_micros(event.seen_until().at()));
+  case v1::NodeEvent::kLabelsChanged:
+    return labels_text(event.labels_changed());
   case v1::NodeEvent::BODY_NOT_SET:
     break;
   }
@@ -171,6 +188,8 @@ std::string detail(const v1::NetworkEvent& event) {
   case v1::NetworkEvent::kClaimRefused:
     return failure_text(event.claim_refused().code(), event.claim_refused().text());
   case v1::NetworkEvent::kJobStarted: // told by `job_text`, as all jobs are
+  case v1::NetworkEvent::kLabelsChanged:
+    return labels_text(event.labels_changed());
   case v1::NetworkEvent::kJobEnded:
   case v1::NetworkEvent::kClaimGranted:
   case v1::NetworkEvent::kRemovalRequested:
@@ -225,6 +244,8 @@ std::string detail(const touched_index& touched, const v1::VmEvent& event) {
   case v1::VmEvent::kUnseen:
     return event.unseen().reason();
   case v1::VmEvent::kJobStarted: // told by `job_text`
+  case v1::VmEvent::kLabelsChanged:
+    return labels_text(event.labels_changed());
   case v1::VmEvent::kJobAttemptFailed:
   case v1::VmEvent::kJobEnded:
   case v1::VmEvent::BODY_NOT_SET:

@@ -62,6 +62,7 @@ public:
             [](const uuid& node) { return index_prefix(prefix::by_node, node); });
     replace(&domain::vm_state::observed,
             [](const domain::vm_observation& observed) { return observed_prefix(observed.state); });
+    write_labels();
   }
 
 private:
@@ -87,6 +88,32 @@ private:
       x_rows.erase(with_id(of(before->*field)));
     if (after != nullptr)
       x_rows.put(with_id(of(after->*field)), {});
+  }
+
+  static const domain::label_list& labels_of(const domain::vm_state* state) {
+    static const domain::label_list none;
+    return state == nullptr ? none : state->labels;
+  }
+
+  void write_labels() {
+    const auto& before = labels_of(vm(x_one.before));
+    const auto& after = labels_of(vm(x_one.after));
+    if (before == after)
+      return;
+    for (const auto& one : before) {
+      const auto* now = domain::find(after, one.key);
+      if (now == nullptr || *now != one.value)
+        x_rows.erase(with_id(label_prefix(one.key, one.value)));
+      if (now == nullptr)
+        x_rows.erase(with_id(label_key_prefix(one.key)));
+    }
+    for (const auto& one : after) {
+      const auto* then = domain::find(before, one.key);
+      if (then == nullptr || *then != one.value)
+        x_rows.put(with_id(label_prefix(one.key, one.value)), {});
+      if (then == nullptr)
+        x_rows.put(with_id(label_key_prefix(one.key)), {});
+    }
   }
 
   static bool is_same(const uuid& one, const uuid& other) { return one == other; }

@@ -5,8 +5,10 @@
 #include "projections/projection.hpp"
 #include "projections/views.hpp"
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace orrery::projections {
 
@@ -30,10 +32,19 @@ public:
 
   [[nodiscard]] std::string_view name() const override { return family; }
 
-  [[nodiscard]] std::uint32_t version() const override { return 3; }
+  [[nodiscard]] std::uint32_t version() const override { return 4; }
 
   void apply(commit_span commits, writer& rows) const override;
 };
+
+/// A label that things shall have: with this value, or with any.
+struct label_term {
+  std::string key;
+  std::optional<std::string> value;
+};
+
+/// Reads "env=prod,tier": all of them. Errors: `invalid_argument`.
+[[nodiscard]] result<std::vector<label_term>> parse_labels(std::string_view text);
 
 /// Which VMs. Empty or unspecified: any. Cluster and node by id or name.
 struct vm_filter {
@@ -41,6 +52,7 @@ struct vm_filter {
   std::string node = {};
   std::string name = {};
   v1::VmObserved::State observed = v1::VmObserved::STATE_UNSPECIFIED;
+  std::vector<label_term> labels = {};
 };
 
 /// Which clusters, nodes or networks. Empty: any. The cluster by id or name; it is ignored for
@@ -48,6 +60,7 @@ struct vm_filter {
 struct inventory_filter {
   std::string cluster = {};
   std::string name = {};
+  std::vector<label_term> labels = {};
 };
 
 // Lists come in the order of the ids, that is of creation. Errors: `invalid_argument` (page),

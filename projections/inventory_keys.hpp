@@ -14,13 +14,15 @@ namespace orrery::projections::inventory_keys {
 /// Keys of the column family "inventory". Noun is one byte, ids are 16, a name has two bytes of
 /// length in front.
 enum class prefix : std::uint8_t {
-  row = 1,         ///< noun id              -> the view (v1::Vm, …)
-  by_name = 2,     ///< noun name id         -> nothing
-  by_cluster = 3,  ///< cluster vm           -> nothing
-  by_node = 4,     ///< node vm              -> nothing
-  by_observed = 5, ///< state vm             -> nothing; state is one byte
-  gone = 6,        ///< noun id              -> when it ended (8) name
-  gone_by_name = 7 ///< noun name id         -> nothing
+  row = 1,          ///< noun id              -> the view (v1::Vm, …)
+  by_name = 2,      ///< noun name id         -> nothing
+  by_cluster = 3,   ///< cluster vm           -> nothing
+  by_node = 4,      ///< node vm              -> nothing
+  by_observed = 5,  ///< state vm             -> nothing; state is one byte
+  gone = 6,         ///< noun id              -> when it ended (8) name
+  gone_by_name = 7, ///< noun name id         -> nothing
+  by_label = 8,     ///< key value vm         -> nothing; two bytes of length before each text
+  by_label_key = 9  ///< key vm               -> nothing
 };
 
 inline std::string key_with(prefix which, inventory_noun noun) {
@@ -58,6 +60,19 @@ inline std::string observed_prefix(v1::VmObserved::State state) {
   auto key = key_of(prefix::by_observed);
   add_u8(key, static_cast<std::uint8_t>(state));
   return key;
+}
+
+inline std::string label_prefix(std::string_view key, std::string_view value) {
+  auto made = key_of(prefix::by_label);
+  add_text(made, key);
+  add_text(made, value);
+  return made;
+}
+
+inline std::string label_key_prefix(std::string_view key) {
+  auto made = key_of(prefix::by_label_key);
+  add_text(made, key);
+  return made;
 }
 
 inline uuid id_at_end(std::string_view key) {

@@ -240,12 +240,28 @@ std::string query_text(std::string_view list, std::initializer_list<std::string_
   return text;
 }
 
+/// A text that stands for the terms in a token.
+std::string text_of(const std::vector<label_term>& terms) {
+  std::string text;
+  for (const auto& one : terms)
+    text += "," + one.key + (one.value ? "=" + *one.value : std::string());
+  return text;
+}
+
+template <class View> bool has_labels(const View& one, const std::vector<label_term>& terms) {
+  return std::ranges::all_of(terms, [&one](const label_term& term) {
+    const auto at = one.labels().find(term.key);
+    return at != one.labels().end() && (!term.value || at->second == *term.value);
+  });
+}
+
 /// Lists the small nouns: a scan over all of them.
 template <class View>
 result<listing<View>> list_all(const reader& rows, inventory_noun noun,
                                const inventory_filter& filter, const page& wanted) {
   const auto at = positions_of(rows);
-  const auto query = query_text(name_of(noun), {filter.cluster, filter.name});
+  const auto query =
+      query_text(name_of(noun), {filter.cluster, filter.name, text_of(filter.labels)});
   const auto start = open_page(query, wanted, at);
   if (!start)
     return start.error();
@@ -264,7 +280,7 @@ result<listing<View>> list_all(const reader& rows, inventory_noun noun,
     View one;
     if (!from_row(rows, bytes, one))
       return row_fate::passed_over;
-    if (!filter.name.empty() && one.name() != filter.name)
+    if ((!filter.name.empty() && one.name() != filter.name) || !has_labels(one, filter.labels))
       return row_fate::passed_over;
     if constexpr (!std::is_same_v<View, v1::Cluster>)
       if (!cluster.empty() && one.cluster().id() != cluster)
@@ -316,6 +332,14 @@ result<vm_terms> terms_of(const reader& rows, const vm_filter& filter) {
     terms.range.prefix = index_prefix(prefix::by_cluster, *id);
     terms.rows_are_values = false;
   }
+  if (!filter.labels.empty()) {
+    // One with a value leaves fewer than one without.
+    const auto valued = std::ranges::find_if(
+        filter.labels, [](const label_term& one) { return one.value.has_value(); });
+    terms.range.prefix = valued == filter.labels.end() ? label_key_prefix(filter.labels.front().key)
+                                                       : label_prefix(valued->key, *valued->value);
+    terms.rows_are_values = false;
+  }
   if (!filter.node.empty()) {
     const auto id = find_node_id(rows, filter.node, terms.cluster);
     if (!id)
@@ -334,17 +358,41 @@ result<vm_terms> terms_of(const reader& rows, const vm_filter& filter) {
 bool fits(const v1::Vm& vm, const vm_filter& filter, const vm_terms& terms) {
   return (terms.cluster.empty() || vm.cluster().id() == terms.cluster) &&
          (terms.node.empty() || vm.node().id() == terms.node) &&
-         (filter.name.empty() || vm.name() == filter.name) &&
+         (filter.name.empty() || vm.name() == filter.name) && has_labels(vm, filter.labels) &&
          (filter.observed == v1::VmObserved::STATE_UNSPECIFIED ||
           vm.observed().state() == filter.observed);
 }
 
 } // namespace
 
+result<std::vector<label_term>> parse_labels(std::string_view text) {
+  std::vector<label_term> made;
+  for (bool goes_on = !text.empty(); goes_on;) {
+    const auto comma = text.find(',');
+    const auto one = text.substr(0, comma);
+    goes_on = comma != std::string_view::npos;
+    text.remove_prefix(goes_on ? comma + 1 : text.size());
+    const auto equals = one.find('=');
+    label_term term{std::string(one.substr(0, equals)), std::nullopt};
+    if (auto good = domain::check_label_key(term.key); !good)
+      return good.error();
+    if (equals != std::string_view::npos)
+      term.value = std::string(one.substr(equals + 1));
+    if (auto good = domain::check_label_value(term.value.value_or("")); !good)
+      return good.error();
+    if (made.size() == domain::labels_max)
+      return error{error_code::invalid_argument,
+                   "a filter has at most " + std::to_string(domain::labels_max) + " labels", false};
+    made.push_back(std::move(term));
+  }
+  return made;
+}
+
 result<listing<v1::Vm>> list_vms(const reader& rows, const vm_filter& filter, const page& wanted) {
   const auto at = positions_of(rows);
-  const auto query = query_text("vms", {filter.cluster, filter.node, filter.name,
-                                        v1::VmObserved::State_Name(filter.observed)});
+  const auto query =
+      query_text("vms", {filter.cluster, filter.node, filter.name,
+                         v1::VmObserved::State_Name(filter.observed), text_of(filter.labels)});
   const auto start = open_page(query, wanted, at);
   if (!start)
     return start.error();

@@ -154,6 +154,7 @@ private:
     case v1::VmEvent::kShutdownRequested:
     case v1::VmEvent::kStopRequested:
     case v1::VmEvent::kRemovalRequested:
+    case v1::VmEvent::kLabelsChanged:
     case v1::VmEvent::kAbsent:
     case v1::VmEvent::kUnseen:
     case v1::VmEvent::BODY_NOT_SET:

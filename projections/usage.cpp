@@ -74,6 +74,7 @@ private:
     case v1::VmEvent::kShutdownRequested:
     case v1::VmEvent::kStopRequested:
     case v1::VmEvent::kRemovalRequested:
+    case v1::VmEvent::kLabelsChanged:
     case v1::VmEvent::kJobStarted:
     case v1::VmEvent::kJobAttemptFailed:
     case v1::VmEvent::kJobEnded:

@@ -73,6 +73,12 @@ void fill_activity(v1::Vm& made, const domain::vm_state& state) {
   }
 }
 
+/// The same in every view.
+template <class View> void set_labels(View& made, const domain::label_list& labels) {
+  for (const auto& one : labels)
+    (*made.mutable_labels())[one.key] = one.value;
+}
+
 } // namespace
 
 v1::Vm view(const uuid& id, const domain::vm_state& state) {
@@ -98,6 +104,7 @@ v1::Vm view(const uuid& id, const domain::vm_state& state) {
   set_time(made.mutable_created_at(), state.created_at);
   made.set_generation(state.generation.count);
   made.set_version(state.version);
+  set_labels(made, state.labels);
   return made;
 }
 
@@ -125,6 +132,7 @@ v1::Cluster view(const uuid& id, const domain::cluster_state& state) {
   made.set_memory_mib_offered(memory_offered.count);
   made.set_memory_mib_taken(memory_taken.count);
   made.set_version(state.version);
+  set_labels(made, state.labels);
   return made;
 }
 
@@ -148,6 +156,7 @@ v1::Node view(const uuid& id, const domain::node_state& state) {
   if (state.ever_connected)
     set_time(made.mutable_seen_until(), state.seen_until);
   made.set_version(state.version);
+  set_labels(made, state.labels);
   return made;
 }
 
@@ -172,6 +181,7 @@ v1::Network view(const uuid& id, const domain::network_state& state) {
   if (state.job)
     fill(made.mutable_activity(), *state.job);
   made.set_version(state.version);
+  set_labels(made, state.labels);
   return made;
 }
 

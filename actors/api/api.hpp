@@ -69,6 +69,7 @@ private:
   void post_vm(call& made);
   void delete_vm(call& made);
   void act_on_vm(call& made);
+  void set_vm_labels(call& made);
   void get_console(call& made);
   void get_clusters(call& made);
   void get_cluster(call& made);
@@ -91,6 +92,9 @@ private:
   void get_projections(call& made);
   void get_projection(call& made);
   void act_on_projection(call& made);
+  void act_on_cluster(call& made);
+  void act_on_node(call& made);
+  void act_on_network(call& made);
   void post_trust_clock(call& made);
   void post_set_limit(call& made);
   void get_metrics(call& made);
@@ -98,6 +102,12 @@ private:
 
   void send_projection(const call& made, int status);
   [[nodiscard]] result<projections::entry_places> watched_from(const call& made) const;
+
+  /// Sets labels of the thing that was found; what differs between nouns is where in the command
+  /// they stand. `kind` is "vm.set_labels".
+  template <class View>
+  void set_labels(call& made, const result<projections::answer<View>>& found, std::string kind,
+                  v1::SetLabels* (*place)(v1::Command&));
 
   void send_command(call& made, v1::Command command, std::string kind, std::string name);
   /// What a change is answered with, once it is decided.

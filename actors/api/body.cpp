@@ -32,6 +32,34 @@ struct body_reader::impl {
       first = invalid(std::move(text));
   }
 
+  /// A text within the limits; the first failure is kept.
+  std::string text_in(const nlohmann::json& value, const std::string& what, std::size_t size_max) {
+    if (!value.is_string())
+      fail(what + " is not a text");
+    else if (value.get_ref<const std::string&>().size() > size_max)
+      fail(what + " is longer than " + std::to_string(size_max) + " bytes");
+    else
+      return value.get<std::string>();
+    return {};
+  }
+
+  /// A list or an object of at most so many, or null.
+  const nlohmann::json* some(const char* field, nlohmann::json::value_t kind,
+                             std::size_t count_max) {
+    const auto* value = find(field);
+    const std::string what = std::string("'") + field + "'";
+    if (value == nullptr)
+      return nullptr;
+    if (value->type() != kind)
+      fail(what +
+           (kind == nlohmann::json::value_t::object ? " is not an object" : " is not a list"));
+    else if (value->size() > count_max)
+      fail(what + " has more than " + std::to_string(count_max) + " members");
+    else
+      return value;
+    return nullptr;
+  }
+
   const nlohmann::json* find(const char* field) {
     read.insert(field);
     const auto at = object.find(field);
@@ -71,16 +99,33 @@ std::string body_reader::text(const char* field, std::size_t size_max, const cha
     x_impl->fail(std::string("'") + field + "' is missing");
     return {};
   }
-  if (!value->is_string()) {
-    x_impl->fail(std::string("'") + field + "' is not a text");
-    return {};
+  return x_impl->text_in(*value, std::string("'") + field + "'", size_max);
+}
+
+std::vector<std::pair<std::string, std::string>>
+body_reader::texts_by_name(const char* field, std::size_t count_max, std::size_t size_max) {
+  std::vector<std::pair<std::string, std::string>> read;
+  const auto* value = x_impl->some(field, nlohmann::json::value_t::object, count_max);
+  if (value == nullptr)
+    return read;
+  for (const auto& [name, one] : value->items()) {
+    const auto what = std::string("'") + field + "." + printable(name, shown_size_max) + "'";
+    if (name.size() > size_max)
+      x_impl->fail("a name in '" + std::string(field) + "' is longer than " +
+                   std::to_string(size_max) + " bytes");
+    read.emplace_back(name, x_impl->text_in(one, what, size_max));
   }
-  auto read = value->get<std::string>();
-  if (read.size() > size_max) {
-    x_impl->fail(std::string("'") + field + "' is longer than " + std::to_string(size_max) +
-                 " bytes");
-    return {};
-  }
+  return read;
+}
+
+std::vector<std::string> body_reader::texts(const char* field, std::size_t count_max,
+                                            std::size_t size_max) {
+  std::vector<std::string> read;
+  const auto* value = x_impl->some(field, nlohmann::json::value_t::array, count_max);
+  if (value == nullptr)
+    return read;
+  for (const auto& one : *value)
+    read.push_back(x_impl->text_in(one, std::string("a member of '") + field + "'", size_max));
   return read;
 }
 

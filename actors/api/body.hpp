@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace orrery::actors {
 
@@ -28,6 +30,15 @@ public:
   /// A whole number (also as a string of digits, as protobuf's JSON has it) within the limits.
   [[nodiscard]] std::uint64_t number(const char* field, std::uint64_t value_max,
                                      const std::uint64_t* fallback = nullptr);
+
+  /// An object of texts, in the order of its names; nothing when it is missing. At most `count_max`
+  /// of them, each name and each text of at most `size_max` bytes.
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>>
+  texts_by_name(const char* field, std::size_t count_max, std::size_t size_max);
+
+  /// A list of texts; nothing when it is missing. Limits as above.
+  [[nodiscard]] std::vector<std::string> texts(const char* field, std::size_t count_max,
+                                               std::size_t size_max);
 
   /// Ends the reading: the first error, or an unknown field.
   [[nodiscard]] result<void> finish() const;

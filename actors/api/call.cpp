@@ -20,6 +20,13 @@ nlohmann::ordered_json to_object(const google::protobuf::Message& message) {
 
 } // namespace
 
+uuid id_in(const std::string& text) {
+  const auto underscore = text.find('_');
+  const auto parsed = parse_uuid(std::string_view(text).substr(underscore + 1));
+  ORRERY_CHECK(parsed.has_value());
+  return *parsed;
+}
+
 error invalid(std::string text) { return {error_code::invalid_argument, std::move(text), false}; }
 
 std::string position_text(const log_place& place) {
@@ -133,6 +140,13 @@ http::response row_response(const google::protobuf::Message& row,
   auto made = json_response(200, to_object(row));
   set_position(made, position_text(at));
   return made;
+}
+
+result<projections::inventory_filter> api::call::inventory_filter() const {
+  auto labels = projections::parse_labels(parameter("label"));
+  if (!labels)
+    return labels.error();
+  return projections::inventory_filter{parameter("cluster"), parameter("name"), std::move(*labels)};
 }
 
 std::string api::call::parameter(const char* which) const {

@@ -15,6 +15,9 @@ namespace orrery::actors {
 
 [[nodiscard]] error invalid(std::string text);
 
+/// The uuid in a view's id text.
+[[nodiscard]] uuid id_in(const std::string& text);
+
 /// `Json` is nlohmann's, whose header stays in the .cpp files. Texts from hypervisors were made
 /// printable on their way in; anything else that is not UTF-8 is replaced, never thrown.
 template <class Json> [[nodiscard]] http::response json_response(int status, const Json& body) {
@@ -87,6 +90,9 @@ struct api::call {
   }
 
   [[nodiscard]] std::string parameter(const char* which) const;
+
+  /// What `cluster`, `name` and `label` ask of a list. Errors: `invalid_argument`.
+  [[nodiscard]] result<projections::inventory_filter> inventory_filter() const;
 
   /// The moment that `asOf` names, now when there is none; other parameters are refused. Errors:
   /// `invalid_argument`.

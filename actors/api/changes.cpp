@@ -5,6 +5,7 @@
 #include "events/core/text.hpp"
 #include "events/domain/installation.hpp"
 #include "events/domain/job.hpp"
+#include "events/domain/labels.hpp"
 #include "events/domain/subnet.hpp"
 #include "events/log/sha256.hpp"
 #include "events/schema/json.hpp"
@@ -31,14 +32,6 @@ std::uint64_t first_eight_bytes(const log::digest& hash) {
   for (std::size_t i = 0; i < 8; ++i)
     value = (value << 8) | hash[i];
   return value;
-}
-
-/// The uuid in a view's id text.
-uuid id_in(const std::string& text) {
-  const auto underscore = text.find('_');
-  const auto parsed = parse_uuid(std::string_view(text).substr(underscore + 1));
-  ORRERY_CHECK(parsed.has_value());
-  return *parsed;
 }
 
 /// A client's key, if the request has one. Errors: `invalid_argument`.
@@ -328,14 +321,16 @@ void api::post_vm(call& made) {
   const auto image = body->text("image", name_size_max);
   const auto vcpus = body->number("vcpus", vcpus_max);
   const auto memory_mib = body->number("memoryMib", memory_mib_max);
+  const auto labels =
+      body->texts_by_name("labels", domain::labels_max, domain::label_text_size_max);
   if (auto read = body->finish(); !read)
     return made.fail(read.error());
   const auto cluster = x_services.store->find_cluster(cluster_name);
   if (!cluster)
     return made.fail(cluster.error());
   // Names of networks are unique in their cluster only.
-  const auto networks =
-      x_services.store->list_networks({cluster->value.id(), {}}, {projections::page_size_max, {}});
+  const auto networks = x_services.store->list_networks({cluster->value.id(), {}, {}},
+                                                        {projections::page_size_max, {}});
   if (!networks)
     return made.fail(networks.error());
   const auto network = std::ranges::find_if(networks->items, [&](const v1::Network& one) {
@@ -356,6 +351,11 @@ void api::post_vm(call& made) {
   place->set_image(image);
   place->set_vcpus(static_cast<std::uint32_t>(vcpus));
   place->set_memory_mib(memory_mib);
+  for (const auto& [key, value] : labels) {
+    auto* one = place->add_labels();
+    one->set_key(key);
+    one->set_value(value);
+  }
   send_command(made, std::move(command), "vm.create", name);
 }
 
@@ -369,9 +369,11 @@ void api::delete_vm(call& made) {
 }
 
 void api::act_on_vm(call& made) {
+  if (made.verb == "setLabels")
+    return set_vm_labels(made);
   if (made.verb != "start" && made.verb != "shutdown" && made.verb != "stop")
     return made.fail(invalid("a VM has no action '" + printable(made.verb, 40) +
-                             "': want start, shutdown or stop"));
+                             "': want start, shutdown, stop or setLabels"));
   const auto vm = x_services.store->find_vm(made.name);
   if (!vm)
     return fail_unless_repeated(made, vm.error(), "vm." + made.verb);

@@ -25,7 +25,7 @@ constexpr std::size_t console_bytes_max = std::size_t{64} * 1024;
 } // namespace
 
 void api::get_vms(call& made) {
-  auto page = made.page({"cluster", "node", "name", "observed"});
+  auto page = made.page({"cluster", "node", "name", "observed", "label"});
   if (!page)
     return made.fail(page.error());
   projections::vm_filter filter;
@@ -37,6 +37,10 @@ void api::get_vms(call& made) {
     return made.fail(
         invalid("'" + printable(observed, 40) +
                 "' is not a state: want ABSENT, STOPPED, RUNNING, REACHABLE or UNKNOWN"));
+  auto labels = projections::parse_labels(made.parameter("label"));
+  if (!labels)
+    return made.fail(labels.error());
+  filter.labels = std::move(*labels);
   made.send("vms", x_services.store->list_vms(filter, *page));
 }
 
@@ -48,10 +52,13 @@ void api::get_vm(call& made) {
 }
 
 void api::get_clusters(call& made) {
-  auto page = made.page({"name"});
+  const auto page = made.page({"name", "label"});
   if (!page)
     return made.fail(page.error());
-  made.send("clusters", x_services.store->list_clusters({{}, made.parameter("name")}, *page));
+  const auto filter = made.inventory_filter();
+  if (!filter)
+    return made.fail(filter.error());
+  made.send("clusters", x_services.store->list_clusters(*filter, *page));
 }
 
 void api::get_cluster(call& made) {
@@ -62,11 +69,13 @@ void api::get_cluster(call& made) {
 }
 
 void api::get_nodes(call& made) {
-  auto page = made.page({"cluster", "name"});
+  const auto page = made.page({"cluster", "name", "label"});
   if (!page)
     return made.fail(page.error());
-  made.send("nodes", x_services.store->list_nodes(
-                         {made.parameter("cluster"), made.parameter("name")}, *page));
+  const auto filter = made.inventory_filter();
+  if (!filter)
+    return made.fail(filter.error());
+  made.send("nodes", x_services.store->list_nodes(*filter, *page));
 }
 
 void api::get_node(call& made) {
@@ -77,11 +86,13 @@ void api::get_node(call& made) {
 }
 
 void api::get_networks(call& made) {
-  auto page = made.page({"cluster", "name"});
+  const auto page = made.page({"cluster", "name", "label"});
   if (!page)
     return made.fail(page.error());
-  made.send("networks", x_services.store->list_networks(
-                            {made.parameter("cluster"), made.parameter("name")}, *page));
+  const auto filter = made.inventory_filter();
+  if (!filter)
+    return made.fail(filter.error());
+  made.send("networks", x_services.store->list_networks(*filter, *page));
 }
 
 void api::get_network(call& made) {

@@ -198,6 +198,8 @@ outcome place_vm(const cluster_state& state, const uuid& self,
                  const v1::ClusterCommand::PlaceVm& command, const context& with) {
   if (auto checked = check_vm(state, command, with); !checked)
     return checked.error();
+  if (auto labels = labels_of(command.labels()); !labels)
+    return labels.error();
   const auto best =
       choose_node(state, command.image(), vcpu_count{command.vcpus()}, mib{command.memory_mib()});
   if (best.node.is_none())
@@ -224,6 +226,7 @@ outcome place_vm(const cluster_state& state, const uuid& self,
   body->set_vcpus(command.vcpus());
   body->set_memory_mib(command.memory_mib());
   body->set_kind(state.kind);
+  *body->mutable_labels() = command.labels();
 
   auto& assign = made.messages.emplace_back();
   assign.entity = from_proto(command.network());
@@ -342,6 +345,8 @@ outcome decide(const cluster_state* state, const uuid& self, const v1::ClusterCo
     return release_vm(*state, command.release_vm());
   case v1::ClusterCommand::kReleaseNetwork:
     return release_network(*state, command.release_network());
+  case v1::ClusterCommand::kSetLabels:
+    return set_labels(state->labels, command.set_labels(), add_event);
   case v1::ClusterCommand::kCreate:
   case v1::ClusterCommand::BODY_NOT_SET:
     break;
@@ -384,6 +389,9 @@ void evolve(cluster_state& state, const v1::ClusterEvent& event) {
     break;
   case v1::ClusterEvent::kVmReleased:
     release(state, from_proto(event.vm_released().vm()));
+    break;
+  case v1::ClusterEvent::kLabelsChanged:
+    change(state.labels, event.labels_changed());
     break;
   case v1::ClusterEvent::BODY_NOT_SET:
     break;

@@ -3,6 +3,7 @@
 #include "events/core/net.hpp"
 #include "events/core/persistent_map.hpp"
 #include "events/core/units.hpp"
+#include "events/domain/labels.hpp"
 #include "events/domain/types.hpp"
 
 #include <string>
@@ -59,10 +60,12 @@ struct cluster_state {
   persistent_map<std::string, uuid> network_names;
   persistent_map<uuid, placement> placements;
   persistent_map<std::string, uuid> vm_names;
+  label_list labels;
   std::uint64_t version = 0;
 
   template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
-    bytes.all(of.name, of.kind, of.installation, of.nodes, of.networks, of.placements, of.version);
+    bytes.all(of.name, of.kind, of.installation, of.nodes, of.networks, of.placements, of.labels,
+              of.version);
   }
 
   void complete();

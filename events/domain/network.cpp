@@ -238,6 +238,8 @@ outcome decide(const network_state* state, const uuid& self, const v1::NetworkCo
     return settle_release(*state, self);
   case v1::NetworkCommand::kPassDeadline:
     return pass_deadline(*state, command.pass_deadline(), with);
+  case v1::NetworkCommand::kSetLabels:
+    return set_labels(state->labels, command.set_labels(), add_event);
   case v1::NetworkCommand::kCreate:
   case v1::NetworkCommand::BODY_NOT_SET:
     break;
@@ -298,6 +300,9 @@ void evolve(network_state& state, const v1::NetworkEvent& event, utc_time decide
     break;
   case v1::NetworkEvent::kRemoved:
     state.removed = true;
+    break;
+  case v1::NetworkEvent::kLabelsChanged:
+    change(state.labels, event.labels_changed());
     break;
   case v1::NetworkEvent::kClaimRefused: // its end stands beside it
   case v1::NetworkEvent::BODY_NOT_SET:

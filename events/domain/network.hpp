@@ -1,6 +1,7 @@
 #pragma once
 
 #include "events/domain/job.hpp"
+#include "events/domain/labels.hpp"
 #include "events/domain/subnet.hpp"
 #include "events/domain/types.hpp"
 
@@ -46,11 +47,12 @@ struct network_state {
   std::vector<subnet_state> subnets;
   persistent_map<uuid, ipv4> address_of_nic;
   persistent_map<std::uint64_t, uuid> nic_of_mac_bits; ///< 40 random bits of a MAC -> NIC
+  label_list labels;
   std::uint64_t version = 0;
 
   template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
     bytes.all(of.cluster, of.name, of.installation, of.mode, of.stage, of.job, of.generation,
-              of.removed, of.subnets, of.address_of_nic, of.version);
+              of.removed, of.subnets, of.address_of_nic, of.labels, of.version);
   }
 
   void complete();

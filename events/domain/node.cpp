@@ -130,6 +130,8 @@ outcome decide(const node_state* state, const uuid& self, const v1::NodeCommand&
     return lose(*state, self, command.lose(), with);
   case v1::NodeCommand::kSeeAlive:
     return see_alive(*state, command.see_alive(), with);
+  case v1::NodeCommand::kSetLabels:
+    return set_labels(state->labels, command.set_labels(), add_event);
   case v1::NodeCommand::kRegister:
   case v1::NodeCommand::BODY_NOT_SET:
     break;
@@ -174,6 +176,9 @@ void evolve(node_state& state, const v1::NodeEvent& event, utc_time effective_at
     break;
   case v1::NodeEvent::kSeenUntil:
     state.seen_until = effective_at;
+    break;
+  case v1::NodeEvent::kLabelsChanged:
+    change(state.labels, event.labels_changed());
     break;
   case v1::NodeEvent::BODY_NOT_SET:
     break;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "events/core/units.hpp"
+#include "events/domain/labels.hpp"
 #include "events/domain/types.hpp"
 
 #include <string>
@@ -28,13 +29,14 @@ struct node_state {
   std::vector<std::string> images;
   std::string lost_reason;
   utc_time seen_until; ///< by the observer's clock, at most a minute behind while connected
+  label_list labels;
   std::uint64_t version = 0;
 
   template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
     bytes.all(of.cluster, of.name, of.kind, of.libvirt_socket, of.network_namespace,
               of.vcpus_wished, of.memory_wished, of.connected, of.ever_connected, of.epoch,
               of.nonce, of.hypervisor, of.vcpus, of.memory, of.images, of.lost_reason,
-              of.seen_until, of.version);
+              of.seen_until, of.labels, of.version);
   }
 };
 

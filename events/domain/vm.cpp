@@ -66,6 +66,7 @@ outcome create(const vm_state* state, const v1::VmCommand::Create& command, cons
   created->set_vcpus(command.vcpus());
   created->set_memory_mib(command.memory_mib());
   created->set_kind(command.kind());
+  *created->mutable_labels() = command.labels();
   add_event(made)->mutable_start_requested()->set_generation(1);
   begin_job(made, v1::VM_CREATE, 1, policy_of(command.kind(), with).create_deadline, with);
   return made;
@@ -357,6 +358,13 @@ void unseen(vm_state& state, const v1::VmEvent::Unseen& event, utc_time effectiv
   state.observed.reason = event.reason();
 }
 
+void attempt_failed(vm_state& state, const v1::JobEvent::AttemptFailed& event) {
+  if (!state.job)
+    return;
+  state.job->failure_code = event.code();
+  state.job->failure = event.text();
+}
+
 void advance(vm_state& state, std::string_view step) {
   if (state.job && runs_a_guest(*state.job))
     state.job->step = step;
@@ -377,6 +385,8 @@ void created(vm_state& state, const v1::VmEvent::Created& event, utc_time decide
   state.image = event.image();
   state.vcpus = vcpu_count{event.vcpus()};
   state.memory = mib{event.memory_mib()};
+  for (const auto& one : event.labels())
+    put(state.labels, one);
   state.created_at = decided_at;
   state.effective_at = decided_at;
   state.observed.at = decided_at;
@@ -427,6 +437,8 @@ outcome decide(const vm_state* state, const uuid& self, const v1::VmCommand& com
     if (command.has_start())
       return start(*state, with);
     return command.has_stop() ? stop(*state, with) : shutdown(*state, with);
+  case v1::VmCommand::kSetLabels:
+    return set_labels(state->labels, command.set_labels(), add_event);
   case v1::VmCommand::kCreate:
   case v1::VmCommand::BODY_NOT_SET:
     break;
@@ -491,13 +503,13 @@ void evolve(vm_state& state, const v1::VmEvent& event, utc_time decided_at, utc_
     state.job = begun_by(event.job_started(), decided_at);
     break;
   case v1::VmEvent::kJobAttemptFailed:
-    if (state.job) {
-      state.job->failure_code = event.job_attempt_failed().code();
-      state.job->failure = event.job_attempt_failed().text();
-    }
+    attempt_failed(state, event.job_attempt_failed());
     break;
   case v1::VmEvent::kJobEnded:
     state.job.reset();
+    break;
+  case v1::VmEvent::kLabelsChanged:
+    change(state.labels, event.labels_changed());
     break;
   case v1::VmEvent::BODY_NOT_SET:
     break;

@@ -2,6 +2,7 @@
 
 #include "events/core/units.hpp"
 #include "events/domain/job.hpp"
+#include "events/domain/labels.hpp"
 #include "events/domain/nic.hpp"
 #include "events/domain/types.hpp"
 
@@ -56,6 +57,7 @@ struct vm_state {
   generation_number generation;
   vm_observation observed;
   std::optional<activity> job;
+  label_list labels;
 
   bool removed = false;  ///< seen gone as was wished: the entity ends with the event that sets this
   utc_time effective_at; ///< of the last fact
@@ -63,8 +65,8 @@ struct vm_state {
 
   template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
     bytes.all(of.cluster, of.node, of.network, of.kind, of.name, of.image, of.vcpus, of.memory,
-              of.nic, of.created_at, of.desired, of.generation, of.observed, of.job, of.removed,
-              of.effective_at, of.version);
+              of.nic, of.created_at, of.desired, of.generation, of.observed, of.job, of.labels,
+              of.removed, of.effective_at, of.version);
   }
 };
 

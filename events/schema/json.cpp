@@ -2,17 +2,55 @@
 
 #include "events/core/check.hpp"
 
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/type_resolver_util.h>
+
+#include <memory>
 
 namespace orrery {
 
+namespace {
+
+namespace util = google::protobuf::util;
+
+constexpr const char* url_prefix = "orrery"; // any will do: it is ours alone
+
+/// Knows the compiled-in messages; made once.
+util::TypeResolver& resolver() {
+  static const std::unique_ptr<util::TypeResolver> made(util::NewTypeResolverForDescriptorPool(
+      url_prefix, google::protobuf::DescriptorPool::generated_pool()));
+  return *made;
+}
+
+std::string url_of(const google::protobuf::Message& message) {
+  return std::string(url_prefix) + "/" + message.GetDescriptor()->full_name();
+}
+
+/// The message's bytes, maps in the order of their keys: printed as they are met, so that equal
+/// messages are equal texts.
+std::string in_order(const google::protobuf::Message& message) {
+  std::string bytes;
+  google::protobuf::io::StringOutputStream sink(&bytes);
+  google::protobuf::io::CodedOutputStream out(&sink);
+  out.SetSerializationDeterministic(true);
+  ORRERY_CHECK(message.SerializeToCodedStream(&out));
+  out.Trim();
+  return bytes;
+}
+
+} // namespace
+
 std::string to_json(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
+  util::JsonPrintOptions options;
   options.always_print_primitive_fields = true;
   std::string text;
   // Only messages that hold an Any, or text that is not UTF-8, can fail; neither gets into a
   // record.
-  const auto printed = google::protobuf::util::MessageToJsonString(message, &text, options);
+  const auto printed =
+      util::BinaryToJsonString(&resolver(), url_of(message), in_order(message), &text, options);
   ORRERY_CHECK(printed.ok());
   return text;
 }

@@ -1,9 +1,12 @@
+#include "projections/rows.hpp"
 #include "tests/projections/histories.hpp"
 #include "tests/support/random_history.hpp"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 namespace orrery::projections {
 namespace {
@@ -146,6 +149,78 @@ TEST(inventory, filters_vms_by_cluster_node_state_and_name) {
   EXPECT_TRUE(ids({.name = "we"}).empty());
 }
 
+/// A filter as people write it.
+std::vector<label_term> labelled(std::string_view text) { return parse_labels(text).value(); }
+
+TEST(inventory, filters_by_labels) {
+  auto world = two_clusters();
+  world.must(support::label_vm(support::labels({{"env", "prod"}, {"team", "web"}}), 1));
+  world.must(support::label_vm(support::labels({{"env", "test"}}), 2));
+  world.must(support::place_vm({.number = 3, .name = "db", .labels = {{"env", "prod"}}}));
+  world.must(support::label_vm(support::labels({{"env", "gone"}}, {"team"}), 1));
+  world.must(support::label_vm(support::labels({{"env", "prod"}}), 1));
+  const filled_store filled(world);
+  const auto ids = [&filled](std::string_view text, const std::string& in = {}) {
+    std::vector<std::string> made;
+    const auto found = filled.rows->list_vms({.cluster = in, .labels = labelled(text)}, {});
+    EXPECT_TRUE(found) << found.error().text;
+    for (const auto& one : found->items)
+      made.push_back(one.id());
+    return made;
+  };
+  using several = std::vector<std::string>;
+  EXPECT_EQ(ids("env=prod"), (several{id_of_vm(1), id_of_vm(3)}));
+  EXPECT_EQ(ids("env=test"), several{id_of_vm(2)});
+  EXPECT_EQ(ids("env"), (several{id_of_vm(1), id_of_vm(2), id_of_vm(3)}));
+  EXPECT_EQ(ids("env,env=test"), several{id_of_vm(2)});
+  EXPECT_EQ(ids("env=prod", "c2"), several{});
+  EXPECT_EQ(ids("env=prod", "c1"), (several{id_of_vm(1), id_of_vm(3)}));
+  for (const auto* nothing : {"team", "team=web", "env=gone", "env=", "en", "env=pro"})
+    EXPECT_TRUE(ids(nothing).empty()) << nothing;
+}
+
+TEST(inventory, filters_other_nouns_by_labels_too) {
+  auto world = two_clusters();
+  world.must(support::label_cluster(support::labels({{"site", "fra"}}), 2));
+  world.must(support::label_node(support::labels({{"rack", "a1"}}), 1));
+  world.must(support::label_network(support::labels({{"zone", ""}}), 2));
+  const filled_store filled(world);
+  const auto clusters = filled.rows->list_clusters({.labels = labelled("site=fra")}, {});
+  ASSERT_EQ(clusters->items.size(), 1U);
+  EXPECT_EQ(clusters->items.front().name(), "c2");
+  EXPECT_EQ(filled.rows->list_nodes({.labels = labelled("rack")}, {})->items.size(), 1U);
+  EXPECT_TRUE(filled.rows->list_nodes({.labels = labelled("rack=b1")}, {})->items.empty());
+  EXPECT_EQ(filled.rows->list_networks({.labels = labelled("zone=")}, {})->items.size(), 1U);
+}
+
+TEST(inventory, a_filter_by_labels_that_cannot_be_is_refused) {
+  for (const auto* text : {",", "=", "env,", "En", "env=a b", "env==", "-", "a,,b"})
+    EXPECT_EQ(parse_labels(text).error().code, error_code::invalid_argument) << text;
+  EXPECT_TRUE(parse_labels("")->empty());
+  std::string many = "a";
+  for (std::size_t at = 0; at < domain::labels_max; ++at)
+    many += ",a";
+  EXPECT_EQ(parse_labels(many).error().code, error_code::invalid_argument);
+}
+
+TEST(inventory, a_token_of_one_filter_by_labels_is_not_that_of_another) {
+  auto world = support::ready_world();
+  for (std::uint32_t number = 1; number <= 3; ++number)
+    world.must(support::place_vm({.number = number,
+                                  .name = "vm-" + std::to_string(number),
+                                  .labels = {{"env", "prod"}, {"tier", "1"}}}));
+  const filled_store filled(world);
+  const auto first = filled.rows->list_vms({.labels = labelled("env=prod")}, {2, ""});
+  ASSERT_TRUE(first);
+  ASSERT_EQ(first->items.size(), 2U);
+  const page next{2, first->next_token};
+  const auto second = filled.rows->list_vms({.labels = labelled("env=prod")}, next);
+  ASSERT_TRUE(second) << second.error().text;
+  ASSERT_EQ(second->items.size(), 1U);
+  EXPECT_EQ(second->items.front().name(), "vm-3");
+  EXPECT_FALSE(filled.rows->list_vms({.labels = labelled("tier=1")}, next));
+}
+
 TEST(inventory, a_filter_that_names_nothing_is_refused) {
   const filled_store filled(two_clusters());
   EXPECT_EQ(filled.rows->list_vms({.cluster = "c9"}, {}).error().code, error_code::not_found);
@@ -199,6 +274,26 @@ TEST(inventory, has_a_row_of_the_installation) {
   EXPECT_EQ(filled.rows->find_vm("").error().code, error_code::not_found);
 }
 
+/// Each label of each VM finds it, and nothing else is found.
+void expect_found_by_labels(const support::world& world, const store& rows) {
+  std::map<std::string, std::set<std::string>> wanted; // VMs by filter
+  world.state().for_each([&](const uuid& id, const domain::entity_ptr& state) {
+    if (const auto* held = std::get_if<domain::vm_state>(state.get()))
+      for (const auto& one : held->labels)
+        for (const auto& text : {one.key, one.key + "=" + one.value})
+          wanted[text].insert(to_text(vm_id{id}));
+  });
+  EXPECT_FALSE(wanted.empty());
+  for (const auto& [text, ids] : wanted) {
+    const auto answer = rows.list_vms({.labels = labelled(text)}, {page_size_max, ""});
+    ASSERT_TRUE(answer) << answer.error().text;
+    std::set<std::string> found;
+    for (const auto& one : answer->items)
+      found.insert(one.id());
+    EXPECT_EQ(found, ids) << text;
+  }
+}
+
 /// The rows against the states that they were folded from.
 TEST(inventory, shows_exactly_what_a_random_world_holds) {
   const auto seed = seed_of_this_run();
@@ -217,14 +312,14 @@ TEST(inventory, shows_exactly_what_a_random_world_holds) {
       joined->clear_name();
     if (found->value.observed().has_source())
       found->value.mutable_observed()->mutable_source()->clear_name();
-    EXPECT_EQ(found->value.SerializeAsString(), view(id, *held).SerializeAsString())
-        << "seed " << seed;
+    EXPECT_EQ(to_row(found->value), to_row(view(id, *held))) << "seed " << seed;
   });
   std::size_t by_state = 0;
   for (const auto state : {v1::VmObserved::ABSENT, v1::VmObserved::STOPPED, v1::VmObserved::RUNNING,
                            v1::VmObserved::REACHABLE, v1::VmObserved::UNKNOWN})
     by_state += filled.rows->list_vms({.observed = state}, {page_size_max, ""})->items.size();
   EXPECT_EQ(by_state, vms);
+  expect_found_by_labels(world, *filled.rows);
   EXPECT_EQ(filled.rows->list_vms({}, {page_size_max, ""})->items.size(), vms);
 }
 

@@ -1,3 +1,4 @@
+#include "projections/rows.hpp"
 #include "projections/store.hpp"
 #include "tests/projections/histories.hpp"
 
@@ -253,7 +254,7 @@ TEST(store, answers_are_byte_equal_after_a_rebuild) {
   const auto bytes = [](const auto& list) {
     std::string made;
     for (const auto& one : list->items)
-      made += one.SerializeAsString();
+      made += to_row(one);
     return made + list->next_token;
   };
   EXPECT_EQ(bytes(first.rows->list_vms({}, {})), bytes(second->list_vms({}, {})));

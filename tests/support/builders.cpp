@@ -200,6 +200,47 @@ v1::Command place_vm(const vm_wish& wish) {
   body->set_image(wish.image);
   body->set_vcpus(wish.vcpus);
   body->set_memory_mib(wish.memory_mib);
+  *body->mutable_labels() = labels(wish.labels).set();
+  return made;
+}
+
+v1::SetLabels labels(const std::vector<std::pair<std::string, std::string>>& set,
+                     const std::vector<std::string>& remove) {
+  v1::SetLabels made;
+  for (const auto& [key, value] : set) {
+    auto* one = made.add_set();
+    one->set_key(key);
+    one->set_value(value);
+  }
+  for (const auto& key : remove)
+    made.add_remove(key);
+  return made;
+}
+
+v1::Command label_cluster(const v1::SetLabels& wanted, std::uint32_t number) {
+  v1::Command made;
+  domain::set(made.mutable_entity(), cluster(number));
+  *made.mutable_cluster()->mutable_set_labels() = wanted;
+  return made;
+}
+
+v1::Command label_node(const v1::SetLabels& wanted, std::uint32_t number) {
+  v1::Command made;
+  domain::set(made.mutable_entity(), node(number));
+  *made.mutable_node()->mutable_set_labels() = wanted;
+  return made;
+}
+
+v1::Command label_network(const v1::SetLabels& wanted, std::uint32_t number) {
+  auto made = for_network(number);
+  *made.mutable_network()->mutable_set_labels() = wanted;
+  return made;
+}
+
+v1::Command label_vm(const v1::SetLabels& wanted, std::uint32_t number) {
+  v1::Command made;
+  domain::set(made.mutable_entity(), vm(number));
+  *made.mutable_vm()->mutable_set_labels() = wanted;
   return made;
 }
 

@@ -93,9 +93,20 @@ struct vm_wish {
   std::uint64_t memory_mib = 256;
   std::uint32_t network = 1;
   std::uint32_t cluster = 1;
+  std::vector<std::pair<std::string, std::string>> labels = {};
 };
 
 [[nodiscard]] v1::Command place_vm(const vm_wish& wish = {});
+
+/// What to set and what to remove.
+[[nodiscard]] v1::SetLabels labels(const std::vector<std::pair<std::string, std::string>>& set,
+                                   const std::vector<std::string>& remove = {});
+
+[[nodiscard]] v1::Command label_cluster(const v1::SetLabels& wanted, std::uint32_t number = 1);
+[[nodiscard]] v1::Command label_node(const v1::SetLabels& wanted, std::uint32_t number = 1);
+[[nodiscard]] v1::Command label_network(const v1::SetLabels& wanted, std::uint32_t number = 1);
+[[nodiscard]] v1::Command label_vm(const v1::SetLabels& wanted, std::uint32_t number = 1);
+
 [[nodiscard]] v1::Command start_vm(std::uint32_t number = 1);
 [[nodiscard]] v1::Command shutdown_vm(std::uint32_t number = 1);
 [[nodiscard]] v1::Command stop_vm(std::uint32_t number = 1);

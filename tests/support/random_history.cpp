@@ -52,11 +52,47 @@ v1::Command random_commands::any_placement() {
     wish.name = pick<std::string>(x_dice, std::array<std::string, 4>{"", "Web", "a\xff", "-"});
   if (x_dice.chance(5))
     wish.cluster = 1 + static_cast<std::uint32_t>(x_dice.below(4));
+  if (x_dice.chance(30)) {
+    const auto wanted = any_labels();
+    for (const auto& one : wanted.set())
+      wish.labels.emplace_back(one.key(), one.value());
+  }
   return place_vm(wish);
 }
 
+/// Few keys and values, so that they meet again.
+v1::SetLabels random_commands::any_labels() {
+  constexpr std::array<std::string_view, 5> keys{"env", "team", "tier", "acme/cost-centre", "bad-"};
+  v1::SetLabels wanted;
+  for (auto left = x_dice.below(4); left > 0; --left) {
+    const std::string key(keys[x_dice.below(x_dice.chance(95) ? 4 : 5)]);
+    if (x_dice.chance(30)) {
+      wanted.add_remove(key);
+      continue;
+    }
+    auto* one = wanted.add_set();
+    one->set_key(key);
+    one->set_value(x_dice.chance(3) ? "a b" : std::to_string(x_dice.below(3)));
+  }
+  return wanted;
+}
+
+v1::Command random_commands::any_labelling() {
+  const auto number = 1 + static_cast<std::uint32_t>(x_dice.below(3));
+  switch (x_dice.below(6)) {
+  case 0:
+    return label_cluster(any_labels(), number);
+  case 1:
+    return label_node(any_labels(), number);
+  case 2:
+    return label_network(any_labels(), number);
+  default:
+    return label_vm(any_labels(), any_vm());
+  }
+}
+
 v1::Command random_commands::any_user_command() {
-  switch (x_dice.below(7)) {
+  switch (x_dice.below(8)) {
   case 0:
   case 1:
     return any_placement();
@@ -66,6 +102,8 @@ v1::Command random_commands::any_user_command() {
     return shutdown_vm(any_vm());
   case 4:
     return stop_vm(any_vm());
+  case 5:
+    return any_labelling();
   default:
     return remove_vm(any_vm());
   }

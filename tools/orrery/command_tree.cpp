@@ -2,6 +2,7 @@
 
 #include "tools/orrery/backup_commands.hpp"
 #include "tools/orrery/jobs.hpp"
+#include "tools/orrery/labels.hpp"
 #include "tools/orrery/log_commands.hpp"
 #include "tools/orrery/projection_commands.hpp"
 #include "tools/orrery/units.hpp"
@@ -58,6 +59,12 @@ void add_wait_flags(tree& t, CLI::App& to) {
                 "wait at most so long (90s, 10m; default 10m), then exit with 8; the job goes on");
 }
 
+std::string path_of(const view& what, const std::string& name) {
+  if (name.empty())
+    throw failure(exit_code::usage, "usage", "the name is empty");
+  return "/v1/" + std::string(what.collection) + "/" + url_encode(name);
+}
+
 CLI::App& changing(tree& t, CLI::App& parent, const std::string& name, const std::string& help,
                    const std::string& examples, std::function<change(api&)> wanted) {
   auto& made = verb(t, parent, name, help, examples,
@@ -76,6 +83,8 @@ struct list_filter {
 using list_filters = std::vector<list_filter>;
 
 const list_filter in_cluster{"cluster", &words::cluster, "only of this cluster (name or id)"};
+const list_filter labelled{"label", &words::label,
+                           "only those with these labels: KEY=VALUE or KEY, commas between"};
 
 void add_list_and_get(tree& t, CLI::App& parent, const view& what,
                       const list_filters& filters = {}) {
@@ -107,6 +116,23 @@ void add_list_and_get(tree& t, CLI::App& parent, const view& what,
                    "as it was at a time (2026-11-28T12:00:00Z) or a position (1/118)");
 }
 
+/// Sets and removes labels of one thing.
+void add_label(tree& t, CLI::App& parent, const view& what) {
+  const std::string name(what.noun);
+  auto& made =
+      changing(t, parent, "label", "Set or remove labels of a " + name,
+               "  orrery " + name + " label NAME env=prod team=web\n  orrery " + name +
+                   " label NAME team-    # removes it\n  orrery " + name + " list --label env=prod",
+               [&t, &what](api&) {
+                 return change{.method = "POST",
+                               .path = path_of(what, t.said.name) + ":setLabels",
+                               .body = labels_to_change(t.said.labels),
+                               .what = &what};
+               });
+  add_name(t, made, name);
+  made.add_option("LABEL", t.said.labels, "KEY=VALUE to set one, KEY- to remove it")->required();
+}
+
 change create(const view& what, json body) {
   return {.method = "POST",
           .path = "/v1/" + std::string(what.collection),
@@ -120,13 +146,7 @@ void set_if(json& body, std::string_view name, const std::string& text) {
 }
 
 change remove(const view& what, const std::string& name) {
-  if (name.empty())
-    throw failure(exit_code::usage, "usage", "the name is empty");
-  return {.method = "DELETE",
-          .path = "/v1/" + std::string(what.collection) + "/" + url_encode(name),
-          .body = {},
-          .what = &what,
-          .gone = true};
+  return {.method = "DELETE", .path = path_of(what, name), .body = {}, .what = &what, .gone = true};
 }
 
 std::string cluster_of(const tree& t, api& from) {
@@ -155,7 +175,8 @@ void add_cluster(tree& t) {
   add_name(t, make, "cluster");
   make.add_option("--hypervisor", t.said.hypervisor, "kind of hypervisor: kvm or simulated")
       ->required();
-  add_list_and_get(t, parent, cluster_view());
+  add_list_and_get(t, parent, cluster_view(), {labelled});
+  add_label(t, parent, cluster_view());
 }
 
 void add_node(tree& t) {
@@ -185,7 +206,8 @@ void add_node(tree& t) {
                   "virtual processors to hand out (default: all of the host)");
   make.add_option("--memory", t.said.memory,
                   "memory to hand out, for instance 4GiB (default: all of the host)");
-  add_list_and_get(t, parent, node_view(), {in_cluster});
+  add_list_and_get(t, parent, node_view(), {in_cluster, labelled});
+  add_label(t, parent, node_view());
 }
 
 void add_network(tree& t) {
@@ -204,7 +226,8 @@ void add_network(tree& t) {
   make.add_option("--cluster", t.said.cluster, "name or id of its cluster (default: the only one)");
   make.add_option("--prefix", t.said.prefix, "IPv4 prefix, for instance 10.99.0.0/24")->required();
   make.add_option("--gateway", t.said.gateway, "address of the gateway (default: the first one)");
-  add_list_and_get(t, parent, network_view(), {in_cluster});
+  add_list_and_get(t, parent, network_view(), {in_cluster, labelled});
+  add_label(t, parent, network_view());
   auto& gone =
       changing(t, parent, "delete", "Delete a network without VMs and free its prefix",
                "  orrery network delete lan\n  orrery network delete lan --no-wait -o json",
@@ -229,6 +252,8 @@ void add_vm_create(tree& t, CLI::App& parent) {
                               .set("network", json::of(network))
                               .set("image", json::of(t.said.image))
                               .set("vcpus", json::of(std::uint64_t{t.said.vcpus.value_or(1)}));
+                          if (!t.said.labels.empty())
+                            body.set("labels", labels_to_have(t.said.labels));
                           return create(vm_view(), std::move(body));
                         });
   add_name(t, make, "vm");
@@ -238,6 +263,8 @@ void add_vm_create(tree& t, CLI::App& parent) {
   make.add_option("--vcpus,--cpu", t.said.vcpus, "virtual processors (default 1)");
   make.add_option("--memory", t.said.memory,
                   "memory, for instance 192MiB or 1GiB (default 256MiB)");
+  make.add_option("--label", t.said.labels, "a label, KEY=VALUE; may be given again")
+      ->delimiter(',');
 }
 
 void add_vm_verb(tree& t, CLI::App& parent, const std::string& name, const std::string& help) {
@@ -262,6 +289,7 @@ void add_vm(tree& t) {
   add_vm_create(t, parent);
   add_list_and_get(t, parent, vm_view(),
                    {in_cluster,
+                    labelled,
                     {"node", &words::node, "only on this node (name or id)"},
                     {"observed", &words::observed,
                      "only those seen ABSENT, STOPPED, RUNNING, REACHABLE or UNKNOWN"}});
@@ -269,6 +297,7 @@ void add_vm(tree& t) {
   add_vm_verb(t, parent, "shutdown", "Ask the guest to shut down, and wait until it has");
   add_vm_verb(t, parent, "stop", "Stop a virtual machine at once, as if its power was cut");
   add_vm_verb(t, parent, "delete", "Delete a virtual machine and free its address");
+  add_label(t, parent, vm_view());
   auto& console = verb(t, parent, "console", "Show the last lines of the serial console",
                        "  orrery vm console web-1\n  orrery vm console web-1 --lines 100",
                        [&t] { show_console(t.how, t.said.name, t.said.lines); });

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 // The command line as a tree of nouns and verbs; for this folder's own two files.
 
@@ -33,6 +34,8 @@ struct words {
   std::string after;
   std::string node;
   std::string observed;
+  std::string label;
+  std::vector<std::string> labels;
   std::string state;
   std::string limited;
   std::uint32_t figure = 0;

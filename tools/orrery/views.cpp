@@ -70,6 +70,16 @@ std::string list_cell(const json& list) {
   return made;
 }
 
+std::string labels_cell(const json& labels) {
+  std::string made;
+  for (std::size_t at = 0; labels.is_object() && at < labels.items.size(); ++at)
+    made.append(made.empty() ? "" : ",")
+        .append(labels.names[at])
+        .append("=")
+        .append(labels.items[at].text());
+  return made;
+}
+
 std::string last_step_cell(const json& steps) {
   if (!steps.is_list() || steps.items.empty())
     return steps.is_list() ? std::string() : steps.text();
@@ -92,6 +102,8 @@ std::string cell(const column& shown, const json& item, const printing& to) {
     return activity_cell(value);
   case cell_kind::list:
     return list_cell(value);
+  case cell_kind::labels:
+    return labels_cell(value);
   case cell_kind::last_step:
     return last_step_cell(value);
   case cell_kind::microseconds:
@@ -175,6 +187,7 @@ const view& cluster_view() {
                           {"OFFERED", {"vcpusOffered"}},
                           {"MEMORY TAKEN", {"memoryMibTaken"}, cell_kind::memory},
                           {"OFFERED", {"memoryMibOffered"}, cell_kind::memory},
+                          {"LABELS", {"labels"}, cell_kind::labels, true},
                           {"ID", {"id"}, cell_kind::text, true},
                           {"VERSION", {"version"}, cell_kind::text, true}}};
   return made;
@@ -193,6 +206,7 @@ const view& node_view() {
                           {"IMAGES", {"images"}, cell_kind::list},
                           {"LIBVIRT", {"endpoint.libvirtSocket"}, cell_kind::text, true},
                           {"NAMESPACE", {"endpoint.networkNamespace"}, cell_kind::text, true},
+                          {"LABELS", {"labels"}, cell_kind::labels, true},
                           {"ID", {"id"}, cell_kind::text, true},
                           {"VERSION", {"version"}, cell_kind::text, true},
                           {"SEEN", {"seenUntil"}, cell_kind::age},
@@ -213,6 +227,7 @@ const view& network_view() {
                           {"FREE", {"subnets.0.addressesFree"}},
                           {"TAKEN", {"subnets.0.addressesTaken"}},
                           {"ACTIVITY", {"activity"}, cell_kind::activity, true},
+                          {"LABELS", {"labels"}, cell_kind::labels, true},
                           {"ID", {"id"}, cell_kind::text, true},
                           {"VERSION", {"version"}, cell_kind::text, true}}};
   return made;
@@ -241,6 +256,7 @@ const view& vm_view() {
                            {"observed.source.name", "observed.source.id", "observed.source"},
                            cell_kind::text,
                            true},
+                          {"LABELS", {"labels"}, cell_kind::labels, true},
                           {"ID", {"id"}, cell_kind::text, true},
                           {"VERSION", {"version"}, cell_kind::text, true},
                           {"SEEN", {"observed.at"}, cell_kind::age},

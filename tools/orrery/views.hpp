@@ -21,6 +21,7 @@ enum class cell_kind {
   memory,       ///< a number of MiB
   activity,     ///< the job that holds a VM: kind and step
   list,         ///< of words
+  labels,       ///< an object of texts, as key=value
   last_step,    ///< of a job
   microseconds, ///< a whole number of them, as seconds with all six digits behind the point
 };

@@ -22,7 +22,7 @@ using google::protobuf::FileDescriptor;
 using google::protobuf::FileDescriptorProto;
 
 /// Appends the full names of all fields of `message`, and of messages inside it, that do not say
-/// how far they may travel.
+/// how far they may travel. A map is marked as a whole.
 void add_unmarked(const Descriptor& message, std::vector<std::string>& found) {
   for (int i = 0; i < message.field_count(); ++i) {
     const auto* field = message.field(i);
@@ -30,7 +30,8 @@ void add_unmarked(const Descriptor& message, std::vector<std::string>& found) {
       found.push_back(field->full_name());
   }
   for (int i = 0; i < message.nested_type_count(); ++i)
-    add_unmarked(*message.nested_type(i), found);
+    if (!message.nested_type(i)->options().map_entry())
+      add_unmarked(*message.nested_type(i), found);
 }
 
 std::vector<std::string> unmarked_fields(const FileDescriptor& file) {

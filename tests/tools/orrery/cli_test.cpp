@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <sstream>
@@ -21,17 +22,21 @@ const std::vector<words>& all_commands() {
       {"cluster", "create", "one", "--hypervisor", "simulated"},
       {"cluster", "list"},
       {"cluster", "get", "one"},
+      {"cluster", "label", "one", "env=prod"},
       {"node", "create", "one", "--cluster", "local", "--libvirt-socket", "/run/s",
        "--network-namespace", "n", "--vcpus", "4", "--memory", "4GiB"},
       {"node", "list"},
       {"node", "get", "one"},
+      {"node", "label", "one", "env-"},
       {"network", "create", "one", "--cluster", "local", "--prefix", "10.99.0.0/24"},
       {"network", "list"},
       {"network", "get", "one"},
+      {"network", "label", "one", "env="},
       {"network", "delete", "one"},
       {"vm", "create", "web-1", "--cluster", "local", "--network", "lan", "--image", "debian"},
       {"vm", "list"},
       {"vm", "get", "web-1"},
+      {"vm", "label", "web-1", "env=prod", "team-"},
       {"vm", "start", "web-1"},
       {"vm", "shutdown", "web-1"},
       {"vm", "stop", "web-1"},
@@ -117,6 +122,7 @@ TEST(cli_list, asks_for_a_part_by_the_parameters_of_the_api) {
   const std::vector<std::pair<words, std::string>> wanted{
       {{"vm", "list", "--cluster", "local", "--node", "n1", "--observed", "STOPPED"},
        "/v1/vms?cluster=local&node=n1&observed=STOPPED"},
+      {{"vm", "list", "--label", "env=prod,team"}, "/v1/vms?label=env%3Dprod%2Cteam"},
       {{"node", "list", "--cluster", "a b"}, "/v1/nodes?cluster=a%20b"},
       {{"network", "list", "--cluster", "local"}, "/v1/networks?cluster=local"},
       {{"job", "list", "--resource", "web-1", "--state", "FAILED"},
@@ -129,6 +135,29 @@ TEST(cli_list, asks_for_a_part_by_the_parameters_of_the_api) {
     EXPECT_EQ(done.exit, 0) << done.err;
     EXPECT_NE(done.err.find(path), std::string::npos) << done.err;
   }
+}
+
+TEST(cli_label, says_what_to_set_and_what_to_remove) {
+  const fake_api api;
+  const auto done = run({"vm", "label", "web-1", "a=1", "b-", "c=", "d=x-"}, api.variables());
+  EXPECT_EQ(done.exit, 0) << done.err;
+  const auto asked = api.requests();
+  const auto sent = std::ranges::find(asked, "POST", &http::request::method);
+  ASSERT_NE(sent, asked.end());
+  EXPECT_EQ(nlohmann::json::parse(sent->body),
+            nlohmann::json::parse(R"({"set":{"a":"1","c":"","d":"x-"},"remove":["b"]})"));
+}
+
+TEST(cli_label, refuses_what_is_no_label_before_it_asks) {
+  const fake_api api;
+  for (const auto& wrong : {"a", "-", ""}) {
+    const auto done = run({"vm", "label", "web-1", wrong}, api.variables());
+    EXPECT_EQ(done.exit, 64) << wrong;
+    EXPECT_NE(done.err.find("KEY-"), std::string::npos) << done.err;
+  }
+  EXPECT_EQ(run({"vm", "create", "a", "--image", "i", "--label", "x"}, api.variables()).exit, 64);
+  for (const auto& one : api.requests())
+    EXPECT_EQ(one.method, "GET");
 }
 
 TEST(cli_projection, what_differs_has_an_exit_code_of_its_own) {
@@ -178,6 +207,10 @@ TEST(cli_all, give_a_problem_object_with_json_when_the_api_refuses) {
                                      "/v1/vms/web-1:stop",
                                      "/v1/vms/web-1:shutdown",
                                      "/v1/vms/web-1/console",
+                                     "/v1/clusters/one:setLabels",
+                                     "/v1/nodes/one:setLabels",
+                                     "/v1/networks/one:setLabels",
+                                     "/v1/vms/web-1:setLabels",
                                      "/v1/jobs",
                                      "/v1/jobs/job_01993f0e-7c1a-7000-8000-000000000009",
                                      "/v1/events",

@@ -1,0 +1,48 @@
+#include "tools/orrery/labels.hpp"
+
+#include "tools/orrery/failure.hpp"
+
+#include <utility>
+
+namespace orrery::cli {
+
+namespace {
+
+failure not_a_label(const std::string& said, const char* wanted) {
+  return {exit_code::usage, "usage", "'" + said + "' is no label: want " + wanted};
+}
+
+} // namespace
+
+json labels_to_change(const std::vector<std::string>& said) {
+  auto set = json::object();
+  auto remove = json::list();
+  for (const auto& one : said) {
+    const auto equals = one.find('=');
+    if (equals != std::string::npos)
+      set.set(one.substr(0, equals), json::of(one.substr(equals + 1)));
+    else if (one.size() > 1 && one.ends_with('-'))
+      remove.items.push_back(json::of(one.substr(0, one.size() - 1)));
+    else
+      throw not_a_label(one, "KEY=VALUE, or KEY- to remove it");
+  }
+  auto made = json::object();
+  if (!set.items.empty())
+    made.set("set", std::move(set));
+  if (!remove.items.empty())
+    made.set("remove", std::move(remove));
+  return made;
+}
+
+json labels_to_have(const std::vector<std::string>& said) {
+  auto made = json::object();
+  for (const auto& one : said) {
+    const auto equals = one.find('=');
+    if (equals == std::string::npos)
+      throw not_a_label(one, "KEY=VALUE");
+    made.set(one.substr(0, equals), json::of(one.substr(equals + 1)));
+  }
+  return made;
+}
+
+} // namespace orrery::cli
