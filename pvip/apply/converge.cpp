@@ -2,6 +2,7 @@
 
 #include "pvip/apply/apply.hpp"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -35,6 +36,12 @@ public:
   [[nodiscard]] bool did_something() const { return x_done > 0; }
 
   [[nodiscard]] bool has_failures() const { return !x_failures.empty(); }
+
+  /// Whether something was in the way in the last round.
+  [[nodiscard]] bool is_blocked() const {
+    return std::ranges::find(x_failures, error_code::already_exists, &error::code) !=
+           x_failures.end();
+  }
 
   [[nodiscard]] error failure() const {
     error first = x_failures.front();
@@ -140,13 +147,18 @@ result<apply_report> converge(kernel& on, std::vector<port> ports, std::string_v
   }
   const apply_scope scope = only_link ? apply_scope::one_port : apply_scope::whole_node;
   ledger book;
+  auto part = only_link;
   for (int round = 0; round < rounds_max; ++round) {
-    const auto found = on.read(only_link);
+    const auto found = on.read(part);
     if (!found) {
       return found.error();
     }
     const difference todo = compare(*wanted, *found, link_prefix, scope);
     run_steps(on, todo, book);
+    if (part && book.is_blocked()) {
+      part.reset(); // what is in the way stands elsewhere
+      continue;
+    }
     if (book.did_something()) {
       continue; // look whether it is so
     }

@@ -24,12 +24,14 @@ public:
   virtual ~kernel() = default;
 
   /// Reads all links, or only `only_link` (absent from the result when it does not exist), with the
-  /// neighbours on what was read, all routes of the main table, the addresses of `lo` and the
-  /// settings. Settings of links are read for taps whose name begins with the prefix.
+  /// neighbours on what was read, the routes of the main table (all, or those over that link), the
+  /// addresses of `lo` and the settings. Settings of links are read for taps whose name begins with
+  /// the prefix. What is read of one link does not grow with the number of the others.
   /// Errors: `io_failed`.
   [[nodiscard]] virtual result<found_state> read(const std::optional<std::string>& only_link) = 0;
 
-  /// Does one operation. Removing what is not there is done. Errors: `io_failed`, `already_exists`.
+  /// Does one operation. Removing what is not there is done. Errors: `io_failed`, `already_exists`
+  /// (a tap of that name, or another route in the place of one to be added).
   [[nodiscard]] virtual result<outcome> apply(const operation& what) = 0;
 };
 

@@ -90,6 +90,9 @@ private:
 
 error refusal(std::string_view what, const netlink_ending& ending) {
   error failure = system_error(what, ending.code);
+  if (ending.code == EEXIST) {
+    failure.code = error_code::already_exists;
+  }
   if (!ending.words.empty()) {
     failure.text += " (" + ending.words + ")";
   }
@@ -231,16 +234,22 @@ private:
   }
 
   result<void> routes() {
+    if (x_only && x_names.empty()) {
+      return {};
+    }
     // A namespace without a route yet has no main table: ENOENT.
     const auto all = collect(x_socket,
                              {.failure = "routes cannot be read",
                               .type = RTM_GETROUTE,
                               .answer_type = RTM_NEWROUTE,
                               .empty = {ENOENT}},
-                             read_route, [](request& what) {
+                             read_route, [this](request& what) {
                                auto& body = what.body<rtmsg>();
                                body.rtm_family = AF_INET;
                                body.rtm_table = RT_TABLE_MAIN;
+                               if (x_only) {
+                                 what.number(RTA_OIF, x_names.begin()->first);
+                               }
                              });
     if (!all) {
       return all.error();

@@ -16,13 +16,23 @@ error refused(std::string text) {
 struct applier {
   found_state& state;
   std::uint32_t& next_index;
+  std::unordered_map<std::string, std::size_t>& places;
 
-  [[nodiscard]] found_link* link_named(std::string_view name) const {
+  [[nodiscard]] found_link* link_named(const std::string& name) const {
+    const auto known = places.find(name);
+    if (known != places.end() && known->second < state.links.size() &&
+        state.links[known->second].name == name) {
+      return &state.links[known->second];
+    }
     const auto at = std::ranges::find(state.links, name, &found_link::name);
-    return at == state.links.end() ? nullptr : &*at;
+    if (at == state.links.end()) {
+      return nullptr;
+    }
+    places[name] = static_cast<std::size_t>(at - state.links.begin());
+    return &*at;
   }
 
-  [[nodiscard]] bool is_up(std::string_view name) const {
+  [[nodiscard]] bool is_up(const std::string& name) const {
     const found_link* link = link_named(name);
     return link != nullptr && link->up;
   }
@@ -39,15 +49,16 @@ struct applier {
         return outcome::done;
       }
     }
-    for (found_link& link : state.links) {
-      if (what.path.find(link.name) == std::string::npos) {
-        continue; // thousands of links: no path is made for each
-      }
-      for (std::size_t i = 0; i < link.settings.size(); ++i) {
-        if (path_of(link_settings[i], link.name) == what.path) {
-          link.settings[i] = what.value;
-          return outcome::done;
-        }
+    // A link's: .../its name/the setting's.
+    const auto end = what.path.rfind('/');
+    const auto begin = end == std::string::npos ? end : what.path.rfind('/', end - 1);
+    found_link* link = begin == std::string::npos
+                           ? nullptr
+                           : link_named(what.path.substr(begin + 1, end - begin - 1));
+    for (std::size_t i = 0; link != nullptr && i < link->settings.size(); ++i) {
+      if (path_of(link_settings[i], link->name) == what.path) {
+        link->settings[i] = what.value;
+        return outcome::done;
       }
     }
     return refused("no such setting " + what.path);
@@ -75,6 +86,7 @@ struct applier {
                     .alias = mark_of(what.link.gateway),
                     .settings = {}};
     link.settings.assign(link_settings.size(), std::string("new"));
+    places[link.name] = state.links.size();
     state.links.push_back(std::move(link));
     return outcome::done;
   }
@@ -134,7 +146,8 @@ struct applier {
         .destination = what.route.destination, .protocol = route_protocol, .link = what.route.link};
     const auto same = [&](const found_route& r) { return is_same(r, route); };
     if (std::ranges::any_of(state.routes, same)) {
-      return refused("the route exists");
+      return error{
+          .code = error_code::already_exists, .text = "the route exists", .retryable = true};
     }
     state.routes.push_back(route);
     return outcome::done;
@@ -193,20 +206,22 @@ result<found_state> memory_kernel::read(const std::optional<std::string>& only_l
     return x_state;
   }
   found_state found{.links = {},
-                    .routes = x_state.routes,
+                    .routes = {},
                     .neighbours = {},
                     .addresses = x_state.addresses,
                     .node_values = x_state.node_values,
                     .filter_of_all = x_state.filter_of_all};
   std::ranges::copy_if(x_state.links, std::back_inserter(found.links),
                        [&](const found_link& l) { return l.name == *only_link; });
+  std::ranges::copy_if(x_state.routes, std::back_inserter(found.routes),
+                       [&](const found_route& r) { return r.link == *only_link; });
   std::ranges::copy_if(x_state.neighbours, std::back_inserter(found.neighbours),
                        [&](const found_neighbour& n) { return n.link == *only_link; });
   return found;
 }
 
 result<outcome> memory_kernel::apply(const operation& what) {
-  return std::visit(applier{x_state, x_next_index}, what);
+  return std::visit(applier{x_state, x_next_index, x_places}, what);
 }
 
 } // namespace orrery::pvip

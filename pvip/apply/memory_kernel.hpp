@@ -2,7 +2,10 @@
 
 #include "pvip/apply/kernel.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
+#include <unordered_map>
 
 namespace orrery::pvip {
 
@@ -21,6 +24,8 @@ public:
 
 private:
   found_state x_state;
+  /// Where a link probably stands in it: thousands are made one after the other.
+  std::unordered_map<std::string, std::size_t> x_places;
   std::uint32_t x_next_index = 2; // 1 is lo, as in Linux
 };
 

@@ -4,12 +4,16 @@
 #include "pvip/apply/memory_kernel.hpp"
 
 #include <mutex>
+#include <optional>
+#include <unordered_map>
 #include <utility>
 
 namespace orrery::pvip {
 
 namespace {
 
+/// Keeps the ports only: tens of thousands of them are in one process, and a kernel that holds them
+/// can be made of them whenever one is needed.
 class simulated_host_network final : public host_network {
 public:
   simulated_host_network(std::string link_prefix, answer_rule answers)
@@ -17,20 +21,43 @@ public:
 
   result<apply_report> reconcile(std::vector<port> ports) override {
     const std::lock_guard guard(x_lock);
-    return converge(x_kernel, std::move(ports), x_prefix, std::nullopt);
+    std::vector<port> before;
+    before.reserve(x_ports.size());
+    for (const auto& [link, each] : x_ports) {
+      before.push_back(each);
+    }
+    std::optional<memory_kernel> kernel(std::in_place);
+    if (!converge(*kernel, std::move(before), x_prefix, std::nullopt)) {
+      kernel.emplace(); // they contradict each other: all are made anew
+    }
+    auto report = converge(*kernel, ports, x_prefix, std::nullopt);
+    if (report) {
+      x_ports.clear();
+      for (port& each : ports) {
+        keep(std::move(each));
+      }
+    }
+    return report;
   }
 
   result<void> ensure(const port& wanted) override {
-    const std::lock_guard guard(x_lock);
-    if (auto done = converge(x_kernel, {wanted}, x_prefix, wanted.link); !done) {
+    memory_kernel kernel;
+    if (auto done = converge(kernel, {wanted}, x_prefix, wanted.link); !done) {
       return done.error();
     }
+    const std::lock_guard guard(x_lock);
+    keep(wanted);
     return {};
   }
 
   result<void> remove(const std::string& link) override {
+    memory_kernel kernel;
+    if (auto done = remove_port(kernel, link, x_prefix); !done) {
+      return done;
+    }
     const std::lock_guard guard(x_lock);
-    return remove_port(x_kernel, link, x_prefix);
+    x_ports.erase(link);
+    return {};
   }
 
   result<bool> answers_arp(const port& wanted, std::chrono::milliseconds patience) override {
@@ -43,18 +70,18 @@ public:
   }
 
 private:
+  void keep(port one) {
+    auto link = one.link;
+    x_ports.insert_or_assign(std::move(link), std::move(one));
+  }
+
   bool exists(const std::string& link) {
     const std::lock_guard guard(x_lock);
-    for (const found_link& each : x_kernel.state().links) {
-      if (each.name == link) {
-        return true;
-      }
-    }
-    return false;
+    return x_ports.contains(link);
   }
 
   std::mutex x_lock;
-  memory_kernel x_kernel;
+  std::unordered_map<std::string, port> x_ports; ///< by link
   std::string x_prefix;
   answer_rule x_answers;
 };

@@ -54,6 +54,17 @@ TEST(pvip_simulated, reconciles_to_what_is_wanted) {
   EXPECT_TRUE(network->answers_arp(port_number(2), 1s).value());
 }
 
+TEST(pvip_simulated, ports_that_contradict_each_other_give_way_to_what_is_wanted) {
+  const auto network = make_simulated_host_network("vp", [](const port&, auto) { return true; });
+  port other = port_number(1);
+  other.link = port_number(2).link;
+  ASSERT_TRUE(network->ensure(port_number(1)));
+  ASSERT_TRUE(network->ensure(other));
+  ASSERT_TRUE(network->reconcile({other}));
+  EXPECT_FALSE(network->answers_arp(port_number(1), 1s));
+  EXPECT_TRUE(network->answers_arp(other, 1s).value());
+}
+
 TEST(pvip_simulated, many_threads_may_use_it) {
   const auto network = make_simulated_host_network("vp", [](const port&, auto) { return true; });
   std::vector<std::thread> threads;
