@@ -8,7 +8,6 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 
 namespace orrery::actors {
 
@@ -85,9 +84,10 @@ result<void> check_chain(const partition_snapshot& snapshot, log::log& from) {
 
 result<partition_snapshot> read_snapshot(const std::string& path,
                                          const log::log_identity& identity) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (!file)
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  const auto size = file ? static_cast<std::streamoff>(file.tellg()) : 0;
+  std::string bytes(static_cast<std::size_t>(size), '\0');
+  if (!file.seekg(0).read(bytes.data(), size))
     return damaged(path + " cannot be read");
   auto read = decode_snapshot(bytes, identity);
   if (!read)

@@ -52,7 +52,7 @@ result<partition_snapshot> decode_snapshot(std::string_view bytes,
   if (of != identity)
     return error{error_code::log_cut, "it is of another log", false};
   partition_snapshot made;
-  std::string state;
+  std::string_view state;
   std::vector<std::string> messages;
   members(in, made, state, messages);
   auto folded = domain::partition_state::from_bytes(state);

@@ -2,21 +2,121 @@
 
 #include "events/core/own.hpp"
 
+#include <algorithm>
 #include <cstddef>
-#include <cstdint>
-#include <functional>
+#include <iterator>
 #include <memory>
+#include <optional>
 #include <utility>
+#include <vector>
 
 namespace orrery {
 
 /// An ordered map whose copy is one pointer: copies share what they have in common, and a change
 /// copies only the path to it, and of that only what a copy holds as well. So an entity with
-/// 100,000 names in it can be copied for every tentative decision. A treap: the priorities come
-/// from the hash of the key, so equal content has equal shape. Thread-safe as a value (a node that
-/// two maps hold never changes). Depth is logarithmic, so recursion is shallow.
+/// 100,000 names in it can be copied for every tentative decision. A B+ tree: entries lie side by
+/// side in leaves, so that an entry costs little more than itself. Thread-safe as a value (a node
+/// that two maps hold never changes). Depth is logarithmic, so recursion is shallow.
 template <class Key, class Value> class persistent_map {
+  // Copying a node (`own`) makes its children shared, so whoever goes on down copies those too.
+  struct node;
+  using link = std::shared_ptr<const node>;
+
+  struct entry {
+    Key key;
+    Value value;
+  };
+
+  /// A child, and a key that is not above any of its keys but above all of the child before; any
+  /// key for the first child.
+  struct branch {
+    Key low;
+    link child;
+  };
+
+  /// Either a leaf, of entries, or an inner node, of branches.
+  struct node {
+    std::vector<entry> entries;
+    std::vector<branch> branches;
+  };
+
+  /// About a kilobyte: copied in less time than it takes to find.
+  static constexpr std::size_t entries_max = std::clamp<std::size_t>(1024 / sizeof(entry), 8, 64);
+  /// Copying an inner node counts up each child, of which few are in the processor's cache.
+  static constexpr std::size_t branches_max = 16;
+
 public:
+  /// Makes a map of entries that come in ascending order of their keys, without looking for their
+  /// places.
+  class ascending {
+  public:
+    /// False, and nothing is added, for a key that is not above the last one.
+    [[nodiscard]] bool add(Key key, Value value) {
+      if (!x_leaf.empty() && !(x_leaf.back().key < key))
+        return false;
+      if (x_leaf.size() == entries_max)
+        end_leaf();
+      if (x_leaf.empty())
+        x_leaf.reserve(entries_max);
+      x_leaf.push_back({std::move(key), std::move(value)});
+      ++x_size;
+      return true;
+    }
+
+    /// The map; the maker is empty then.
+    [[nodiscard]] persistent_map take() {
+      if (!x_leaf.empty())
+        end_leaf();
+      auto level = std::exchange(x_leaves, {});
+      while (level.size() > 1)
+        level = above(std::move(level));
+      persistent_map made;
+      made.x_size = std::exchange(x_size, 0);
+      if (!level.empty())
+        made.x_root = std::move(level.front().child);
+      return made;
+    }
+
+  private:
+    void end_leaf() {
+      auto made = std::make_shared<node>();
+      made->entries = std::move(x_leaf);
+      auto low = made->entries.front().key;
+      x_leaves.push_back({std::move(low), std::move(made)});
+      x_leaf.clear();
+    }
+
+    static std::vector<branch> above(std::vector<branch> level) {
+      std::vector<branch> made;
+      for (std::size_t at = 0; at < level.size(); at += branches_max) {
+        const auto count = std::min(branches_max, level.size() - at);
+        const auto begin = std::make_move_iterator(level.begin() + static_cast<std::ptrdiff_t>(at));
+        auto parent = std::make_shared<node>();
+        parent->branches.assign(begin, begin + static_cast<std::ptrdiff_t>(count));
+        auto low = parent->branches.front().low;
+        made.push_back({std::move(low), std::move(parent)});
+      }
+      return made;
+    }
+
+    std::vector<entry> x_leaf;
+    std::vector<branch> x_leaves;
+    std::size_t x_size = 0;
+  };
+
+  /// Of entries in any order; of two with the same key one counts.
+  [[nodiscard]] static persistent_map of(std::vector<std::pair<Key, Value>> entries) {
+    const auto by_key = [](const auto& left, const auto& right) {
+      return left.first < right.first;
+    };
+    if (!std::ranges::is_sorted(entries, by_key))
+      std::ranges::sort(entries, by_key);
+    ascending sorted;
+    for (auto& [key, value] : entries)
+      static_cast<void>(sorted.add(std::move(key), std::move(value)));
+    return sorted.take();
+  }
+
   [[nodiscard]] std::size_t size() const { return x_size; }
 
   [[nodiscard]] bool empty() const { return x_size == 0; }
@@ -25,24 +125,28 @@ public:
   /// copy holds the entry.
   [[nodiscard]] const Value* find(const Key& key) const {
     const node* at = x_root.get();
-    while (at != nullptr) {
-      if (key < at->key)
-        at = at->left.get();
-      else if (at->key < key)
-        at = at->right.get();
-      else
-        return &at->value;
-    }
-    return nullptr;
+    if (at == nullptr)
+      return nullptr;
+    while (!at->branches.empty())
+      at = at->branches[branch_of(*at, key)].child.get();
+    const auto place = place_of(at->entries, key);
+    return place == at->entries.end() || key < place->key ? nullptr : &place->value;
   }
 
   [[nodiscard]] bool contains(const Key& key) const { return find(key) != nullptr; }
 
   /// Sets `key` to `value`.
   void put(const Key& key, Value value) {
-    if (!contains(key))
-      ++x_size;
-    x_root = with(std::move(x_root), make(key, std::move(value)));
+    if (x_root == nullptr)
+      x_root = std::make_shared<node>();
+    auto rest = put_below(x_root, {key, std::move(value)});
+    if (!rest)
+      return;
+    auto root = std::make_shared<node>();
+    root->branches.reserve(branches_max);
+    root->branches.push_back({rest->low, std::move(x_root)}); // nobody asks for the first one's
+    root->branches.push_back(std::move(*rest));
+    x_root = std::move(root);
   }
 
   /// The value of `key` to change, or null. The pointer is good until this map is copied or
@@ -51,15 +155,12 @@ public:
     if (!contains(key))
       return nullptr;
     auto* at = &x_root;
-    while (true) {
+    while (!(*at)->branches.empty()) {
       auto& here = own(*at);
-      if (key < here.key)
-        at = &here.left;
-      else if (here.key < key)
-        at = &here.right;
-      else
-        return &here.value;
+      at = &here.branches[branch_of(here, key)].child;
     }
+    auto& leaf = own(*at);
+    return &place_of(leaf.entries, key)->value;
   }
 
   /// Removes `key`; false when it was not there.
@@ -67,97 +168,122 @@ public:
     if (!contains(key))
       return false;
     --x_size;
-    x_root = without(std::move(x_root), key);
+    erase_below(x_root, key);
+    while (x_root->branches.size() == 1) {
+      auto only = x_root->branches.front().child;
+      x_root = std::move(only);
+    }
+    if (x_size == 0)
+      x_root.reset();
     return true;
   }
 
   /// Calls `visit(key, value)` in ascending order of keys.
-  template <class Visitor> void for_each(Visitor visit) const { walk(x_root.get(), visit); }
+  template <class Visitor> void for_each(Visitor visit) const {
+    if (x_root != nullptr)
+      walk(*x_root, visit);
+  }
 
 private:
-  // Copying a node (`own`) makes its children shared, so whoever goes on down copies those too.
-  struct node;
-  using link = std::shared_ptr<const node>;
-
-  struct node {
-    Key key;
-    Value value;
-    std::uint64_t priority = 0;
-    link left;
-    link right;
-  };
-
-  static std::uint64_t priority_of(const Key& key) {
-    // std::hash of integers is the identity in libstdc++: mix, or sorted keys would make a list
-    // (splitmix64's constants).
-    std::uint64_t mixed = std::hash<Key>{}(key) + 0x9e3779b97f4a7c15ULL;
-    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebULL;
-    return mixed ^ (mixed >> 31);
+  template <class Entries> static auto place_of(Entries& entries, const Key& key) {
+    return std::lower_bound(entries.begin(), entries.end(), key,
+                            [](const entry& one, const Key& sought) { return one.key < sought; });
   }
 
-  static link make(const Key& key, Value value) {
-    return std::make_shared<node>(node{key, std::move(value), priority_of(key), nullptr, nullptr});
+  static std::size_t branch_of(const node& here, const Key& key) {
+    const auto above =
+        std::upper_bound(here.branches.begin() + 1, here.branches.end(), key,
+                         [](const Key& sought, const branch& one) { return sought < one.low; });
+    return static_cast<std::size_t>(above - here.branches.begin()) - 1;
   }
 
-  static link with(link at, link added) {
-    if (at == nullptr)
-      return added;
+  /// Inserts `added` before `index`. What there is no room for is given back: the upper half, or
+  /// `added` alone when it is the last, so that ascending keys fill each node.
+  template <class One>
+  static std::vector<One> insert(std::vector<One>& ones, std::size_t index, One added,
+                                 std::size_t max) {
+    std::vector<One> rest;
+    auto* to = &ones;
+    if (ones.size() == max) {
+      rest.reserve(max);
+      const auto kept = index == max ? max : max / 2;
+      const auto from = ones.begin() + static_cast<std::ptrdiff_t>(kept);
+      rest.assign(std::make_move_iterator(from), std::make_move_iterator(ones.end()));
+      ones.erase(from, ones.end());
+      if (index > kept || kept == max) {
+        index -= kept;
+        to = &rest;
+      }
+    }
+    to->reserve(max);
+    to->insert(to->begin() + static_cast<std::ptrdiff_t>(index), std::move(added));
+    return rest;
+  }
+
+  /// Puts an entry below `at`; gives back what has no room there any more.
+  std::optional<branch> put_below(link& at, entry added) {
     auto& here = own(at);
-    if (added->key < here.key) {
-      here.left = with(std::move(here.left), std::move(added));
-      return here.left->priority > here.priority ? raised<&node::left, &node::right>(std::move(at))
-                                                 : at;
+    if (here.branches.empty()) {
+      const auto place = place_of(here.entries, added.key);
+      if (place != here.entries.end() && !(added.key < place->key)) {
+        place->value = std::move(added.value);
+        return std::nullopt;
+      }
+      ++x_size;
+      const auto index = static_cast<std::size_t>(place - here.entries.begin());
+      auto rest = insert(here.entries, index, std::move(added), entries_max);
+      if (rest.empty())
+        return std::nullopt;
+      auto low = rest.front().key;
+      return branch{std::move(low), std::make_shared<node>(node{std::move(rest), {}})};
     }
-    if (here.key < added->key) {
-      here.right = with(std::move(here.right), std::move(added));
-      return here.right->priority > here.priority ? raised<&node::right, &node::left>(std::move(at))
-                                                  : at;
-    }
-    here.value = std::move(own(added).value);
-    return at;
+    const auto index = branch_of(here, added.key);
+    auto upper = put_below(here.branches[index].child, std::move(added));
+    if (!upper)
+      return std::nullopt;
+    auto rest = insert(here.branches, index + 1, std::move(*upper), branches_max);
+    if (rest.empty())
+      return std::nullopt;
+    auto low = rest.front().low;
+    return branch{std::move(low), std::make_shared<node>(node{{}, std::move(rest)})};
   }
 
-  /// Turns the tree at `at` so that its child on that side stands above it.
-  template <link node::*Side, link node::*Other> static link raised(link at) {
-    auto top = std::move(own(at).*Side);
-    own(at).*Side = std::move(own(top).*Other);
-    own(top).*Other = std::move(at);
-    return top;
-  }
-
-  static link merged(link left, link right) {
-    if (left == nullptr)
-      return right;
-    if (right == nullptr)
-      return left;
-    if (left->priority > right->priority) {
-      auto& top = own(left);
-      top.right = merged(std::move(top.right), std::move(right));
-      return left;
-    }
-    auto& top = own(right);
-    top.left = merged(std::move(left), std::move(top.left));
-    return right;
-  }
-
-  static link without(link at, const Key& key) {
+  static void erase_below(link& at, const Key& key) {
     auto& here = own(at);
-    if (key < here.key)
-      here.left = without(std::move(here.left), key);
-    else if (here.key < key)
-      here.right = without(std::move(here.right), key);
-    else
-      return merged(std::move(here.left), std::move(here.right));
-    return at;
-  }
-
-  template <class Visitor> static void walk(const node* at, Visitor& visit) {
-    if (at == nullptr)
+    if (here.branches.empty()) {
+      here.entries.erase(place_of(here.entries, key));
       return;
-    walk(at->left.get(), visit);
-    visit(at->key, at->value);
-    walk(at->right.get(), visit);
+    }
+    const auto index = branch_of(here, key);
+    auto& child = here.branches[index].child;
+    erase_below(child, key);
+    if (child->entries.empty() && child->branches.empty())
+      here.branches.erase(here.branches.begin() + static_cast<std::ptrdiff_t>(index));
+    else if (here.branches.size() > 1)
+      join(here.branches, index == 0 ? 0 : index - 1);
+  }
+
+  /// Makes one of the branches at `index` and behind it when that is at most half full.
+  static void join(std::vector<branch>& branches, std::size_t index) {
+    const auto& [low, right] = branches[index + 1];
+    const auto& left = *branches[index].child;
+    if (left.entries.size() + right->entries.size() > entries_max / 2 ||
+        left.branches.size() + right->branches.size() > branches_max / 2)
+      return;
+    auto& all = own(branches[index].child);
+    const auto middle = all.branches.size();
+    all.entries.insert(all.entries.end(), right->entries.begin(), right->entries.end());
+    all.branches.insert(all.branches.end(), right->branches.begin(), right->branches.end());
+    if (middle < all.branches.size())
+      all.branches[middle].low = low;
+    branches.erase(branches.begin() + static_cast<std::ptrdiff_t>(index) + 1);
+  }
+
+  template <class Visitor> static void walk(const node& at, Visitor& visit) {
+    for (const auto& one : at.entries)
+      visit(one.key, one.value);
+    for (const auto& one : at.branches)
+      walk(*one.child, visit);
   }
 
   link x_root;

@@ -399,10 +399,16 @@ void evolve(cluster_state& state, const v1::ClusterEvent& event) {
 }
 
 void cluster_state::complete() {
-  nodes.for_each([this](const uuid& node, const auto& one) { node_names.put(one.name, node); });
-  networks.for_each(
-      [this](const uuid& network, const auto& one) { network_names.put(one.name, network); });
-  placements.for_each([this](const uuid& vm, const auto& one) { vm_names.put(one.name, vm); });
+  const auto names_in = [](const auto& things) {
+    std::vector<std::pair<std::string, uuid>> names;
+    names.reserve(things.size());
+    things.for_each(
+        [&names](const uuid& id, const auto& one) { names.emplace_back(one.name, id); });
+    return persistent_map<std::string, uuid>::of(std::move(names));
+  };
+  node_names = names_in(nodes);
+  network_names = names_in(networks);
+  vm_names = names_in(placements);
 }
 
 } // namespace orrery::domain

@@ -244,20 +244,22 @@ std::string_view name_of(const entity_state& state) {
 
 namespace {
 
-template <std::size_t Index> entity_state read_as(state_source& in) {
-  std::variant_alternative_t<Index, entity_state> state;
-  in.add(state);
-  return state;
+template <std::size_t Index>
+bool read_as(state_source& in, std::size_t noun, std::shared_ptr<entity_state>& made) {
+  if (noun != Index)
+    return false;
+  made = std::make_shared<entity_state>(std::in_place_index<Index>);
+  in.add(std::get<Index>(*made));
+  return true;
 }
 
 /// The state of the noun with that number, which a snapshot cannot have above the last.
 template <std::size_t... Indices>
-entity_state read_one(state_source& in, std::size_t noun, std::index_sequence<Indices...>) {
-  entity_state state;
-  const bool is_known = ((noun == Indices && (state = read_as<Indices>(in), true)) || ...);
-  if (!is_known)
+entity_ptr read_one(state_source& in, std::size_t noun, std::index_sequence<Indices...>) {
+  std::shared_ptr<entity_state> made;
+  if (!(read_as<Indices>(in, noun, made) || ...))
     in.fail();
-  return state;
+  return made;
 }
 
 } // namespace
@@ -267,7 +269,7 @@ void write(state_bytes& out, const entity_state& state) {
   std::visit([&out](const auto& one) { out.add(one); }, state);
 }
 
-entity_state read_entity(state_source& in) {
+entity_ptr read_entity(state_source& in) {
   std::size_t noun = 0;
   in.add(noun);
   return read_one(in, noun, std::make_index_sequence<std::variant_size_v<entity_state>>());

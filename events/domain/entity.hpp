@@ -69,7 +69,7 @@ struct verb {
 
 void write(state_bytes& out, const entity_state& state);
 
-/// What `write` wrote; any state when the source is not good.
-[[nodiscard]] entity_state read_entity(state_source& in);
+/// What `write` wrote; any state, or null, when the source is not good.
+[[nodiscard]] entity_ptr read_entity(state_source& in);
 
 } // namespace orrery::domain

@@ -320,8 +320,11 @@ std::optional<timer> next_timer(const network_state& state) {
 }
 
 void network_state::complete() {
+  std::vector<std::pair<std::uint64_t, uuid>> nics;
+  nics.reserve(address_of_nic.size());
   address_of_nic.for_each(
-      [this](const uuid& nic, ipv4) { nic_of_mac_bits.put(nic.b & mac_bits_mask, nic); });
+      [&nics](const uuid& nic, ipv4) { nics.emplace_back(nic.b & mac_bits_mask, nic); });
+  nic_of_mac_bits = persistent_map<std::uint64_t, uuid>::of(std::move(nics));
 }
 
 } // namespace orrery::domain

@@ -276,7 +276,7 @@ std::optional<partition_state> partition_state::from_bytes(std::string_view byte
   for (std::size_t i = 0; i < entities && in.is_good(); ++i) {
     uuid entity;
     in.add(entity);
-    made.x_entities.emplace(entity, std::make_shared<const entity_state>(read_entity(in)));
+    made.x_entities.emplace(entity, read_entity(in));
   }
   for (auto left = in.take_size(origin_bytes_min); left > 0 && in.is_good(); --left) {
     std::uint64_t nonce = 0;

@@ -126,10 +126,10 @@ public:
   template <class... Values> void all(Values&... values) { (add(values), ...); }
 
   template <plain_number Value> void add(Value& value) {
-    std::uint64_t number = 0;
-    int shift = 0;
-    bool goes_on = true;
-    for (; goes_on && shift < 64; shift += 7) {
+    std::uint64_t number = next_byte();
+    bool goes_on = (number & 0x80) != 0; // most take one byte
+    number &= 0x7f;
+    for (int shift = 7; goes_on && shift < 64; shift += 7) {
       const auto byte = next_byte();
       number |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
       goes_on = (byte & 0x80) != 0;
@@ -139,7 +139,10 @@ public:
       fail();
   }
 
-  void add(std::string& text) { text = std::string(take(take_size(1))); }
+  void add(std::string& text) { text.assign(take(take_size(1))); }
+
+  /// The text where it lies.
+  void add(std::string_view& text) { text = take(take_size(1)); }
 
   void add(uuid& value) {
     fixed(value.a);
@@ -190,13 +193,15 @@ public:
   }
 
   template <class Key, class Value> void add(persistent_map<Key, Value>& map) {
-    map = {};
+    typename persistent_map<Key, Value>::ascending entries;
     for (auto left = take_size(1); left > 0 && x_is_good; --left) {
       Key key{};
       Value value{};
       all(key, value);
-      map.put(key, std::move(value));
+      if (!entries.add(std::move(key), std::move(value)))
+        fail();
     }
+    map = entries.take();
   }
 
   /// A state, or a part of one.
@@ -212,8 +217,12 @@ public:
 
   template <std::unsigned_integral Number> void fixed(Number& number) {
     number = 0;
+    const auto bytes = take(sizeof(Number));
+    if (bytes.size() < sizeof(Number))
+      return fail();
     for (std::size_t byte = 0; byte < sizeof(Number); ++byte)
-      number |= static_cast<Number>(static_cast<Number>(next_byte()) << (8 * byte));
+      number |= static_cast<Number>(static_cast<Number>(static_cast<std::uint8_t>(bytes[byte]))
+                                    << (8 * byte));
   }
 
   /// How many of something follow, each of at least `bytes_each` bytes; 0 when that cannot be.
