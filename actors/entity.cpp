@@ -9,8 +9,8 @@ namespace orrery::actors {
 
 namespace {
 
-/// An awake entity. Holds nothing that is not in the log: its accepted state, which the partition
-/// holds as well.
+/// An awake entity. Holds nothing that is not in the log: its accepted state, the very one that the
+/// partition holds.
 struct entity_memory {
   entity_birth birth;
 };
@@ -52,11 +52,7 @@ entity(typename entity_actor::template stateful_pointer<entity_state<Noun>> self
         if (asked.sheet->add(decide_all(mine.self, mine.accepted, asked.what)))
           self->send(mine.partition, decided{asked.sheet});
       },
-      [self](const accept_steps& accepted) {
-        auto& mine = self->state.birth;
-        for (const auto& [step, decided_at] : accepted.steps)
-          mine.accepted = domain::evolve(mine.accepted, step->events(), decided_at);
-      },
+      [self](const accept_state& now) { self->state.birth.accepted = now.state; },
       [self](rest_atom) { self->quit(); },
   };
 }

@@ -10,7 +10,7 @@
 //
 //   api, timers, hypervisors --submit--> partition --decide_commands--> entities
 //                      the last entity to answer --decided--> partition
-//                     log reader --records_read--> partition --accept_steps--> entities
+//                     log reader --records_read--> partition --accept_state--> entities
 //                                               partition --entities_changed--> hypervisor
 //                                                  partition --project--> projector
 
@@ -20,8 +20,8 @@ namespace orrery::actors {
 using entity_actor = caf::typed_actor<
     // commands to decide, on the accepted state or a tentative one; answered on the sheet
     caf::reacts_to<decide_commands>,
-    // steps of an accepted record: evolve
-    caf::reacts_to<accept_steps>,
+    // the state that an accepted record left
+    caf::reacts_to<accept_state>,
     // nobody needs it any more: quit (the partition holds the state)
     caf::reacts_to<rest_atom>>;
 

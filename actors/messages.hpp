@@ -70,10 +70,9 @@ struct decided {
   std::shared_ptr<const answer_sheet> sheet;
 };
 
-/// A record was accepted: the steps of it that are this entity's.
-struct accept_steps {
-  std::shared_ptr<const v1::CommitBody> body;
-  std::vector<std::pair<const v1::Step*, utc_time>> steps; ///< they point into `body`
+/// A record was accepted that changed this entity: its state from now on, as folded.
+struct accept_state {
+  domain::entity_ptr state;
 };
 
 /// An entity's accepted state changed (or ended: null).
@@ -136,7 +135,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(orrery, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::appended))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::decide_commands))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::decided))
-  CAF_ADD_TYPE_ID(orrery, (orrery::actors::accept_steps))
+  CAF_ADD_TYPE_ID(orrery, (orrery::actors::accept_state))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::entities_changed))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::cluster_world))
   CAF_ADD_TYPE_ID(orrery, (orrery::actors::console_request))
@@ -161,7 +160,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::stream_taken)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::appended)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::decide_commands)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::decided)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::accept_steps)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::accept_state)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::entities_changed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::cluster_world)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orrery::actors::console_request)

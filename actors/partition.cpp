@@ -56,7 +56,7 @@ private:
 
   void let_sleep();
   void start_cluster(const uuid& cluster, const domain::entity_ptr& state, bool with_world);
-  void tell(const domain::touched& one, accept_steps steps);
+  void tell(const domain::touched& one);
   /// The cluster of a node or VM, when its hypervisor is driven here.
   [[nodiscard]] std::optional<uuid> driven_cluster_of(const domain::entity_ptr& state) const;
 
@@ -151,12 +151,6 @@ void memory::owning_ended() {
 }
 
 void memory::accepted(const projections::folded_commit& folded) {
-  std::unordered_map<uuid, accept_steps> for_entity;
-  domain::for_each_step(
-      *folded.body, [&](const v1::Decision&, const v1::Step& step, int, utc_time decided_at) {
-        if (step.events_size() > 0)
-          for_entity[domain::from_proto(step.entity())].steps.emplace_back(&step, decided_at);
-      });
   std::unordered_map<uuid, entities_changed> for_cluster;
   for (const auto& one : folded.touched) {
     const auto& state = one.after != nullptr ? one.after : one.before;
@@ -164,24 +158,23 @@ void memory::accepted(const projections::folded_commit& folded) {
       start_cluster(one.entity, one.after, false);
     if (const auto cluster = driven_cluster_of(state))
       for_cluster[*cluster].entities.push_back({one.entity, one.after});
-    auto& steps = for_entity[one.entity];
-    steps.body = folded.body;
-    tell(one, std::move(steps));
+    tell(one);
   }
   for (auto& [cluster, changed] : for_cluster)
     x_self->send(x_hypervisors.at(cluster), std::move(changed));
   let_sleep();
 }
 
-void memory::tell(const domain::touched& one, accept_steps steps) {
+void memory::tell(const domain::touched& one) {
   const auto awake = x_awake.find(one.entity);
   if (awake == x_awake.end())
     return;
-  x_self->send(awake->second.actor, std::move(steps));
-  if (one.after == nullptr) {
-    rest(awake->second);
-    x_awake.erase(awake);
+  if (one.after != nullptr) {
+    x_self->send(awake->second.actor, accept_state{one.after});
+    return;
   }
+  rest(awake->second);
+  x_awake.erase(awake);
 }
 
 // Hypervisors and sleepers ------------------------------------------------------------------------
@@ -216,8 +209,7 @@ void memory::let_sleep() {
   x_last_sleep_check = now;
   const bool too_many = x_awake.size() > awake_max;
   for (auto at = x_awake.begin(); at != x_awake.end();) {
-    // Nothing is being asked between two batches. What was sent before still arrives, in order,
-    // before the rest.
+    // What was sent before still arrives, in order, before the rest.
     if (now - at->second.last_used < awake_idle_max && !too_many) {
       ++at;
       continue;
@@ -257,6 +249,7 @@ void memory::on_records(const records_read& read) {
 void memory::on_tick() {
   x_self->delayed_send(x_self, engine::tick_interval, tick_atom::value);
   x_engine->on_tick();
+  let_sleep();
 }
 
 void memory::on_stop() {

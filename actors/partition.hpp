@@ -32,9 +32,9 @@ struct partition_birth {
 /// An entity sleeps after this long without anything to do.
 inline constexpr std::chrono::seconds awake_idle_max{60};
 
-/// Awake entities at once: 30 MB of actors. Above it the idle ones sleep at the next commit,
-/// whatever their age.
-inline constexpr std::size_t awake_max = 16'384;
+/// Awake entities at once: 8 MB of actors. Above it all sleep at the next commit, whatever their
+/// age: to wake one takes less than to have it decide.
+inline constexpr std::size_t awake_max = 4'096;
 
 /// Spawns it: on a thread of its own in the product (it folds and serialises, which would hold up a
 /// scheduler thread), on the scheduler in tests.
