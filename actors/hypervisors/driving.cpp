@@ -31,7 +31,7 @@ constexpr std::chrono::milliseconds pursue_repeat{5'000};
 /// A guest that runs and does not answer, and for which no job waits, is asked again.
 constexpr std::chrono::milliseconds silent_repeat{30'000};
 
-/// Every guest is asked how it stands at least this often, in case an event was lost.
+/// Every guest is looked at this often, in case an event was lost.
 constexpr std::chrono::seconds sweep_interval{60};
 
 /// How often a node is asked for a sign of life.
@@ -55,6 +55,18 @@ std::string_view name_of(domain::wanted_verb verb) {
   return "nothing";
 }
 
+/// Whether a guest rests as it was last seen, so that to say it again would change nothing (nor
+/// would another cause of its end).
+bool is_as_known(const drivers::guest_seen& seen, const domain::vm_state& vm) {
+  if (vm.job || domain::effects(vm).verb != domain::wanted_verb::nothing)
+    return false;
+  const auto now = sighting_of(seen);
+  const bool runs = now.state == v1::VmObserved::RUNNING;
+  return now.generation.count == vm.observed.generation &&
+         (now.state == vm.observed.state ||
+          (runs && vm.observed.state == v1::VmObserved::REACHABLE));
+}
+
 } // namespace
 
 cluster_driving::cluster_driving(driving_birth birth, driving_hands& hands)
@@ -74,6 +86,7 @@ void cluster_driving::on_world(const std::vector<std::pair<uuid, domain::entity_
 void cluster_driving::on_changed(const uuid& entity, const domain::entity_ptr& state) {
   if (state == nullptr) {
     x_guests.erase(entity); // only VMs end, and they end when they were seen gone
+    x_wanting.erase(entity);
     return;
   }
   if (std::holds_alternative<domain::vm_state>(*state))
@@ -247,9 +260,7 @@ void cluster_driving::stay_in_touch(const uuid& node, node_entry& entry) {
   }
   if (now - entry.last_sweep > sweep_interval) {
     entry.last_sweep = now;
-    for (auto& [vm, guest] : x_guests)
-      if (guest.vm().node == node)
-        ask_guest(vm, false);
+    entry.is_sweeping = true;
     look_for_strays(node);
   }
 }
@@ -279,6 +290,8 @@ void cluster_driving::on_guests_listed(const uuid& node,
     look_for_strays(node);
   if (!listed || entry.phase != node_phase::serving)
     return;
+  if (std::exchange(entry.is_sweeping, false))
+    ask_changed(node, *listed);
   for (const auto& guest : *listed) {
     if (x_guests.contains(guest.vm.value))
       continue;
@@ -289,6 +302,21 @@ void cluster_driving::on_guests_listed(const uuid& node,
     else if (entry.strays_told.insert(guest.vm.value).second)
       std::fprintf(stderr, "warn: node %s: guest %s is ours but has no VM; it is left alone\n",
                    entry.node().name.c_str(), to_text(guest.vm).c_str());
+  }
+}
+
+void cluster_driving::ask_changed(const uuid& node,
+                                  const std::vector<drivers::guest_seen>& listed) {
+  std::unordered_map<uuid, const drivers::guest_seen*> seen;
+  seen.reserve(listed.size());
+  for (const auto& one : listed)
+    seen.emplace(one.vm.value, &one);
+  for (const auto& [vm, guest] : x_guests) {
+    if (guest.vm().node != node)
+      continue;
+    const auto found = seen.find(vm);
+    if (found == seen.end() || !is_as_known(*found->second, guest.vm()))
+      ask_guest(vm, false);
   }
 }
 
@@ -312,6 +340,10 @@ void cluster_driving::on_guest(const uuid& vm, const domain::entity_ptr& state) 
   guest.state = state;
   guest.pause = pause_min;
   guest.not_before = {};
+  if (domain::effects(guest.vm()).verb == domain::wanted_verb::nothing)
+    x_wanting.erase(vm);
+  else
+    x_wanting.insert(vm);
   pursue_guest(vm);
 }
 
@@ -485,10 +517,8 @@ void cluster_driving::on_tick() {
     return;
   for (auto& [node, entry] : x_nodes)
     stay_in_touch(node, entry);
-  // Only those that want something: asleep VMs cost a comparison.
-  for (auto& [vm, guest] : x_guests)
-    if (domain::effects(guest.vm()).verb != domain::wanted_verb::nothing)
-      pursue_guest(vm);
+  for (const auto& vm : x_wanting) // VMs that sleep cost nothing
+    pursue_guest(vm);
 }
 
 void cluster_driving::stop() {
@@ -498,6 +528,7 @@ void cluster_driving::stop() {
       entry.bench->link.hypervisor->listen({});
   x_nodes.clear(); // waits for verbs under way
   x_guests.clear();
+  x_wanting.clear();
 }
 
 } // namespace orrery::actors

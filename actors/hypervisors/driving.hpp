@@ -144,6 +144,7 @@ private:
     steady_time last_alive;
     bool is_looking_for_strays = false;
     bool must_look_again = false;
+    bool is_sweeping = false;   ///< the next list is compared with what is known of each guest
     std::set<uuid> strays_told; ///< of which people were told in this connection
 
     [[nodiscard]] const domain::node_state& node() const {
@@ -177,6 +178,8 @@ private:
   void look_for_strays(const uuid& node);
   void on_guests_listed(const uuid& node, const result<std::vector<drivers::guest_seen>>& listed);
   void remove_stray(const uuid& node, vm_id vm);
+  /// Asks each guest of the node that is not as the node's list says.
+  void ask_changed(const uuid& node, const std::vector<drivers::guest_seen>& listed);
 
   void ask_guest(const uuid& vm, bool is_fenced);
   void pursue_guest(const uuid& vm);
@@ -198,6 +201,7 @@ private:
   std::uint64_t x_log_epoch = 0;
   std::map<uuid, node_entry> x_nodes;
   std::unordered_map<uuid, guest_entry> x_guests;
+  std::set<uuid> x_wanting; ///< guests of which something is wanted
   bool x_is_stopped = false;
 };
 
