@@ -476,7 +476,7 @@ simulated_world::outcome simulated_world::apply(shard& where, vm_id vm,
 
 simulated_world::outcome simulated_world::apply_define(std::optional<simulated_guest>& guest,
                                                        const simulated_operation& operation) const {
-  const auto& spec = operation.spec;
+  const auto& spec = *operation.spec;
   if (std::ranges::find(x_options.images, spec.image) == x_options.images.end())
     return {.seen = refusal(error_code::image_unknown,
                             "the simulated node has no image '" + spec.image + "'")};

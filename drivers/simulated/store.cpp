@@ -197,7 +197,7 @@ std::string to_text(vm_id vm, const simulated_guest& guest) {
   put(text, "pending_epoch", pending.token.epoch);
   put(text, "pending_due_us", pending.due);
   if (pending.what == simulated_change::define)
-    put_spec(text, "pending_", pending.spec);
+    put_spec(text, "pending_", *pending.spec);
   return text;
 }
 
@@ -232,7 +232,7 @@ result<std::pair<vm_id, simulated_guest>> parse_simulated_guest(std::string_view
     pending.token.epoch = in.number("pending_epoch", UINT64_MAX);
     pending.due = in.moment("pending_due_us");
     if (pending.what == simulated_change::define)
-      pending.spec = read_spec(in, "pending_", vm);
+      pending.spec = std::make_shared<const guest_spec>(read_spec(in, "pending_", vm));
   }
   if (!in.failed().empty())
     return damaged("field '" + in.failed() + "' is missing or wrong");

@@ -3,6 +3,7 @@
 #include "drivers/hypervisor.hpp"
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,7 @@ struct simulated_operation {
   simulated_change what = simulated_change::none;
   generation_number generation{};
   fencing_token token{};
-  guest_spec spec{}; ///< of `define`
+  std::shared_ptr<const guest_spec> spec{}; ///< of `define`, else null: few wait for it at a time
   std::chrono::system_clock::time_point due{};
 };
 
