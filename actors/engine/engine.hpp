@@ -317,7 +317,7 @@ private:
   std::vector<std::pair<command_kind, steady_time>> x_refused_since; ///< what ended its owners
   steady_time x_current_at; ///< when all that was known to be in the log was folded
 
-  std::multimap<utc_time, uuid> x_timers;
+  std::set<std::pair<utc_time, uuid>> x_timers;
 
   log::offset x_next_offset = 0;
   std::uint64_t x_last_seq = 0;        ///< of the last accepted record

@@ -157,10 +157,12 @@ void engine::after_replay() {
 }
 
 void engine::note_timers(const domain::touched& one) {
-  if (one.after == nullptr)
-    return;
-  if (const auto next = domain::next_timer(*one.after))
-    x_timers.emplace(next->due, one.entity);
+  if (one.before != nullptr)
+    if (const auto last = domain::next_timer(*one.before))
+      x_timers.erase({last->due, one.entity});
+  if (one.after != nullptr)
+    if (const auto next = domain::next_timer(*one.after))
+      x_timers.emplace(next->due, one.entity);
 }
 
 } // namespace orrery::actors
