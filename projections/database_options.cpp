@@ -14,9 +14,9 @@ namespace orrery::projections {
 
 namespace {
 
-/// Blocks of rows kept in memory, for all projections together: the hot rows of some 10,000 VMs.
+/// Blocks of rows kept in memory, for all projections together: the hot rows of some 5,000 VMs.
 /// The page cache of the machine holds the rest.
-constexpr std::size_t block_cache_bytes = std::size_t{32} * 1024 * 1024;
+constexpr std::size_t block_cache_bytes = std::size_t{16} * 1024 * 1024;
 
 /// Rows of one projection gathered in memory before they become a file. A row that changes often is
 /// written out once for many changes, and files are merged more rarely: with 16 MiB a quarter of

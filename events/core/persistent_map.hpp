@@ -198,7 +198,8 @@ private:
   }
 
   /// Inserts `added` before `index`. What there is no room for is given back: the upper half, or
-  /// `added` alone when it is the last, so that ascending keys fill each node.
+  /// little more than `added` when that is among the last, so that keys that ascend more or less
+  /// fill each node.
   template <class One>
   static std::vector<One> insert(std::vector<One>& ones, std::size_t index, One added,
                                  std::size_t max) {
@@ -206,11 +207,11 @@ private:
     auto* to = &ones;
     if (ones.size() == max) {
       rest.reserve(max);
-      const auto kept = index == max ? max : max / 2;
+      const auto kept = index > max - max / 4 ? index : max / 2;
       const auto from = ones.begin() + static_cast<std::ptrdiff_t>(kept);
       rest.assign(std::make_move_iterator(from), std::make_move_iterator(ones.end()));
       ones.erase(from, ones.end());
-      if (index > kept || kept == max) {
+      if (index >= kept) {
         index -= kept;
         to = &rest;
       }

@@ -5,12 +5,36 @@
 
 #include <mutex>
 #include <optional>
-#include <unordered_map>
+#include <string_view>
+#include <unordered_set>
 #include <utility>
 
 namespace orrery::pvip {
 
 namespace {
+
+/// Ports by their link, which is in them already.
+struct hash_of_link {
+  using is_transparent = void;
+
+  std::size_t operator()(const port& one) const { return (*this)(one.link); }
+
+  std::size_t operator()(std::string_view link) const {
+    return std::hash<std::string_view>{}(link);
+  }
+};
+
+struct same_link {
+  using is_transparent = void;
+
+  static std::string_view link_of(const port& one) { return one.link; }
+
+  static std::string_view link_of(std::string_view link) { return link; }
+
+  template <class Left, class Right> bool operator()(const Left& left, const Right& right) const {
+    return link_of(left) == link_of(right);
+  }
+};
 
 /// Keeps the ports only: tens of thousands of them are in one process, and a kernel that holds them
 /// can be made of them whenever one is needed.
@@ -23,7 +47,7 @@ public:
     const std::lock_guard guard(x_lock);
     std::vector<port> before;
     before.reserve(x_ports.size());
-    for (const auto& [link, each] : x_ports) {
+    for (const port& each : x_ports) {
       before.push_back(each);
     }
     std::optional<memory_kernel> kernel(std::in_place);
@@ -56,7 +80,9 @@ public:
       return done;
     }
     const std::lock_guard guard(x_lock);
-    x_ports.erase(link);
+    if (const auto known = x_ports.find(link); known != x_ports.end()) {
+      x_ports.erase(known);
+    }
     return {};
   }
 
@@ -71,8 +97,10 @@ public:
 
 private:
   void keep(port one) {
-    auto link = one.link;
-    x_ports.insert_or_assign(std::move(link), std::move(one));
+    if (const auto known = x_ports.find(one.link); known != x_ports.end()) {
+      x_ports.erase(known);
+    }
+    x_ports.insert(std::move(one));
   }
 
   bool exists(const std::string& link) {
@@ -81,7 +109,7 @@ private:
   }
 
   std::mutex x_lock;
-  std::unordered_map<std::string, port> x_ports; ///< by link
+  std::unordered_set<port, hash_of_link, same_link> x_ports;
   std::string x_prefix;
   answer_rule x_answers;
 };

@@ -13,6 +13,13 @@
 #include <string_view>
 #include <vector>
 
+/// Settings of jemalloc, which looks for this name. Commands are made on one thread and freed on
+/// another: one arena a processor instead of four keeps them from lying scattered, and a thread of
+/// its own gives freed memory back within seconds, also when nothing is allocated any more. With
+/// 100,000 VMs a fifth of the process's memory.
+extern "C" const char* malloc_conf;
+const char* malloc_conf = "percpu_arena:percpu,background_thread:true,dirty_decay_ms:2000";
+
 namespace {
 
 using orrery::error;
