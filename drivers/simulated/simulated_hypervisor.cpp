@@ -143,11 +143,9 @@ result<void> simulated_hypervisor::define(const guest_spec& spec, generation_num
                                           fencing_token token) {
   if (auto checked = check_spec(spec); !checked)
     return checked;
-  return only_success(change(simulated_verb::define, spec.vm,
-                             {.what = simulated_change::define,
-                              .generation = generation,
-                              .token = token,
-                              .spec = std::make_shared<const guest_spec>(spec)}));
+  return only_success(change(
+      simulated_verb::define, spec.vm,
+      {.what = simulated_change::define, .generation = generation, .token = token, .spec = spec}));
 }
 
 result<void> simulated_hypervisor::start(vm_id vm, generation_number generation,

@@ -94,9 +94,9 @@ void simulated_world::resume(const std::vector<std::pair<vm_id, simulated_guest>
       plug(vm, guest.spec.port.link);
   }
   for (const auto& [vm, guest] : guests) {
-    if (guest.pending.what != simulated_change::none)
-      set_alarm(left(guest.pending.due),
-                {.vm = vm, .kind = alarm_kind::job, .due = guest.pending.due});
+    if (guest.pending)
+      set_alarm(left(guest.pending->due),
+                {.vm = vm, .kind = alarm_kind::job, .due = guest.pending->due});
     if (guest.fate != simulated_fate::none)
       set_alarm(left(guest.fate_due), {.vm = vm, .kind = alarm_kind::fate});
   }
@@ -367,7 +367,7 @@ result<guest_seen> simulated_world::change(vm_id vm, simulated_operation operati
     std::optional<turn> mine(std::in_place, *this, where);
     const auto is_busy = [&where, vm] {
       const auto found = where.guests.find(vm.value);
-      return found != where.guests.end() && found->second.pending.what != simulated_change::none;
+      return found != where.guests.end() && found->second.pending;
     };
     for (bool is_early = true; is_busy(); is_early = mine->wait(deadline))
       if (!is_early)
@@ -385,9 +385,9 @@ result<guest_seen> simulated_world::change(vm_id vm, simulated_operation operati
     due = operation.due =
         std::chrono::time_point_cast<microseconds>(std::chrono::system_clock::now() + duration);
     auto& slot = where.guests[vm.value];
-    slot.pending = std::move(operation);
+    slot.pending = std::make_shared<const simulated_operation>(std::move(operation));
     if (auto kept = keep(vm, slot); !kept) {
-      slot.pending = {};
+      slot.pending.reset();
       if (!slot.defined)
         where.guests.erase(vm.value);
       return kept.error();
@@ -411,9 +411,8 @@ result<guest_seen> simulated_world::finish_job(vm_id vm,
   {
     const turn mine(*this, where);
     const auto found = where.guests.find(vm.value);
-    const auto is_there = found != where.guests.end() &&
-                          found->second.pending.what != simulated_change::none &&
-                          found->second.pending.due == due;
+    const auto is_there =
+        found != where.guests.end() && found->second.pending && found->second.pending->due == due;
     if (!is_there && x_store)
       return error{.code = error_code::unavailable,
                    .text = "another process ended what was begun with guest " + to_text(vm),
@@ -421,8 +420,8 @@ result<guest_seen> simulated_world::finish_job(vm_id vm,
     // The guest was lost under the hands of the job.
     if (!is_there)
       return refusal(error_code::driver_failed, "guest " + to_text(vm) + " vanished meanwhile");
-    const auto operation = std::exchange(found->second.pending, {});
-    done = apply(where, vm, operation);
+    const auto operation = std::exchange(found->second.pending, nullptr);
+    done = apply(where, vm, *operation);
   }
   where.job_ended.notify_all();
   if (done.is_visible)
@@ -476,13 +475,13 @@ simulated_world::outcome simulated_world::apply(shard& where, vm_id vm,
 
 simulated_world::outcome simulated_world::apply_define(std::optional<simulated_guest>& guest,
                                                        const simulated_operation& operation) const {
-  const auto& spec = *operation.spec;
+  const auto& spec = operation.spec;
   if (std::ranges::find(x_options.images, spec.image) == x_options.images.end())
     return {.seen = refusal(error_code::image_unknown,
                             "the simulated node has no image '" + spec.image + "'")};
   bool is_changed = true;
   if (!guest) {
-    guest = simulated_guest{.defined = true, .spec = spec, .condition = guest_condition::stopped};
+    guest = simulated_guest{.defined = true, .condition = guest_condition::stopped, .spec = spec};
   } else if (guest->spec.installation != spec.installation) {
     return {.seen = refusal(error_code::conflict,
                             "guest " + to_text(spec.vm) + " belongs to another installation")};

@@ -188,16 +188,17 @@ std::string to_text(vm_id vm, const simulated_guest& guest) {
   put(text, "fate", static_cast<std::uint64_t>(guest.fate));
   if (guest.fate != simulated_fate::none)
     put(text, "fate_due_us", guest.fate_due);
-  const auto& pending = guest.pending;
-  put(text, "pending", static_cast<std::uint64_t>(pending.what));
-  if (pending.what == simulated_change::none)
+  const auto what = guest.pending ? guest.pending->what : simulated_change::none;
+  put(text, "pending", static_cast<std::uint64_t>(what));
+  if (!guest.pending)
     return text;
+  const auto& pending = *guest.pending;
   put(text, "pending_generation", pending.generation.count);
   put(text, "pending_incarnation", pending.token.incarnation);
   put(text, "pending_epoch", pending.token.epoch);
   put(text, "pending_due_us", pending.due);
   if (pending.what == simulated_change::define)
-    put_spec(text, "pending_", *pending.spec);
+    put_spec(text, "pending_", pending.spec);
   return text;
 }
 
@@ -223,7 +224,7 @@ result<std::pair<vm_id, simulated_guest>> parse_simulated_guest(std::string_view
       in.number("fate", static_cast<std::uint64_t>(simulated_fate::crash)));
   if (guest.fate != simulated_fate::none)
     guest.fate_due = in.moment("fate_due_us");
-  auto& pending = guest.pending;
+  simulated_operation pending;
   pending.what = static_cast<simulated_change>(
       in.number("pending", static_cast<std::uint64_t>(simulated_change::fence)));
   if (pending.what != simulated_change::none) {
@@ -232,7 +233,8 @@ result<std::pair<vm_id, simulated_guest>> parse_simulated_guest(std::string_view
     pending.token.epoch = in.number("pending_epoch", UINT64_MAX);
     pending.due = in.moment("pending_due_us");
     if (pending.what == simulated_change::define)
-      pending.spec = std::make_shared<const guest_spec>(read_spec(in, "pending_", vm));
+      pending.spec = read_spec(in, "pending_", vm);
+    guest.pending = std::make_shared<const simulated_operation>(std::move(pending));
   }
   if (!in.failed().empty())
     return damaged("field '" + in.failed() + "' is missing or wrong");
@@ -290,8 +292,7 @@ result<std::vector<std::pair<vm_id, simulated_guest>>> simulated_store::load() {
     auto guest = parse_simulated_guest(*text);
     if (!guest)
       return damaged(path.string() + ": " + guest.error().text);
-    const bool is_gone =
-        !guest->second.defined && guest->second.pending.what == simulated_change::none;
+    const bool is_gone = !guest->second.defined && !guest->second.pending;
     const auto written = std::filesystem::last_write_time(path, failure);
     if (is_gone && !failure && std::filesystem::file_time_type::clock::now() - written > gone_kept)
       std::filesystem::remove(path, failure);

@@ -33,7 +33,7 @@ struct simulated_operation {
   simulated_change what = simulated_change::none;
   generation_number generation{};
   fencing_token token{};
-  std::shared_ptr<const guest_spec> spec{}; ///< of `define`, else null: few wait for it at a time
+  guest_spec spec{}; ///< of `define`
   std::chrono::system_clock::time_point due{};
 };
 
@@ -42,14 +42,15 @@ struct simulated_guest {
   /// False while its first `define` is under way; and when it is gone from a durable world, where
   /// its token stays, so that nobody who was deposed makes it again.
   bool defined = false;
-  guest_spec spec{};
   guest_condition condition = guest_condition::absent;
   stop_cause cause = stop_cause::none;
+  simulated_fate fate = simulated_fate::none; ///< of a running guest; blocks nobody
+  guest_spec spec{};
   generation_number generation{};
   fencing_token token{};
-  std::uint64_t boot_count = 0;  ///< how often it was really started
-  simulated_operation pending{}; ///< a job of the hypervisor: other changes wait behind it
-  simulated_fate fate = simulated_fate::none; ///< of a running guest; blocks nobody
+  std::uint64_t boot_count = 0; ///< how often it was really started
+  /// A job of the hypervisor, behind which other changes wait; null for none, as mostly.
+  std::shared_ptr<const simulated_operation> pending{};
   std::chrono::system_clock::time_point fate_due{};
 };
 

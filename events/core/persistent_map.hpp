@@ -238,6 +238,8 @@ private:
       auto low = rest.front().key;
       return branch{std::move(low), std::make_shared<node>(node{std::move(rest), {}})};
     }
+    if (const auto full = branch_of(here, added.key); full > 0)
+      relieve(here.branches[full - 1], here.branches[full]);
     const auto index = branch_of(here, added.key);
     auto upper = put_below(here.branches[index].child, std::move(added));
     if (!upper)
@@ -247,6 +249,21 @@ private:
       return std::nullopt;
     auto low = rest.front().low;
     return branch{std::move(low), std::make_shared<node>(node{{}, std::move(rest)})};
+  }
+
+  /// Moves entries of a full leaf into half of what room the one before has: without that, keys
+  /// that ascend but for a few would leave all leaves little more than half full.
+  static void relieve(branch& before, branch& full) {
+    const auto room = entries_max - before.child->entries.size();
+    if (full.child->entries.size() < entries_max || room == 0)
+      return;
+    auto& from = own(full.child).entries;
+    auto& to = own(before.child).entries;
+    to.reserve(entries_max);
+    const auto end = from.begin() + static_cast<std::ptrdiff_t>((room + 1) / 2);
+    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(end));
+    from.erase(from.begin(), end);
+    full.low = from.front().key;
   }
 
   static void erase_below(link& at, const Key& key) {
