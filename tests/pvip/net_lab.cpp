@@ -125,6 +125,16 @@ std::string net_lab::ip(const std::string& words) const {
   return done.output;
 }
 
+std::string net_lab::nft(const std::string& words) const {
+  std::vector<std::string> all{"ip", "netns", "exec", x_name, "nft"};
+  for (std::string& word : words_of(words)) {
+    all.push_back(std::move(word));
+  }
+  const ended done = run(all);
+  EXPECT_EQ(done.status, 0) << "nft " << words << ": " << done.output;
+  return done.output;
+}
+
 std::string net_lab::setting(const std::string& path) const {
   std::string value;
   (void)x_inside->run([&]() -> result<void> {

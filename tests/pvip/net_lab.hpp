@@ -28,6 +28,9 @@ public:
   /// `ip -n NAME …`, words separated by single spaces; its output. A failure fails the test.
   std::string ip(const std::string& words) const;
 
+  /// `nft …` inside, the same: what our helper did is judged by nftables' own program.
+  std::string nft(const std::string& words) const;
+
   /// A value below /proc/sys as seen in the namespace; and its change. Empty on failure.
   [[nodiscard]] std::string setting(const std::string& path) const;
   void set(const std::string& path, const std::string& value) const;

@@ -28,6 +28,7 @@ MAY_INCLUDE = {
     "actors/engine": ("events", "projections"),
     "actors": ("events", "projections", "drivers", "pvip", "actors/engine"),
     "tools": ("events", "projections", "drivers", "pvip", "actors"),
+    "tools/orrery-nft": (),  # of another licence
     "tests": ("events", "projections", "drivers", "pvip", "actors", "tools"),
 }
 
@@ -50,7 +51,8 @@ OWNERS = {
     "linux/neighbour.h": ("pvip/apply",),
     "linux/netlink.h": ("pvip/apply",),
     "linux/rtnetlink.h": ("pvip/apply",),
-    "nlohmann/": ("actors", "tools"),
+    "nftables/": ("tools/orrery-nft",),
+    "nlohmann/": ("pvip/apply", "actors", "tools"),
     "openssl/": ("events/log", "projections", "actors", "tools"),
     "prometheus/": ("projections",),
     "rocksdb/": ("projections",),
