@@ -1,6 +1,7 @@
 #include "pvip/apply/apply.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <tuple>
@@ -16,18 +17,19 @@
 //      a mark
 //   4. owner and persistence of taps that exist (put off while a guest holds them)
 //   5. mark, MAC and address generation (a change of the MAC drops the link's neighbours, so it
-//      stands before 8)
+//      stands before 9)
 //   6. the links' settings, proxy_delay before proxy_arp
-//   7. links up (the kernel takes routes and neighbours only on links that are up)
-//   8. neighbours
-//   9. routes, last: a route is what routing daemons announce, so all else must work by then
-//  What is removed, reversed:
-//  10. routes  11. neighbours  12. links  13. gateways
+//   7. the filter of what guests send, the shared part first: before a link is up nothing is heard
+//   8. links up (the kernel takes routes and neighbours only on links that are up)
+//   9. neighbours
+//  10. routes, last: a route is what routing daemons announce, so all else must work by then
+//  What is removed, reversed, but for the filter, which stands until its link is gone:
+//  11. routes  12. neighbours  13. links  14. filter  15. gateways
 //
 // Ours, by mark: routes of `route_protocol` in the main table; taps whose name begins with the
 // prefix and whose alias is our mark; permanent neighbours on such taps; addresses on `lo` with our
-// protocol number. A wanted name on a link that is no tap, and a foreign route in the place of a
-// wanted one, are refused and left.
+// protocol number; the nftables table of our name with all that is in it. A wanted name on a link
+// that is no tap, and a foreign route in the place of a wanted one, are refused and left.
 
 namespace orrery::pvip {
 
@@ -49,6 +51,10 @@ std::string owner_text(const std::optional<std::uint32_t>& uid) {
 
 bool is_marked(const found_link& link, std::string_view prefix) {
   return link.tap && link.name.starts_with(prefix) && link.alias.starts_with(mark_begin);
+}
+
+unfilter_link unfilter_of(const std::string& name, const found_port_filter& filter) {
+  return {.link = name, .has_chain = filter.has_chain, .removed = filter.elements};
 }
 
 /// Gathers the steps; one member function a number of the order above.
@@ -73,6 +79,7 @@ public:
     adopt_taps();
     dress_links();
     set_links();
+    set_filter();
     raise_links();
     set_neighbours();
     set_routes();
@@ -80,6 +87,7 @@ public:
     remove_neighbours();
     if (x_scope == apply_scope::whole_node) {
       remove_links();
+      remove_filters();
       remove_gateways();
     }
     return std::move(x_result);
@@ -243,6 +251,85 @@ private:
     }
   }
 
+  void set_filter() {
+    if (x_wanted.links.empty()) {
+      return;
+    }
+    set_filter_base();
+    std::map<std::string_view, std::vector<filter_element>> wanted;
+    for (const filter_element& element : x_wanted.filter) {
+      wanted[element.link].push_back(element);
+    }
+    for (const wanted_link& link : x_wanted.links) {
+      const found_link* has = existing(link.name);
+      if (has == nullptr || has->tap) {
+        filter_one(link, has, wanted[link.name]);
+      }
+    }
+  }
+
+  /// Whether what was found of ports is lost in the making.
+  [[nodiscard]] bool is_filter_new() const {
+    const base_state base = x_found.filter.base;
+    return base == base_state::missing || base == base_state::broken;
+  }
+
+  void set_filter_base() {
+    const base_state base = x_found.filter.base;
+    if (base == base_state::right) {
+      return;
+    }
+    // Missing while a link of ours is there: somebody took it away.
+    const bool was_there = base != base_state::missing ||
+                           std::ranges::any_of(x_found.links, [this](const found_link& l) {
+                             return is_marked(l, x_prefix);
+                           });
+    std::string sentence;
+    if (was_there) {
+      sentence = base == base_state::missing   ? "the filter of what guests send was missing"
+                 : base == base_state::changed ? "the filter's shared rules were not ours"
+                                               : "the filter's sets were not ours";
+    }
+    add(make_filter{base}, "filter", {},
+        base == base_state::missing ? change::added : change::repaired, std::move(sentence));
+  }
+
+  void filter_one(const wanted_link& link, const found_link* has,
+                  const std::vector<filter_element>& wanted) {
+    static const found_port_filter nothing;
+    const auto at = x_found.filter.ports.find(link.name);
+    const found_port_filter& filter =
+        is_filter_new() || at == x_found.filter.ports.end() ? nothing : at->second;
+    filter_link what{.link = link.name,
+                     .chain = has == nullptr || !filter.is_chain_right,
+                     .is_chain_taken = filter.has_chain && !filter.is_chain_right,
+                     .added = {},
+                     .removed = {}};
+    std::ranges::set_difference(wanted, filter.elements, std::back_inserter(what.added));
+    std::ranges::set_difference(filter.elements, wanted, std::back_inserter(what.removed));
+    if (!what.chain && what.added.empty() && what.removed.empty()) {
+      return;
+    }
+    std::string sentence;
+    if (has != nullptr && !is_filter_new()) {
+      sentence = sentence_of(what);
+    }
+    add(std::move(what), "link " + link.name, link.name,
+        has == nullptr ? change::added : change::repaired, std::move(sentence));
+  }
+
+  static std::string sentence_of(const filter_link& what) {
+    const std::string link = "link " + what.link;
+    if (!what.removed.empty()) {
+      return link + " let its guest send from " + what.removed.front().value +
+             ", which is not the guest's";
+    }
+    if (!what.added.empty()) {
+      return link + " did not let its guest send from " + what.added.front().value;
+    }
+    return link + (what.is_chain_taken ? " had another filter" : " had no filter");
+  }
+
   void raise_links() {
     for (const wanted_link& link : x_wanted.links) {
       const found_link* has = existing(link.name);
@@ -375,6 +462,24 @@ private:
     }
   }
 
+  void remove_filters() {
+    if (x_wanted.links.empty() && x_found.filter.base != base_state::missing) {
+      add(remove_filter{}, "filter", {}, change::removed, "the filter is wanted by nobody");
+      return;
+    }
+    if (is_filter_new()) {
+      return;
+    }
+    for (const auto& [name, filter] : x_found.filter.ports) {
+      if (!x_wanted_names.contains(name)) {
+        const found_link* link = existing(name);
+        const bool goes_with_link = link != nullptr && is_marked(*link, x_prefix);
+        add(unfilter_of(name, filter), "link " + name, {}, change::removed,
+            goes_with_link ? std::string() : "filter of " + name + " is wanted by nobody");
+      }
+    }
+  }
+
   void remove_gateways() {
     const std::set<ipv4> wanted(x_wanted.local_addresses.begin(), x_wanted.local_addresses.end());
     for (const found_address& address : x_found.addresses) {
@@ -413,10 +518,69 @@ std::optional<ipv4> gateway_in_mark(std::string_view alias) {
   return gateway ? std::optional(*gateway) : std::nullopt;
 }
 
+bool is_of_filter(const operation& what) {
+  return std::holds_alternative<make_filter>(what) || std::holds_alternative<filter_link>(what) ||
+         std::holds_alternative<unfilter_link>(what) || std::holds_alternative<remove_filter>(what);
+}
+
+void apply_to(found_filter& filter, const operation& what) {
+  if (const auto* make = std::get_if<make_filter>(&what)) {
+    if (make->was != base_state::changed) {
+      filter.ports.clear();
+    }
+    filter.base = base_state::right;
+  } else if (const auto* on = std::get_if<filter_link>(&what)) {
+    found_port_filter& port = filter.ports[on->link];
+    if (on->chain) {
+      port.has_chain = true;
+      port.is_chain_right = true;
+    }
+    for (const filter_element& gone : on->removed) {
+      std::erase(port.elements, gone);
+    }
+    port.elements.insert(port.elements.end(), on->added.begin(), on->added.end());
+    std::ranges::sort(port.elements);
+    const auto end = std::unique(port.elements.begin(), port.elements.end());
+    port.elements.erase(end, port.elements.end());
+  } else if (const auto* off = std::get_if<unfilter_link>(&what)) {
+    filter.ports.erase(off->link);
+  } else if (std::holds_alternative<remove_filter>(what)) {
+    filter = {};
+  }
+}
+
 difference compare(const host_state& wanted, const found_state& found, std::string_view link_prefix,
                    apply_scope scope) {
   return comparison(wanted, found, link_prefix, scope).run();
 }
+
+namespace {
+
+void add_removal(difference& to, operation what, std::string object) {
+  to.steps.push_back({.what = std::move(what),
+                      .object = std::move(object),
+                      .link = {},
+                      .kind = change::removed,
+                      .sentence = {}});
+}
+
+/// The tap with what stands on it.
+void remove_tap(difference& to, const found_link& leaving, const found_state& found) {
+  for (const found_route& route : found.routes) {
+    if (route.protocol == route_protocol && route.link == leaving.name) {
+      add_removal(to, remove_route{route}, "route " + route_text(route.destination, route.length));
+    }
+  }
+  for (const found_neighbour& neighbour : found.neighbours) {
+    if (neighbour.permanent && neighbour.link == leaving.name) {
+      add_removal(to, remove_neighbour{neighbour}, "neighbour " + to_text(neighbour.address));
+    }
+  }
+  add_removal(to, remove_link{.link = leaving.name, .index = leaving.index},
+              "link " + leaving.name);
+}
+
+} // namespace
 
 difference compare_without(std::string_view link, const found_state& found,
                            std::string_view link_prefix) {
@@ -433,31 +597,18 @@ difference compare_without(std::string_view link, const found_state& found,
       needed.insert(gateway.value_or(ipv4{}));
     }
   }
-  const auto removal = [&result](operation what, std::string object) {
-    result.steps.push_back({.what = std::move(what),
-                            .object = std::move(object),
-                            .link = {},
-                            .kind = change::removed,
-                            .sentence = {}});
-  };
   if (leaving != nullptr && leaving->tap) {
-    for (const found_route& route : found.routes) {
-      if (route.protocol == route_protocol && route.link == link) {
-        removal(remove_route{route}, "route " + route_text(route.destination, route.length));
-      }
-    }
-    for (const found_neighbour& neighbour : found.neighbours) {
-      if (neighbour.permanent && neighbour.link == link) {
-        removal(remove_neighbour{neighbour}, "neighbour " + to_text(neighbour.address));
-      }
-    }
-    removal(remove_link{.link = leaving->name, .index = leaving->index}, "link " + leaving->name);
+    remove_tap(result, *leaving, found);
+  }
+  const auto filter = found.filter.ports.find(link);
+  if (filter != found.filter.ports.end() && (leaving == nullptr || leaving->tap)) {
+    add_removal(result, unfilter_of(filter->first, filter->second), "filter of " + filter->first);
   }
   // A tap of ours that lost its mark may still need a gateway: then none goes until the next
   // reconciliation, which knows what is wanted.
   for (const found_address& address : found.addresses) {
     if (all_known && address.ours && !needed.contains(address.address)) {
-      removal(remove_address{address.address}, "gateway " + to_text(address.address));
+      add_removal(result, remove_address{address.address}, "gateway " + to_text(address.address));
     }
   }
   return result;

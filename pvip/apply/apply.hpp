@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -104,6 +105,25 @@ struct found_address {
   bool ours = false; ///< carries our protocol number
 };
 
+/// What stands in our table for one name that is no shared chain.
+struct found_port_filter {
+  bool has_chain = false;
+  bool is_chain_right = false;          ///< hooked as ours are, with our one rule
+  std::vector<filter_element> elements; ///< sorted
+};
+
+enum class base_state : std::uint8_t {
+  missing,
+  changed, ///< shared rules are not those that we made
+  broken,  ///< so that it can only be made anew: a set is missing or of another kind
+  right
+};
+
+struct found_filter {
+  base_state base = base_state::missing;
+  std::map<std::string, found_port_filter, std::less<>> ports;
+};
+
 struct found_state {
   std::vector<found_link> links;
   std::vector<found_route> routes;
@@ -111,6 +131,7 @@ struct found_state {
   std::vector<found_address> addresses;
   std::vector<std::string> node_values; ///< as `node_settings`
   std::string filter_of_all;            ///< at `filter_of_all_path`
+  found_filter filter;                  ///< of what guests send
 };
 
 /// Writes `value` at `path`; a missing path is right when `optional`.
@@ -134,6 +155,31 @@ struct adopt_tap {
 struct dress_link {
   wanted_link link;
 };
+
+/// The table and what all ports share. Where only rules were changed, elements and chains of ports
+/// stay; what was broken is made anew.
+struct make_filter {
+  base_state was = base_state::missing;
+};
+
+/// A port's chain, when `chain`, and its elements.
+struct filter_link {
+  std::string link;
+  bool chain = false;
+  bool is_chain_taken = false; ///< another chain has its name, and goes
+  std::vector<filter_element> added;
+  std::vector<filter_element> removed;
+};
+
+/// Removes a port's chain, its elements and its counters.
+struct unfilter_link {
+  std::string link;
+  bool has_chain = false;
+  std::vector<filter_element> removed;
+};
+
+/// Removes the table.
+struct remove_filter {};
 
 struct raise_link {
   std::string link;
@@ -173,9 +219,16 @@ struct remove_address {
   ipv4 address;
 };
 
-using operation = std::variant<write_setting, add_address, make_tap, adopt_tap, dress_link,
-                               raise_link, set_neighbour, add_route, replace_route, remove_route,
-                               remove_neighbour, remove_link, remove_address>;
+using operation =
+    std::variant<write_setting, add_address, make_tap, adopt_tap, dress_link, make_filter,
+                 filter_link, raise_link, set_neighbour, add_route, replace_route, remove_route,
+                 remove_neighbour, remove_link, unfilter_link, remove_filter, remove_address>;
+
+/// Whether it changes the filter, as `kernel::apply_together` takes it.
+[[nodiscard]] bool is_of_filter(const operation& what);
+
+/// What an operation of the filter makes of it.
+void apply_to(found_filter& filter, const operation& what);
 
 enum class change : std::uint8_t { added, repaired, removed };
 

@@ -97,30 +97,84 @@ private:
   std::size_t x_done = 0;
 };
 
+/// Does steps one after the other, those of the filter together: each of its transactions costs
+/// what it has to look through.
+class runner {
+public:
+  runner(kernel& on, ledger& book) : x_on(on), x_book(book) {}
+
+  void run(const std::vector<step>& steps) {
+    std::vector<const step*> together;
+    for (const step& each : steps) {
+      if (is_of_filter(each.what)) {
+        together.push_back(&each);
+        continue;
+      }
+      run_together(together);
+      together.clear();
+      run_one(each);
+    }
+    run_together(together);
+  }
+
+private:
+  void run_one(const step& each) {
+    if (x_broken.contains(each.link)) {
+      return;
+    }
+    auto ended = x_on.apply(each.what);
+    if (!ended) {
+      fail(each, ended.error());
+    } else if (*ended == outcome::put_off) {
+      x_book.put_off(each);
+    } else {
+      x_book.done(each);
+    }
+  }
+
+  void run_together(const std::vector<const step*>& steps) {
+    std::vector<const step*> todo;
+    std::vector<const operation*> all;
+    for (const step* each : steps) {
+      if (!x_broken.contains(each->link)) {
+        todo.push_back(each);
+        all.push_back(&each->what);
+      }
+    }
+    if (todo.empty()) {
+      return;
+    }
+    const auto ended = x_on.apply_together(all);
+    for (const step* each : todo) {
+      if (ended) {
+        x_book.done(*each);
+      } else if (ended.error().code == error_code::driver_failed && todo.size() > 1) {
+        run_one(*each); // one of them was refused, and the others shall be done
+      } else {
+        fail(*each, ended.error());
+      }
+    }
+  }
+
+  void fail(const step& of, error failure) {
+    if (!of.link.empty()) {
+      x_broken.insert(of.link);
+    }
+    failure.text = of.object + ": " + failure.text;
+    x_book.failed(std::move(failure));
+  }
+
+  kernel& x_on;
+  ledger& x_book;
+  std::set<std::string> x_broken; // links of which a step failed: what refers to them would, too
+};
+
 void run_steps(kernel& on, const difference& plan, ledger& book) {
   book.begin_round();
   for (const error& refusal : plan.refusals) {
     book.failed(refusal);
   }
-  std::set<std::string> broken; // links of which a step failed: what refers to them would fail too
-  for (const step& each : plan.steps) {
-    if (broken.contains(each.link)) {
-      continue;
-    }
-    auto ended = on.apply(each.what);
-    if (!ended) {
-      if (!each.link.empty()) {
-        broken.insert(each.link);
-      }
-      error failure = ended.error();
-      failure.text = each.object + ": " + failure.text;
-      book.failed(std::move(failure));
-    } else if (*ended == outcome::put_off) {
-      book.put_off(each);
-    } else {
-      book.done(each);
-    }
-  }
+  runner(on, book).run(plan.steps);
 }
 
 result<void> check_prefix(std::string_view link, std::string_view prefix) {

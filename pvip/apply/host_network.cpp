@@ -4,6 +4,7 @@
 #include "pvip/apply/converge.hpp"
 #include "pvip/apply/linux_kernel.hpp"
 #include "pvip/apply/namespace_thread.hpp"
+#include "pvip/apply/nft_helper.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -22,8 +23,10 @@ bool is_link_prefix(const std::string& prefix) {
 
 class linux_host_network final : public host_network {
 public:
-  linux_host_network(std::unique_ptr<namespace_thread> thread, std::string link_prefix)
-      : x_prefix(std::move(link_prefix)), x_thread(std::move(thread)) {}
+  linux_host_network(std::unique_ptr<namespace_thread> thread, std::string link_prefix,
+                     std::string helper)
+      : x_prefix(std::move(link_prefix)), x_helper(std::move(helper)), x_thread(std::move(thread)) {
+  }
 
   result<apply_report> reconcile(std::vector<port> ports) override {
     return x_thread->run([&]() -> result<apply_report> {
@@ -69,7 +72,7 @@ private:
   /// Within tasks only.
   result<kernel*> kernel_of_now() {
     if (x_kernel == nullptr || x_kernel_entry != x_thread->entries()) {
-      auto opened = linux_kernel::open(x_prefix);
+      auto opened = linux_kernel::open(x_prefix, x_helper);
       if (!opened) {
         return opened.error();
       }
@@ -80,6 +83,7 @@ private:
   }
 
   std::string x_prefix;
+  std::string x_helper;
   std::unique_ptr<linux_kernel> x_kernel;
   std::uint64_t x_kernel_entry = 0;
   std::unique_ptr<namespace_thread> x_thread; // last: its tasks use what stands above
@@ -87,18 +91,25 @@ private:
 
 } // namespace
 
-result<std::unique_ptr<host_network>> host_network::open(std::string namespace_name,
-                                                         std::string link_prefix) {
+result<std::unique_ptr<host_network>>
+host_network::open(std::string namespace_name, std::string link_prefix, std::string nft_helper) {
   if (!is_link_prefix(link_prefix)) {
     return error{.code = error_code::invalid_argument,
                  .text = "\"" + link_prefix + "\": a link prefix is 1 to 8 of a-z"};
+  }
+  if (nft_helper.empty()) {
+    auto beside_us = nft_helper_beside_us();
+    if (!beside_us) {
+      return beside_us.error();
+    }
+    nft_helper = *std::move(beside_us);
   }
   auto thread = namespace_thread::start(std::move(namespace_name));
   if (!thread) {
     return thread.error();
   }
-  return std::unique_ptr<host_network>(
-      std::make_unique<linux_host_network>(*std::move(thread), std::move(link_prefix)));
+  return std::unique_ptr<host_network>(std::make_unique<linux_host_network>(
+      *std::move(thread), std::move(link_prefix), std::move(nft_helper)));
 }
 
 } // namespace orrery::pvip

@@ -25,7 +25,8 @@ struct apply_report {
 /// One node's kernel network, driven by netlink from a thread that lives in the node's network
 /// namespace; the calling threads never leave theirs. Objects are ours by mark: taps whose name
 /// begins with the prefix and whose alias is ours, routes of `route_protocol` in the main table,
-/// permanent neighbours on those taps, addresses on `lo` with that number. Everything else is never
+/// permanent neighbours on those taps, addresses on `lo` with that number, the nftables table
+/// "netdev orrery_" + prefix. Everything else is never
 /// touched, and said as `already_exists` where it is in the way. A tap that exists is never made
 /// anew, so that no repair cuts a running guest off. Calls come from any thread, block, and are
 /// done one after the other (but for `answers_arp`). When the namespace was deleted they end with
@@ -33,10 +34,11 @@ struct apply_report {
 class host_network {
 public:
   /// `namespace_name` as in `ip netns` (a file in /run/netns), or empty for the own one.
-  /// `link_prefix`: 1 to 8 of a-z. Errors: `invalid_argument`, `not_found` (no such namespace),
+  /// `link_prefix`: 1 to 8 of a-z. `nft_helper`: the path of orrery-nft; empty when it is in the
+  /// folder of the running program. Errors: `invalid_argument`, `not_found` (no such namespace),
   /// `io_failed`.
-  [[nodiscard]] static result<std::unique_ptr<host_network>> open(std::string namespace_name,
-                                                                  std::string link_prefix);
+  [[nodiscard]] static result<std::unique_ptr<host_network>>
+  open(std::string namespace_name, std::string link_prefix, std::string nft_helper = {});
 
   host_network() = default;
   host_network(const host_network&) = delete;
@@ -49,7 +51,8 @@ public:
   /// reads back again until nothing differs. `ports` is everything that shall exist on the node;
   /// what is ours and not in it is removed. Errors: `invalid_argument` (from `plan`, or a link
   /// without the prefix), `already_exists` (something foreign is in the way), `io_failed` with the
-  /// kernel's word for the object, `conflict` (the namespace filters loosely for all links, or
+  /// kernel's word for the object, those of `nft_helper::run` (a link without a filter is not
+  /// raised), `conflict` (the namespace filters loosely for all links, or
   /// somebody undoes the repairs); what could be done is done.
   [[nodiscard]] virtual result<apply_report> reconcile(std::vector<port> ports) = 0;
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace orrery::pvip {
 
@@ -33,6 +34,18 @@ public:
   /// Does one operation. Removing what is not there is done. Errors: `io_failed`, `already_exists`
   /// (a tap of that name, or another route in the place of one to be added).
   [[nodiscard]] virtual result<outcome> apply(const operation& what) = 0;
+
+  /// Does operations of the filter, which a kernel may do all at once, or none of them. When it
+  /// fails, some may be done: each may be applied again. Errors: `io_failed`, and what
+  /// `nft_helper::run` has.
+  [[nodiscard]] virtual result<void> apply_together(const std::vector<const operation*>& all) {
+    for (const operation* each : all) {
+      if (auto done = apply(*each); !done) {
+        return done.error();
+      }
+    }
+    return {};
+  }
 };
 
 } // namespace orrery::pvip

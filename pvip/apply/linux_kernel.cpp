@@ -497,6 +497,11 @@ public:
     return change_by(x_socket, change, "cannot be removed from lo", {EADDRNOTAVAIL});
   }
 
+  /// Those of the filter are not for it.
+  template <class Other> result<outcome> operator()(const Other&) {
+    return error{.code = error_code::internal, .text = "not an operation of netlink's"};
+  }
+
 private:
   /// 0 when there is no such link; the kernel then refuses the operation.
   static int index_of(const std::string& link) {
@@ -547,26 +552,50 @@ private:
 
 } // namespace
 
-result<linux_kernel> linux_kernel::open(std::string link_prefix) {
-  auto socket = netlink_socket::open();
+result<linux_kernel> linux_kernel::open(std::string link_prefix, std::string helper) {
+  auto socket = netlink_socket::open(NETLINK_ROUTE);
   if (!socket) {
     return socket.error();
   }
-  return linux_kernel(*std::move(socket), std::move(link_prefix));
+  auto filter = nft_filter::open(link_prefix, std::move(helper));
+  if (!filter) {
+    return filter.error();
+  }
+  return linux_kernel(*std::move(socket), *std::move(filter), std::move(link_prefix));
 }
 
-linux_kernel::linux_kernel(netlink_socket socket, std::string link_prefix)
-    : x_socket(std::move(socket)), x_prefix(std::move(link_prefix)) {}
+linux_kernel::linux_kernel(netlink_socket socket, nft_filter filter, std::string link_prefix)
+    : x_socket(std::move(socket)), x_filter(std::move(filter)), x_prefix(std::move(link_prefix)) {}
 
 linux_kernel::linux_kernel(linux_kernel&& other) noexcept
-    : x_socket(std::move(other.x_socket)), x_prefix(std::move(other.x_prefix)) {}
+    : x_socket(std::move(other.x_socket)), x_filter(std::move(other.x_filter)),
+      x_prefix(std::move(other.x_prefix)) {}
 
 result<found_state> linux_kernel::read(const std::optional<std::string>& only_link) {
-  return reader(x_socket, x_prefix, only_link).run();
+  auto found = reader(x_socket, x_prefix, only_link).run();
+  if (!found) {
+    return found;
+  }
+  auto filter = x_filter.read(only_link);
+  if (!filter) {
+    return filter.error();
+  }
+  found->filter = *std::move(filter);
+  return found;
 }
 
 result<outcome> linux_kernel::apply(const operation& what) {
+  if (is_of_filter(what)) {
+    if (auto done = x_filter.apply({&what}); !done) {
+      return done.error();
+    }
+    return outcome::done;
+  }
   return std::visit(writer(x_socket), what);
+}
+
+result<void> linux_kernel::apply_together(const std::vector<const operation*>& all) {
+  return x_filter.apply(all);
 }
 
 } // namespace orrery::pvip

@@ -2,26 +2,30 @@
 
 #include "pvip/apply/kernel.hpp"
 #include "pvip/apply/netlink_socket.hpp"
+#include "pvip/apply/nft_filter.hpp"
 
 #include <string>
+#include <vector>
 
 namespace orrery::pvip {
 
-/// The network namespace of the thread that makes and uses it, by rtnetlink, /dev/net/tun and
-/// /proc/sys.
+/// The network namespace of the thread that makes and uses it, by rtnetlink, /dev/net/tun,
+/// /proc/sys, and orrery-nft.
 class linux_kernel final : public kernel {
 public:
-  /// Errors: `io_failed`.
-  [[nodiscard]] static result<linux_kernel> open(std::string link_prefix);
+  /// `helper` is the path of orrery-nft. Errors: `io_failed`.
+  [[nodiscard]] static result<linux_kernel> open(std::string link_prefix, std::string helper);
 
-  linux_kernel(netlink_socket socket, std::string link_prefix);
+  linux_kernel(netlink_socket socket, nft_filter filter, std::string link_prefix);
   linux_kernel(linux_kernel&& other) noexcept;
 
   [[nodiscard]] result<found_state> read(const std::optional<std::string>& only_link) override;
   [[nodiscard]] result<outcome> apply(const operation& what) override;
+  [[nodiscard]] result<void> apply_together(const std::vector<const operation*>& all) override;
 
 private:
   netlink_socket x_socket;
+  nft_filter x_filter;
   std::string x_prefix;
 };
 

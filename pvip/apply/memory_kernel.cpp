@@ -116,6 +116,24 @@ struct applier {
     return outcome::done;
   }
 
+  result<outcome> operator()(const make_filter& what) const { return change_filter(what); }
+
+  result<outcome> operator()(const filter_link& what) const {
+    if (link_named(what.link) == nullptr || state.filter.base == base_state::missing) {
+      return refused("no such link, or no table");
+    }
+    return change_filter(what);
+  }
+
+  result<outcome> operator()(const unfilter_link& what) const { return change_filter(what); }
+
+  result<outcome> operator()(const remove_filter& what) const { return change_filter(what); }
+
+  [[nodiscard]] result<outcome> change_filter(const operation& what) const {
+    apply_to(state.filter, what);
+    return outcome::done;
+  }
+
   result<outcome> operator()(const raise_link& what) const {
     found_link* link = link_named(what.link);
     if (link == nullptr) {
@@ -210,13 +228,17 @@ result<found_state> memory_kernel::read(const std::optional<std::string>& only_l
                     .neighbours = {},
                     .addresses = x_state.addresses,
                     .node_values = x_state.node_values,
-                    .filter_of_all = x_state.filter_of_all};
+                    .filter_of_all = x_state.filter_of_all,
+                    .filter = {.base = x_state.filter.base, .ports = {}}};
   std::ranges::copy_if(x_state.links, std::back_inserter(found.links),
                        [&](const found_link& l) { return l.name == *only_link; });
   std::ranges::copy_if(x_state.routes, std::back_inserter(found.routes),
                        [&](const found_route& r) { return r.link == *only_link; });
   std::ranges::copy_if(x_state.neighbours, std::back_inserter(found.neighbours),
                        [&](const found_neighbour& n) { return n.link == *only_link; });
+  if (const auto at = x_state.filter.ports.find(*only_link); at != x_state.filter.ports.end()) {
+    found.filter.ports.insert(*at);
+  }
   return found;
 }
 

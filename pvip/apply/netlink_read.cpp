@@ -1,8 +1,11 @@
 #include "pvip/apply/netlink_read.hpp"
 
+#include <arpa/inet.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
@@ -287,6 +290,17 @@ std::optional<netlink_address> read_address(bytes_view payload) {
     }
   }
   return addressed ? std::optional(address) : std::nullopt;
+}
+
+std::optional<std::uint32_t> read_generation(bytes_view payload) {
+  attributes all(after(payload, sizeof(nfgenmsg)));
+  while (const auto each = all.next()) {
+    if (each->type == NFTA_GEN_ID) {
+      const auto number = read_struct<std::uint32_t>(each->payload);
+      return number ? std::optional(ntohl(*number)) : std::nullopt;
+    }
+  }
+  return std::nullopt;
 }
 
 } // namespace orrery::pvip

@@ -86,6 +86,9 @@ struct netlink_address {
   std::uint32_t link_index = 0;
 };
 
+/// Of NFT_MSG_NEWGEN, nftables' answer: the number of the rules' generation.
+[[nodiscard]] std::optional<std::uint32_t> read_generation(std::span<const std::byte> payload);
+
 [[nodiscard]] std::optional<netlink_link> read_link(std::span<const std::byte> payload);
 [[nodiscard]] std::optional<netlink_route> read_route(std::span<const std::byte> payload);
 [[nodiscard]] std::optional<netlink_neighbour> read_neighbour(std::span<const std::byte> payload);

@@ -43,8 +43,8 @@ netlink_socket::~netlink_socket() {
   }
 }
 
-result<netlink_socket> netlink_socket::open() {
-  mnl_socket* raw = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+result<netlink_socket> netlink_socket::open(int protocol) {
+  mnl_socket* raw = mnl_socket_open2(protocol, SOCK_CLOEXEC);
   if (raw == nullptr) {
     return system_error("a netlink socket cannot be opened", errno);
   }

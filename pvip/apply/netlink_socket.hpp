@@ -15,7 +15,7 @@ struct nlmsghdr;
 
 namespace orrery::pvip {
 
-/// One rtnetlink socket, in the network namespace of the thread that opened it. Not for several
+/// One netlink socket, in the network namespace of the thread that opened it. Not for several
 /// threads at once.
 class netlink_socket {
 public:
@@ -23,8 +23,8 @@ public:
   /// down, a slow driver) delays it.
   static constexpr std::chrono::seconds answer_limit{30};
 
-  /// Errors: `io_failed`.
-  [[nodiscard]] static result<netlink_socket> open();
+  /// `protocol`: NETLINK_ROUTE, NETLINK_NETFILTER (netlink(7)). Errors: `io_failed`.
+  [[nodiscard]] static result<netlink_socket> open(int protocol);
 
   netlink_socket(netlink_socket&& other) noexcept;
   netlink_socket& operator=(netlink_socket&& other) noexcept;

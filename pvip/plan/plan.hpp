@@ -2,6 +2,7 @@
 
 #include "events/core/error.hpp"
 #include "events/core/net.hpp"
+#include "pvip/plan/filter.hpp"
 
 #include <compare>
 #include <cstddef>
@@ -64,7 +65,8 @@ struct host_state {
   std::vector<wanted_link> links;
   std::vector<wanted_route> routes;
   std::vector<wanted_neighbour> neighbours;
-  std::vector<ipv4> local_addresses; ///< on `lo`, /32: the gateways
+  std::vector<ipv4> local_addresses;  ///< on `lo`, /32: the gateways
+  std::vector<filter_element> filter; ///< what guests may send from; all else is dropped
 
   friend bool operator==(const host_state&, const host_state&) = default;
 };

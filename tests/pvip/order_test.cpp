@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <random>
 #include <string>
 #include <vector>
@@ -37,21 +38,29 @@ int number_of(const operation& what) {
 
     int operator()(const dress_link&) const { return 5; }
 
-    int operator()(const raise_link&) const { return 7; }
+    int operator()(const make_filter&) const { return 7; }
 
-    int operator()(const set_neighbour&) const { return 8; }
+    int operator()(const filter_link&) const { return 7; }
 
-    int operator()(const add_route&) const { return 9; }
+    int operator()(const raise_link&) const { return 8; }
 
-    int operator()(const replace_route&) const { return 9; }
+    int operator()(const set_neighbour&) const { return 9; }
 
-    int operator()(const remove_route&) const { return 10; }
+    int operator()(const add_route&) const { return 10; }
 
-    int operator()(const remove_neighbour&) const { return 11; }
+    int operator()(const replace_route&) const { return 10; }
 
-    int operator()(const remove_link&) const { return 12; }
+    int operator()(const remove_route&) const { return 11; }
 
-    int operator()(const remove_address&) const { return 13; }
+    int operator()(const remove_neighbour&) const { return 12; }
+
+    int operator()(const remove_link&) const { return 13; }
+
+    int operator()(const unfilter_link&) const { return 14; }
+
+    int operator()(const remove_filter&) const { return 14; }
+
+    int operator()(const remove_address&) const { return 15; }
   };
 
   return std::visit(numbers{}, what);
@@ -79,6 +88,21 @@ apply_report must_converge(memory_kernel& on, std::vector<port> ports) {
 
 found_link& link_of(memory_kernel& on, const std::string& name) {
   return *std::ranges::find(on.state().links, name, &found_link::name);
+}
+
+/// That the filter lets each guest send from its addresses and nobody else from anywhere.
+void expect_filtered(const found_filter& filter, const std::vector<port>& wanted) {
+  EXPECT_EQ(filter.base, wanted.empty() ? base_state::missing : base_state::right);
+  EXPECT_EQ(filter.ports.size(), wanted.size());
+  for (const port& each : wanted) {
+    const auto at = filter.ports.find(each.link);
+    ASSERT_NE(at, filter.ports.end()) << each.link;
+    EXPECT_TRUE(at->second.is_chain_right);
+    const std::vector<filter_element> right{
+        {.link = each.link, .set = filter_set::mac, .value = to_text(each.mac)},
+        {.link = each.link, .set = filter_set::address, .value = to_text(each.address)}};
+    EXPECT_EQ(at->second.elements, right);
+  }
 }
 
 /// What stands in the way of no port, and must stand there as before afterwards.
@@ -152,6 +176,103 @@ TEST(pvip_order, a_link_without_the_prefix_is_refused) {
   EXPECT_EQ(on.state().links.size(), 1U);
 }
 
+TEST(pvip_order, a_link_without_a_filter_is_not_raised) {
+  /// Refuses the filter of one link, as nftables does: also of all together.
+  class open_door final : public kernel {
+  public:
+    result<found_state> read(const std::optional<std::string>& only) override {
+      return on.read(only);
+    }
+
+    result<outcome> apply(const operation& what) override {
+      const auto* filter = std::get_if<filter_link>(&what);
+      if (filter != nullptr && filter->link == port_number(1).link) {
+        return error{.code = error_code::driver_failed, .text = "no"};
+      }
+      return on.apply(what);
+    }
+
+    memory_kernel on;
+  };
+
+  open_door on;
+  const auto report = converge(on, ports_up_to(3), prefix, std::nullopt);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, error_code::driver_failed);
+  EXPECT_NE(report.error().text.find("vp0000000001"), std::string::npos) << report.error().text;
+  EXPECT_FALSE(link_of(on.on, port_number(1).link).up);
+  EXPECT_TRUE(link_of(on.on, port_number(2).link).up);
+  EXPECT_EQ(on.on.state().routes.size(), 2U);
+}
+
+TEST(pvip_order, when_the_filter_cannot_be_reached_no_link_is_raised_and_each_is_not_tried) {
+  class deaf final : public kernel {
+  public:
+    result<found_state> read(const std::optional<std::string>& only) override {
+      return on.read(only);
+    }
+
+    result<outcome> apply(const operation& what) override {
+      EXPECT_FALSE(is_of_filter(what));
+      return on.apply(what);
+    }
+
+    result<void> apply_together(const std::vector<const operation*>& all) override {
+      (void)all;
+      return error{.code = error_code::timed_out, .text = "no answer"};
+    }
+
+    memory_kernel on;
+  };
+
+  deaf on;
+  const auto report = converge(on, ports_up_to(3), prefix, std::nullopt);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, error_code::timed_out);
+  EXPECT_TRUE(on.on.state().routes.empty());
+  EXPECT_FALSE(link_of(on.on, port_number(1).link).up);
+}
+
+TEST(pvip_order, drift_of_the_filter_is_said) {
+  memory_kernel on;
+  must_converge(on, ports_up_to(2));
+  const std::string link = port_number(1).link;
+  const auto said = [&](const std::string& part) {
+    const auto report = must_converge(on, ports_up_to(2));
+    EXPECT_EQ(report.drift.size(), 1U);
+    EXPECT_NE(report.drift.at(0).find(part), std::string::npos) << report.drift.at(0);
+    expect_filtered(on.state().filter, ports_up_to(2));
+  };
+  const auto elements = [&]() -> auto& { return on.state().filter.ports[link].elements; };
+  on.state().filter.ports.erase(link);
+  said(link + " did not let its guest send from 0a:00:00:00:00:01");
+  elements().push_back({.link = link, .set = filter_set::address, .value = "10.99.0.77"});
+  said(link + " let its guest send from 10.99.0.77");
+  elements().pop_back();
+  said(link + " did not let its guest send from 10.99.0.11");
+  on.state().filter.ports[link].is_chain_right = false;
+  said(link + " had another filter");
+  on.state().filter.base = base_state::changed;
+  said("the filter's shared rules were not ours");
+  on.state().filter.base = base_state::broken;
+  said("the filter's sets were not ours");
+  on.state().filter = {};
+  said("the filter of what guests send was missing");
+  on.state().filter.ports["vpnobodys"].has_chain = true;
+  said("filter of vpnobodys is wanted by nobody");
+}
+
+TEST(pvip_order, one_port_loses_the_addresses_that_it_had_and_no_other_port_does) {
+  memory_kernel on;
+  must_converge(on, ports_up_to(2));
+  port changed = port_number(1);
+  changed.address.bits += 100;
+  ASSERT_TRUE(converge(on, {changed}, prefix, changed.link));
+  expect_filtered(on.state().filter, {port_number(0), changed});
+  ASSERT_TRUE(remove_port(on, changed.link, prefix));
+  expect_filtered(on.state().filter, {port_number(0)});
+}
+
 TEST(pvip_order, somebody_who_always_undoes_it_is_told) {
   /// Loses its routes before each reading.
   class forgetful final : public kernel {
@@ -207,7 +328,7 @@ TEST(pvip_order, all_that_is_added_stands_after_what_it_refers_to) {
   const auto numbers =
       numbers_of(compare(plan_of(ports_up_to(3)), *found, prefix, apply_scope::whole_node));
   EXPECT_TRUE(std::ranges::is_sorted(numbers));
-  for (const int number : {1, 2, 3, 5, 6, 7, 8, 9}) {
+  for (const int number : {1, 2, 3, 5, 6, 7, 8, 9, 10}) {
     EXPECT_TRUE(std::ranges::binary_search(numbers, number)) << number;
   }
 }
@@ -222,11 +343,11 @@ TEST(pvip_order, what_is_removed_goes_in_the_reverse_order_and_after_what_is_add
   const auto numbers = numbers_of(
       compare(plan_of({port_number(1), other}), *found, prefix, apply_scope::whole_node));
   EXPECT_TRUE(std::ranges::is_sorted(numbers));
-  for (const int number : {2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}) {
+  for (const int number : {2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}) {
     EXPECT_TRUE(std::ranges::binary_search(numbers, number)) << number;
   }
   const auto all_gone = numbers_of(compare({}, *found, prefix, apply_scope::whole_node));
-  EXPECT_EQ(all_gone, (std::vector<int>{10, 10, 10, 11, 11, 11, 12, 12, 12, 13}));
+  EXPECT_EQ(all_gone, (std::vector<int>{11, 11, 11, 12, 12, 12, 13, 13, 13, 14, 15}));
 }
 
 TEST(pvip_order, proxy_delay_is_written_before_proxy_arp_and_both_before_the_link_is_up) {
@@ -250,7 +371,7 @@ TEST(pvip_order, proxy_delay_is_written_before_proxy_arp_and_both_before_the_lin
 TEST(pvip_order, a_second_reconciliation_finds_nothing) {
   memory_kernel on;
   const auto first = must_converge(on, ports_up_to(20));
-  EXPECT_EQ(first.added, 3 * 20 + 1U);
+  EXPECT_EQ(first.added, 3 * 20 + 2U); // and a gateway, and the filter that all share
   const auto second = must_converge(on, ports_up_to(20));
   EXPECT_EQ(second.added + second.repaired + second.removed, 0U);
   EXPECT_TRUE(second.drift.empty());
@@ -412,9 +533,27 @@ void damage(found_state& state, std::mt19937& random) {
     case 4:
       link.makes_addresses = true;
       break;
+    case 5:
+      state.filter.ports.erase(link.name);
+      break;
+    case 6:
+      state.filter.ports[link.name].is_chain_right = false;
+      break;
+    case 7:
+      state.filter.ports[link.name].elements.assign(
+          1, {.link = link.name, .set = filter_set::address, .value = "10.99.0.77"});
+      break;
     default:
       break;
     }
+  }
+  constexpr std::array bases{base_state::missing, base_state::changed, base_state::broken,
+                             base_state::right,   base_state::right,   base_state::right};
+  state.filter.base = bases[random() % bases.size()];
+  if (state.filter.base == base_state::missing) {
+    state.filter.ports.clear();
+  } else if (random() % 3 == 0) {
+    state.filter.ports["vpnobodys"].has_chain = true;
   }
   const auto lose = [&random](const auto& object) {
     (void)object;
@@ -461,6 +600,7 @@ TEST(pvip_order, from_any_damage_it_comes_back_and_then_rests) {
     ASSERT_EQ(rest.added + rest.repaired + rest.removed, 0U);
     ASSERT_EQ(on.state().links.size(), wanted.size() + 4);
     ASSERT_EQ(on.state().routes.size(), wanted.size() + 2);
+    expect_filtered(on.state().filter, wanted);
     damage(on.state(), random);
   }
 }

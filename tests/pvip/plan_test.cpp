@@ -38,6 +38,10 @@ std::string as_text(const host_state& state) {
   for (const wanted_route& route : state.routes) {
     text += "route " + to_text(route.destination) + "/32 to " + route.link + "\n";
   }
+  for (const filter_element& element : state.filter) {
+    text += element.link + " may send from " + std::string(name_of(element.set)) + " " +
+            element.value + "\n";
+  }
   return text;
 }
 
@@ -130,7 +134,13 @@ TEST(pvip_plan, golden) {
                             "neighbour 10.99.1.54 is 0a:00:00:00:01:2c on vp000000012c\n"
                             "route 10.99.0.11/32 to vp0000000001\n"
                             "route 10.99.0.12/32 to vp0000000002\n"
-                            "route 10.99.1.54/32 to vp000000012c\n");
+                            "route 10.99.1.54/32 to vp000000012c\n"
+                            "vp0000000001 may send from mac 0a:00:00:00:00:01\n"
+                            "vp0000000001 may send from address 10.99.0.11\n"
+                            "vp0000000002 may send from mac 0a:00:00:00:00:02\n"
+                            "vp0000000002 may send from address 10.99.0.12\n"
+                            "vp000000012c may send from mac 0a:00:00:00:01:2c\n"
+                            "vp000000012c may send from address 10.99.1.54\n");
 }
 
 TEST(pvip_plan, every_order_of_the_ports_gives_the_same_plan) {

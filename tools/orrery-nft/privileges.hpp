@@ -1,6 +1,7 @@
 #pragma once
 
 // SPDX-License-Identifier: GPL-2.0-only
+
 namespace orrery_nft {
 
 /// Keeps the right to change the network of the namespace that we are in, and nothing else: no

@@ -17,6 +17,7 @@ void read_datagram(std::span<const std::byte> bytes) {
     (void)orrery::pvip::read_route(message->payload);
     (void)orrery::pvip::read_neighbour(message->payload);
     (void)orrery::pvip::read_address(message->payload);
+    (void)orrery::pvip::read_generation(message->payload);
     if (const auto link = orrery::pvip::read_link(message->payload)) {
       (void)orrery::pvip::gateway_in_mark(link->alias);
     }
@@ -33,5 +34,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)orrery::pvip::read_route(bytes);
   (void)orrery::pvip::read_neighbour(bytes);
   (void)orrery::pvip::read_address(bytes);
+  (void)orrery::pvip::read_generation(bytes);
   return 0;
 }
