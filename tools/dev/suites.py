@@ -27,7 +27,7 @@ LOG_LINES_SHOWN = 100  # of a failed suite
 OUTPUT_BYTES_KEPT = 8 * 1024 * 1024  # of one ctest test; case counts come from this output
 TSAN_TESTS = "^log_"  # the log has threads of its own; CAF in Debian is not instrumented
 TSAN_CASES = "-segment_damage.*"  # one thread, minutes of it: nothing for this sanitiser to see
-FUZZ_SECONDS = 60  # for each fuzz program, unless ORRERY_FUZZ_SECONDS says otherwise
+FUZZ_SECONDS = 50  # for each fuzz program, unless ORRERY_FUZZ_SECONDS says otherwise
 SIM_SECONDS = 300  # for new seeds of the simulation, unless ORRERY_SIM_SECONDS says otherwise
 FUZZ_MEMORY_MIB = 2048  # libFuzzer's limit for one fuzz program; its default, written down
 JOBS = os.cpu_count() or 2
@@ -126,6 +126,7 @@ LABELS = {
     "kafka": ["kafka"],
     "sim": ["sim"],
     "system": ["system", "real"],
+    "pvip": ["pvip"],
     "first_boot": ["first_boot"],
     "sanitize": ["unit", "contract"],
 }
@@ -289,6 +290,8 @@ SUITES = (
           kafka, "install build"),
     suite("deploy", "the lab: packages, namespaces, its own libvirtd; README's first command",
           deploy, "build root"),
+    suite("pvip", "what a guest may send, on two nodes with a switch and a router", ctest_suite(1),
+          "build root"),
     suite("system", "the daemon and the command line, kernel networks, the real hypervisor",
           ctest_suite(1), "build root"),
     suite("sanitize", "address, undefined behaviour and thread sanitisers", sanitize, "install"),

@@ -49,6 +49,7 @@ OWNERS = {
     "linux/if_addr.h": ("pvip/apply",),
     "linux/if_link.h": ("pvip/apply",),
     "linux/neighbour.h": ("pvip/apply",),
+    "linux/netfilter/": ("pvip/apply",),
     "linux/netlink.h": ("pvip/apply",),
     "linux/rtnetlink.h": ("pvip/apply",),
     "nftables/": ("tools/orrery-nft",),

@@ -1,0 +1,316 @@
+"""Two nodes, a switch and a router in namespaces, guests on taps, and whoever listens.
+
+    guest ══ cable ══ tap ── node a ─┐
+    guest ══ cable ══ tap ── node a ─┤ switch ── router (192.0.2.1, and 198.51.100.1 behind it)
+    guest ══ cable ══ tap ── node b ─┘ (a bridge)
+
+A guest is a namespace with a kernel of its own behind a tap; its cable copies frames between the
+two taps, as QEMU does. All of it lies in a network and a mount namespace of this program, and ends
+with it. Needs root. Standard library only.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import select
+import socket
+import struct
+import subprocess
+import threading
+
+import own_namespace
+from harness import program, wait_until
+
+CLONE_NEWNET = 0x40000000
+LIBC = ctypes.CDLL(None, use_errno=True)
+TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 2, 0x1000, 0x4000
+ETH_P_ALL, SOL_PACKET, PACKET_IGNORE_OUTGOING, SO_RCVBUFFORCE = 3, 263, 23, 33
+VIRTIO_HEADER = bytes(10)
+FRAME_BYTES_MAX = 65_536 + 64
+GATEWAY, GATEWAY_MAC = "10.99.0.1", "0e:00:00:00:00:01"
+ROUTER, BEYOND = "192.0.2.1", "198.51.100.1"
+NODES = {"a": "192.0.2.11", "b": "192.0.2.12"}
+REASONS = ("", "foreign_mac", "foreign_ipv4", "foreign_arp", "dhcp_server", "group", "ipv6",
+           "other_frame", "dhcp_request")
+
+
+def enter():
+    """Runs this program again in namespaces of its own; there it returns."""
+    own_namespace.enter("--net", "--mount")
+    os.makedirs("/run/netns", exist_ok=True)
+    run("mount", "-t", "tmpfs", "none", "/run/netns")
+
+
+def run(*words):
+    done = subprocess.run([str(one) for one in words], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (words, done.stdout, done.stderr)
+    return done.stdout
+
+
+@contextlib.contextmanager
+def inside(namespace):
+    """This thread is in the namespace: what it opens there stays there."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    there = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
+    try:
+        assert LIBC.setns(there, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+        yield
+    finally:
+        assert LIBC.setns(home, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+        os.close(home)
+        os.close(there)
+
+
+def open_tap(namespace, name):
+    with inside(namespace):
+        tap = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+        fcntl.ioctl(tap, TUNSETIFF,
+                    struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
+    return tap
+
+
+def raw_socket(namespace, link, protocol=ETH_P_ALL):
+    """Hears what comes in on the link, and sends whatever it is given."""
+    with inside(namespace):
+        opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        opened.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+        opened.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)
+        opened.bind((link, protocol))
+    opened.setblocking(False)
+    return opened
+
+
+def packed(mac):
+    return bytes.fromhex(mac.replace(":", ""))
+
+
+class Cables:
+    """Copies frames between pairs of taps, in one thread."""
+
+    def __init__(self):
+        self.other_end = {}
+        self.poll = select.epoll()
+        self.wake_read, self.wake = os.pipe()
+        self.poll.register(self.wake_read, select.EPOLLIN)
+        self.thread = threading.Thread(target=self.copy, daemon=True)
+        self.thread.start()
+
+    def plug(self, one, other):
+        self.other_end |= {one: other, other: one}
+        self.poll.register(one, select.EPOLLIN)
+        self.poll.register(other, select.EPOLLIN)
+
+    def pull(self, one):
+        """The other end is closed."""
+        other = self.other_end.pop(one)
+        del self.other_end[other]
+        self.poll.unregister(one)
+        self.poll.unregister(other)
+        os.close(other)
+
+    def copy(self):
+        while True:
+            for ready, _ in self.poll.poll():
+                if ready == self.wake_read:
+                    return
+                other = self.other_end.get(ready)
+                # An end whose tap is down or was removed takes nothing and gives nothing.
+                with contextlib.suppress(OSError, TypeError):
+                    os.write(other, os.read(ready, FRAME_BYTES_MAX))
+
+    def end(self):
+        os.write(self.wake, b".")
+        self.thread.join()
+
+
+class Node:
+    """A namespace with an uplink, whose ports are made by pvip in a process of its own."""
+
+    def __init__(self, name):
+        self.name = f"node-{name}"
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [program("pvip_ports"), self.name, program("orrery-nft")], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def say(self, *words):
+        """The lines of the answer."""
+        self.process.stdin.write(" ".join(words) + "\n")
+        self.process.stdin.flush()
+        lines = []
+        while (line := self.process.stdout.readline().rstrip("\n")) != ".":
+            assert self.process.poll() is None or line, "pvip_ports ended"
+            lines.append(line)
+        return lines
+
+    def must(self, *words):
+        lines = self.say(*words)
+        assert lines[0].split()[0] == "ok", lines
+        return lines
+
+    def nft(self, *words):
+        return run("ip", "netns", "exec", self.name, "nft", *words)
+
+    def drops(self, link):
+        """{reason: frames} that died on a port, by nftables' own word."""
+        shown = json.loads(self.nft("-j", "list", "set", "netdev", "orrery_vp", "dropped"))
+        found = {}
+        for one in shown["nftables"]:
+            for element in one.get("set", {}).get("elem", []):
+                where, reason = element["elem"]["val"]["concat"]
+                if where == link:
+                    found[REASONS[int(reason)]] = element["elem"]["counter"]["packets"]
+        return found
+
+
+class Guest:
+    """A namespace with one NIC, `eth0`, on a port of a node."""
+
+    def __init__(self, lab, number, node):
+        self.lab, self.node = lab, node
+        self.name, self.link = f"guest-{number}", f"vp{number:04d}"
+        self.mac, self.address = f"0a:00:00:00:00:{number:02x}", f"10.99.0.{10 + number}"
+        run("ip", "netns", "add", self.name)
+        self.own_end = open_tap(self.name, "eth0")
+        # Its tap holds a whole flood until the cable has carried it.
+        self.ip("link", "set", "eth0", "address", self.mac, "txqueuelen", "10000")
+        self.sysctl("net.ipv6.conf.all.disable_ipv6=1")  # its questions would be counted, too
+        self.ip("link", "set", "lo", "up")
+        self.node.must("ensure", self.port())
+        self.plug()
+        self.ip("link", "set", "eth0", "up")
+        self.ip("address", "add", f"{self.address}/24", "dev", "eth0")
+        self.ip("route", "add", "default", "via", GATEWAY)
+        self.frames = raw_socket(self.name, "eth0")
+        lab.announce(self.address, node)
+
+    def plug(self):
+        self.lab.cables.plug(self.own_end, open_tap(self.node.name, self.link))
+
+    def unplug(self):
+        self.lab.cables.pull(self.own_end)
+
+    def port(self):
+        return f"{self.link},{self.mac},{self.address},{GATEWAY}"
+
+    def ip(self, *words):
+        return run("ip", "-n", self.name, *words)
+
+    def sysctl(self, *words):
+        return run("ip", "netns", "exec", self.name, "sysctl", "-qw", *words)
+
+    def send(self, frame):
+        while True:
+            try:
+                self.frames.send(frame)
+                return
+            except BlockingIOError:
+                select.select([], [self.frames], [])
+            except OSError as failure:  # the tap's queue is full
+                if failure.errno != 105:
+                    raise
+                select.select([], [], [], 0.001)
+
+    def lost(self, address, count=20):
+        """Of so many pings, how many had no answer."""
+        done = subprocess.run(["ip", "netns", "exec", self.name, "ping", "-n", "-q", "-i", "0.01",
+                               "-W", "2", "-c", str(count), address], capture_output=True,
+                              text=True, check=False)
+        return count - int(done.stdout.split(" received")[0].split()[-1])
+
+    def drops(self):
+        return self.node.drops(self.link)
+
+
+class Listener:
+    """Whoever might hear what a guest sends."""
+
+    def __init__(self, name, namespace, link, address=None):
+        self.name, self.address = name, address
+        self.socket = raw_socket(namespace, link)
+        self.frames = []
+
+    def heard(self, marker):
+        """How many frames that hold the marker came so far."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.frames.append(self.socket.recv(FRAME_BYTES_MAX))
+        return sum(marker in frame for frame in self.frames)
+
+
+class Lab:
+    def __init__(self):
+        self.cables = Cables()
+        for name in ("switch", "router", *(f"node-{name}" for name in NODES)):
+            run("ip", "netns", "add", name)
+            run("ip", "-n", name, "link", "set", "lo", "up")
+        run("ip", "-n", "switch", "link", "add", "br0", "type", "bridge")
+        run("ip", "-n", "switch", "link", "set", "br0", "up")
+        self.connect("router", ROUTER)
+        run("ip", "-n", "router", "address", "add", f"{BEYOND}/32", "dev", "lo")
+        for key in ("ip_forward=1", "conf.all.send_redirects=0", "conf.up0.send_redirects=0"):
+            run("ip", "netns", "exec", "router", "sysctl", "-qw", f"net.ipv4.{key}")
+        for name, address in NODES.items():
+            self.connect(f"node-{name}", address)
+            run("ip", "-n", f"node-{name}", "route", "add", "default", "via", ROUTER)
+        self.nodes = {name: Node(name) for name in NODES}
+        self.guests = []
+
+    def connect(self, name, address):
+        run("ip", "-n", name, "link", "add", "up0", "type", "veth", "peer", "name", f"to-{name}",
+            "netns", "switch")
+        run("ip", "-n", "switch", "link", "set", f"to-{name}", "master", "br0", "up")
+        run("ip", "-n", name, "address", "add", f"{address}/24", "dev", "up0")
+        run("ip", "-n", name, "link", "set", "up0", "up")
+
+    def announce(self, address, node):
+        """What a routing protocol would tell the router."""
+        via = NODES[node.name.removeprefix("node-")]
+        run("ip", "-n", "router", "route", "replace", f"{address}/32", "via", via)
+
+    def guest(self, node):
+        self.guests.append(Guest(self, len(self.guests) + 1, self.nodes[node]))
+        return self.guests[-1]
+
+    def listeners(self, attacker):
+        """Every other guest, the router, the other node, and what leaves the attacker's node."""
+        around = [Listener(one.name, one.name, "eth0", one.address)
+                  for one in self.guests if one is not attacker]
+        around.append(Listener("router", "router", "up0", BEYOND))
+        around += [Listener(one.name, one.name, "up0") for one in self.nodes.values()
+                   if one is not attacker.node]
+        around.append(Listener("switch", "switch", f"to-{attacker.node.name}"))
+        return around
+
+    def ports_of(self, node):
+        return [one.port() for one in self.guests if one.node is node]
+
+    def learned(self):
+        """The addresses in the switch's table that it learned."""
+        shown = json.loads(run("ip", "netns", "exec", "switch", "bridge", "-j", "fdb", "show",
+                               "br", "br0"))
+        return {one["mac"] for one in shown
+                if one.get("master") == "br0" and one.get("state") != "permanent"}
+
+    def end(self):
+        for node in self.nodes.values():
+            node.process.stdin.close()
+            node.process.wait()
+        self.cables.end()
+
+
+def await_drops(guest, wanted):
+    """Until so many died for these reasons, and no others."""
+    with contextlib.suppress(AssertionError):
+        wait_until("counters", lambda: guest.drops() == wanted, limit=30)
+    assert guest.drops() == wanted, (guest.link, guest.drops(), wanted)
