@@ -536,12 +536,13 @@ def a_port_changed_by_hand_is_repaired(site):
     node.ip("route", "del", f"{address}/32", "dev", link)
     node.ip("neigh", "del", address, "dev", link)
     node.ip("link", "set", link, "down")
+    node.nft("delete", "table", "netdev", "orrery_vp")
     assert not node.answers(address)
     site.restart()
     wait_until("the guest answers again", lambda: node.answers(address))
     site.check()
     said = site.daemon.errors.read_text()
-    assert "drift repaired" in said and link in said, said
+    assert "drift repaired" in said and link in said and "filter" in said, said
     site.clear()
 
 

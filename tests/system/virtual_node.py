@@ -150,6 +150,20 @@ class VirtualNode:
                 for one in self.ip("neigh", "show", "nud", "permanent")
                 if one["dev"].startswith("vp")}
 
+    def nft(self, *words):
+        return run("ip", "netns", "exec", self.namespace, "nft", *words)
+
+    def filter(self):
+        """What guests may send from, {(link, MAC or address)}; and {(link, reason)} of drops."""
+        shown = json.loads(self.nft("-j", "list", "ruleset"))
+        sets = {"mac": set(), "address": set(), "dropped": set()}
+        for one in shown["nftables"]:
+            ours = one.get("set", {})
+            if ours.get("table") == "orrery_vp":
+                sets[ours["name"]] = {tuple(e.get("elem", {}).get("val", e)["concat"])
+                                      for e in ours.get("elem", [])}
+        return sets["mac"] | sets["address"], sets["dropped"]
+
     def answers(self, address):
         done = subprocess.run(["ip", "netns", "exec", self.namespace, "ping", "-c", "1", "-W", "1",
                                "-q", address], capture_output=True, check=False)
@@ -175,6 +189,12 @@ class VirtualNode:
         assert self.routes() == {(vm["address"], vm["link"]) for vm in vms}, (self.routes(), vms)
         assert self.neighbours() == {(vm["address"], vm["link"], vm["mac"]) for vm in vms}, (
             self.neighbours(), vms)
+        senders, dropped = self.filter()
+        assert senders == {(vm["link"], vm[what]) for vm in vms for what in ("mac", "address")}, (
+            senders, vms)
+        # An honest guest only asks for IPv6 and DHCP; no counter outlives its port.
+        assert {link for link, _ in dropped} <= self.links(), dropped
+        assert {int(reason) for _, reason in dropped} <= {6, 8}, dropped
         guests = self.guest_processes()
         assert len(guests) == list(domains.values()).count("running"), (guests, domains)
 
