@@ -1,9 +1,6 @@
 #include "projections/rows.hpp"
 
-#include "events/core/check.hpp"
-
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include "events/schema/bytes.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -63,17 +60,7 @@ uuid uuid_at(std::string_view bytes, std::size_t at) {
   return uuid{u64_at(bytes, at), u64_at(bytes, at + 8)};
 }
 
-std::string to_row(const google::protobuf::MessageLite& message) {
-  std::string bytes;
-  bytes.reserve(message.ByteSizeLong());
-  {
-    google::protobuf::io::StringOutputStream sink(&bytes);
-    google::protobuf::io::CodedOutputStream out(&sink);
-    out.SetSerializationDeterministic(true);
-    ORRERY_CHECK(message.SerializeToCodedStream(&out));
-  }
-  return bytes;
-}
+std::string to_row(const google::protobuf::MessageLite& message) { return to_bytes(message); }
 
 bool from_row(const reader& rows, std::string_view bytes, google::protobuf::MessageLite& message) {
   if (message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))

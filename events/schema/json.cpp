@@ -1,10 +1,9 @@
 #include "events/schema/json.hpp"
 
 #include "events/core/check.hpp"
+#include "events/schema/bytes.hpp"
 
 #include <google/protobuf/descriptor.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/type_resolver_util.h>
 
@@ -29,18 +28,6 @@ std::string url_of(const google::protobuf::Message& message) {
   return std::string(url_prefix) + "/" + message.GetDescriptor()->full_name();
 }
 
-/// The message's bytes, maps in the order of their keys: printed as they are met, so that equal
-/// messages are equal texts.
-std::string in_order(const google::protobuf::Message& message) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream sink(&bytes);
-  google::protobuf::io::CodedOutputStream out(&sink);
-  out.SetSerializationDeterministic(true);
-  ORRERY_CHECK(message.SerializeToCodedStream(&out));
-  out.Trim();
-  return bytes;
-}
-
 } // namespace
 
 std::string to_json(const google::protobuf::Message& message) {
@@ -50,7 +37,7 @@ std::string to_json(const google::protobuf::Message& message) {
   // Only messages that hold an Any, or text that is not UTF-8, can fail; neither gets into a
   // record.
   const auto printed =
-      util::BinaryToJsonString(&resolver(), url_of(message), in_order(message), &text, options);
+      util::BinaryToJsonString(&resolver(), url_of(message), to_bytes(message), &text, options);
   ORRERY_CHECK(printed.ok());
   return text;
 }

@@ -190,8 +190,9 @@ TEST(pvip_filter, a_transaction_makes_what_is_needed_before_what_needs_it) {
   const auto all = nlohmann::json::parse(transaction_of(table, {&base, &on, &off}));
   std::vector<std::string> verbs;
   for (const auto& command : all["nftables"]) {
-    const auto& [verb, what] = *command.items().begin();
-    verbs.push_back(verb + " " + what.begin().key() +
+    const auto verb = command.begin();
+    const auto& what = *verb;
+    verbs.push_back(verb.key() + " " + what.begin().key() +
                     (what.begin().key() == "element"
                          ? " " + what["element"]["name"].get<std::string>()
                          : std::string()));
