@@ -7,25 +7,25 @@ Prints "PROMISE <id> pass <figure>" for each; docs/networking.md has the same ta
 import json
 import os
 import re
-import select
-import signal
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 
 import pvip_lab
 from frames import (ARP, BROADCAST, IPV4, IPV6, LLDP, NONE, REVERSE_ARP, SERVICE_TAGGED, TAGGED,
                     arp, dhcp_discover, dhcp_offer, echo_request, ethernet, icmpv6, ipv4, ipv6, udp)
-from harness import ROOT, program, run_tests, wait_until
+from harness import JOB_LIMIT, ROOT, program, run_tests, wait_until
 from pvip_lab import (BEYOND, FRAME_BYTES_MAX, GATEWAY, GATEWAY_MAC, VIRTIO_HEADER, await_drops,
-                      inside, open_tap, run)
+                      inside, is_readable, open_tap, run)
 
 DOCUMENT = ROOT / "docs" / "networking.md"
 TABLE = re.compile(r"(?<=<!-- promises -->\n).*?(?=<!-- end of promises -->)", re.DOTALL)
 EACH = 10  # frames of an attack
 FLOOD = 2_000  # frames of a flood
 MANY = 200  # guests on one node
+PINGS_AFTER = 20  # that must be answered before the lost ones are counted
 KINDS_OF_ATTACK_MIN = 40  # so that a list that lost its entries is noticed
 PROMISES = {}
 LAB = None
@@ -39,15 +39,8 @@ def promise(name, figure):
 # --- reachability --------------------------------------------------------------------------------
 
 
-def await_carrier(guest):
-    """The kernel sends nothing to a tap until it has seen that somebody holds it."""
-    wait_until(f"{guest.name} is reached", lambda: guest.lost(GATEWAY, 1) == 0)
-
-
 def every_direction_is_reached():
     first, neighbour, far = LAB.guests
-    for guest in LAB.guests:
-        await_carrier(guest)
     for name, guest, address in (
             ("reach:same-node", first, neighbour.address),
             ("reach:across-nodes", first, far.address),
@@ -75,7 +68,7 @@ def honest_frames_pass_and_are_not_counted():
                        # Everybody else is answered for.
                        (ARP, arp(1, *mine, NONE, "10.99.0.200"))):
         guest.send(ethernet(guest.mac, BROADCAST, kind, said))
-    select.select([answered], [], [], 10)
+    assert is_readable(answered, JOB_LIMIT), "no answer for another's address"
     frame = answered.recv(FRAME_BYTES_MAX)
     assert frame[28:32] == bytes((10, 99, 0, 200)) and frame[22:28] == bytes.fromhex("0e0000000001")
     assert guest.lost(GATEWAY) == 0
@@ -282,10 +275,11 @@ def the_switch_learns_one_address_a_node():
     node.must("reconcile", *LAB.ports_of(node), *(f"{','.join(one)},{GATEWAY}" for one in crowd))
     run("ip", "-n", "router", "route", "add", "10.99.1.0/24", "via", pvip_lab.NODES["a"])
     taps = [open_tap(node.name, link) for link, _, _ in crowd]
+    pvip_lab.await_links(node.name, [link for link, _, _ in crowd])
     for tap, (_, mac, address) in zip(taps, crowd):
-        question = ethernet(mac, GATEWAY_MAC, IPV4,
-                            ipv4(address, BEYOND, 1, echo_request(7, b"one of many")))
-        wait_until("the answer", lambda tap=tap, question=question: is_answered(tap, question))
+        os.write(tap, VIRTIO_HEADER + ethernet(mac, GATEWAY_MAC, IPV4, ipv4(
+            address, BEYOND, 1, echo_request(7, b"one of many"))))
+        await_frame(tap, b"one of many")
     for tap in taps:
         os.close(tap)
     assert LAB.learned() == own, LAB.learned()
@@ -293,39 +287,46 @@ def the_switch_learns_one_address_a_node():
             f"{len(own)} addresses, after {MANY} more guests on one node had an answer each")
 
 
-def is_answered(tap, question):
-    """Asks again each time: the kernel gives a tap nothing until it has seen that it is held."""
-    os.write(tap, VIRTIO_HEADER + question)
-    try:
-        return b"one of many" in os.read(tap, FRAME_BYTES_MAX)
-    except BlockingIOError:
-        return False
+def await_frame(tap, part):
+    """Until a frame with that in it comes."""
+    while is_readable(tap, JOB_LIMIT):
+        if part in os.read(tap, FRAME_BYTES_MAX):
+            return
+    raise AssertionError(f"no frame with {part} came")
 
 
 # --- what goes wrong -----------------------------------------------------------------------------
 
 
 class Pings:
-    """From a guest, every 10 ms, while it is entered; `lost()` ends it."""
+    """From a guest, every 10 ms, while it is entered."""
 
     def __init__(self, guest, address):
+        self.said = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            ["ip", "netns", "exec", guest.name, "ping", "-n", "-q", "-i", "0.01", "-W", "2",
-             address], stdout=subprocess.PIPE, text=True)
+            ["ip", "netns", "exec", guest.name, "ping", "-n", "-i", "0.01", address],
+            stdout=self.said)
 
     def __enter__(self):
+        wait_until("pings are answered", self.answered)
         return self
 
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait()
+        self.said.close()
+
+    def answered(self):
+        """The numbers of those that had an answer; ping counts from 1."""
+        self.said.seek(0)
+        return {int(number) for number in re.findall(r"icmp_seq=(\d+) .*time=", self.said.read())}
 
     def lost(self):
-        """How many had no answer."""
-        self.process.send_signal(signal.SIGINT)
-        said, _ = self.process.communicate()
-        sent, received = re.search(r"(\d+) packets transmitted, (\d+) received", said).groups()
-        return max(0, int(sent) - int(received) - 1)  # one may be on its way when it is told to end
+        """How many so far had no answer, though later ones had."""
+        enough = len(self.answered()) + PINGS_AFTER
+        wait_until("pings are answered", lambda: len(self.answered()) >= enough)
+        answered = self.answered()
+        return max(answered) - len(answered)
 
 
 def steal(guest, victim):
@@ -380,7 +381,6 @@ def a_tap_that_vanished_is_made_again_and_filtered():
     said = guest.node.must("reconcile", *LAB.ports_of(guest.node))
     assert f"drift link {guest.link} was missing" in said, said
     guest.plug()
-    await_carrier(guest)
     assert guest.lost(far.address) == 0
     steal(guest, victim)
     promise("drift:tap", "said, made again, 0 of 20 pings lost then, thefts dropped and counted")
@@ -402,7 +402,6 @@ def one_port_is_changed_and_removed_while_others_go_on():
         assert guest.link not in table and victim.link in table, table
         node.must("ensure", guest.port())
         guest.plug()
-        await_carrier(guest)
         assert guest.lost(far.address) == 0
         lost = pings.lost()
     assert lost == 0, lost
