@@ -189,28 +189,21 @@ result<uuid> find_id(const reader& rows, inventory_noun noun, std::string_view t
   return ambiguous(text, candidates);
 }
 
+template <class State, inventory_noun Noun> struct kind {
+  using state = State;
+  static constexpr auto noun = Noun;
+};
+
 /// Which state is behind a view, and its noun.
 template <class View> struct kind_of;
 
-template <> struct kind_of<v1::Vm> {
-  using state = domain::vm_state;
-  static constexpr auto noun = inventory_noun::vm;
-};
+template <> struct kind_of<v1::Vm> : kind<domain::vm_state, inventory_noun::vm> {};
 
-template <> struct kind_of<v1::Cluster> {
-  using state = domain::cluster_state;
-  static constexpr auto noun = inventory_noun::cluster;
-};
+template <> struct kind_of<v1::Cluster> : kind<domain::cluster_state, inventory_noun::cluster> {};
 
-template <> struct kind_of<v1::Node> {
-  using state = domain::node_state;
-  static constexpr auto noun = inventory_noun::node;
-};
+template <> struct kind_of<v1::Node> : kind<domain::node_state, inventory_noun::node> {};
 
-template <> struct kind_of<v1::Network> {
-  using state = domain::network_state;
-  static constexpr auto noun = inventory_noun::network;
-};
+template <> struct kind_of<v1::Network> : kind<domain::network_state, inventory_noun::network> {};
 
 /// Everything that is or was called so, or has that id.
 result<std::vector<uuid>> ever_called(const reader& rows, inventory_noun noun,

@@ -103,11 +103,11 @@ private:
   void send_projection(const call& made, int status);
   [[nodiscard]] result<projections::entry_places> watched_from(const call& made) const;
 
-  /// Sets labels of the thing that was found; what differs between nouns is where in the command
-  /// they stand. `kind` is "vm.set_labels".
-  template <class View>
-  void set_labels(call& made, const result<projections::answer<View>>& found, std::string kind,
-                  v1::SetLabels* (*place)(v1::Command&));
+  /// Sets labels of the thing that was found, the one verb that all nouns have; `Body` gives the
+  /// noun's part of a command.
+  template <auto Body, class View>
+  void set_labels(call& made, const result<projections::answer<View>>& found,
+                  const std::string& noun);
 
   void send_command(call& made, v1::Command command, std::string kind, std::string name);
   /// What a change is answered with, once it is decided.

@@ -351,11 +351,8 @@ void api::post_vm(call& made) {
   place->set_image(image);
   place->set_vcpus(static_cast<std::uint32_t>(vcpus));
   place->set_memory_mib(memory_mib);
-  for (const auto& [key, value] : labels) {
-    auto* one = place->add_labels();
-    one->set_key(key);
-    one->set_value(value);
-  }
+  for (const auto& [key, value] : labels)
+    domain::add(*place->mutable_labels(), key, value);
   send_command(made, std::move(command), "vm.create", name);
 }
 

@@ -3,6 +3,7 @@
 #include "events/core/text.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace orrery::domain {
 
@@ -105,9 +106,7 @@ result<v1::LabelsChanged> change_of(const label_list& now, const v1::SetLabels& 
     const auto* before = find(now, one.key);
     if (before != nullptr && *before == one.value)
       continue;
-    auto* set = made.add_set();
-    set->set_key(one.key);
-    set->set_value(one.value);
+    add(*made.mutable_set(), one.key, one.value);
   }
   for (const auto& one : now)
     if (find(then, one.key) == nullptr)
@@ -128,6 +127,12 @@ void change(label_list& of, const v1::LabelsChanged& event) {
     drop(of, key);
   for (const auto& one : event.set())
     put(of, one);
+}
+
+void add(google::protobuf::RepeatedPtrField<v1::Label>& to, std::string key, std::string value) {
+  auto* one = to.Add();
+  one->set_key(std::move(key));
+  one->set_value(std::move(value));
 }
 
 const std::string* find(const label_list& among, std::string_view key) {

@@ -54,6 +54,9 @@ void put(label_list& among, const v1::Label& one);
 /// Total: what is removed and not there is passed over.
 void change(label_list& of, const v1::LabelsChanged& event);
 
+/// Appends one.
+void add(google::protobuf::RepeatedPtrField<v1::Label>& to, std::string key, std::string value);
+
 /// The value, or null.
 [[nodiscard]] const std::string* find(const label_list& among, std::string_view key);
 

@@ -142,6 +142,16 @@ protected:
     return said;
   }
 
+  /// The one thing that a sweep says of what happens while no event comes through.
+  template <class What> v1::VmCommand::Observe said_of(What happens) {
+    x_hands.is_deaf = true;
+    happens();
+    x_hands.is_deaf = false;
+    const auto said = said_by_a_sweep();
+    EXPECT_EQ(said.size(), 1U);
+    return said.empty() ? v1::VmCommand::Observe() : said.front();
+  }
+
   std::shared_ptr<drivers::simulated_world> x_world;
   hands x_hands;
   std::chrono::steady_clock::time_point x_now{std::chrono::hours(1)};
@@ -157,22 +167,14 @@ TEST_F(driving_at_rest, a_guest_that_is_as_it_was_seen_is_not_asked) {
 }
 
 TEST_F(driving_at_rest, a_guest_whose_end_nobody_told_is_found) {
-  x_hands.is_deaf = true;
-  x_world->crash_guest(vm_id{the_vm});
-  x_hands.is_deaf = false;
-  const auto said = said_by_a_sweep();
-  ASSERT_EQ(said.size(), 1U);
-  EXPECT_EQ(said.front().state(), v1::VmObserved::STOPPED);
-  EXPECT_EQ(said.front().cause(), v1::VmObserved::CRASHED);
+  const auto said = said_of([this] { x_world->crash_guest(vm_id{the_vm}); });
+  EXPECT_EQ(said.state(), v1::VmObserved::STOPPED);
+  EXPECT_EQ(said.cause(), v1::VmObserved::CRASHED);
 }
 
 TEST_F(driving_at_rest, a_guest_that_vanished_is_found) {
-  x_hands.is_deaf = true;
-  x_world->lose_guest(vm_id{the_vm});
-  x_hands.is_deaf = false;
-  const auto said = said_by_a_sweep();
-  ASSERT_EQ(said.size(), 1U);
-  EXPECT_EQ(said.front().state(), v1::VmObserved::ABSENT);
+  const auto said = said_of([this] { x_world->lose_guest(vm_id{the_vm}); });
+  EXPECT_EQ(said.state(), v1::VmObserved::ABSENT);
 }
 
 TEST_F(driving_at_rest, a_guest_of_an_older_wish_is_asked) {

@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace orrery::pvip {
@@ -18,6 +20,42 @@ constexpr std::string_view prefix = "vp";
 
 /// Above every number that the memory kernel gives in these tests.
 constexpr std::uint32_t foreign_index = 1'000'000;
+
+/// A kernel in memory, for those that do something else than it.
+class other_kernel : public kernel {
+public:
+  result<found_state> read(const std::optional<std::string>& only) override {
+    return on.read(only);
+  }
+
+  result<outcome> apply(const operation& what) override { return on.apply(what); }
+
+  memory_kernel on;
+};
+
+/// Refuses some operations.
+class refusing final : public other_kernel {
+public:
+  refusing(error_code code, std::function<bool(const operation&)> which)
+      : x_code(code), x_which(std::move(which)) {}
+
+  result<outcome> apply(const operation& what) override {
+    if (x_which(what)) {
+      return error{.code = x_code, .text = "no"};
+    }
+    return on.apply(what);
+  }
+
+private:
+  error_code x_code;
+  std::function<bool(const operation&)> x_which;
+};
+
+/// Whether it is that operation, on the link of the port with that number.
+template <class Operation> bool is_on(const operation& what, std::uint16_t number) {
+  const auto* one = std::get_if<Operation>(&what);
+  return one != nullptr && one->link == port_number(number).link;
+}
 
 /// The number in the contract at the top of apply.cpp, without what removals add: by the order of
 /// `operation`'s alternatives, with settings told apart by whose they are.
@@ -177,25 +215,9 @@ TEST(pvip_order, a_link_without_the_prefix_is_refused) {
 }
 
 TEST(pvip_order, a_link_without_a_filter_is_not_raised) {
-  /// Refuses the filter of one link, as nftables does: also of all together.
-  class open_door final : public kernel {
-  public:
-    result<found_state> read(const std::optional<std::string>& only) override {
-      return on.read(only);
-    }
-
-    result<outcome> apply(const operation& what) override {
-      const auto* filter = std::get_if<filter_link>(&what);
-      if (filter != nullptr && filter->link == port_number(1).link) {
-        return error{.code = error_code::driver_failed, .text = "no"};
-      }
-      return on.apply(what);
-    }
-
-    memory_kernel on;
-  };
-
-  open_door on;
+  // As nftables does: also all together.
+  refusing on(error_code::driver_failed,
+              [](const operation& what) { return is_on<filter_link>(what, 1); });
   const auto report = converge(on, ports_up_to(3), prefix, std::nullopt);
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().code, error_code::driver_failed);
@@ -206,12 +228,8 @@ TEST(pvip_order, a_link_without_a_filter_is_not_raised) {
 }
 
 TEST(pvip_order, when_the_filter_cannot_be_reached_no_link_is_raised_and_each_is_not_tried) {
-  class deaf final : public kernel {
+  class deaf final : public other_kernel {
   public:
-    result<found_state> read(const std::optional<std::string>& only) override {
-      return on.read(only);
-    }
-
     result<outcome> apply(const operation& what) override {
       EXPECT_FALSE(is_of_filter(what));
       return on.apply(what);
@@ -221,8 +239,6 @@ TEST(pvip_order, when_the_filter_cannot_be_reached_no_link_is_raised_and_each_is
       (void)all;
       return error{.code = error_code::timed_out, .text = "no answer"};
     }
-
-    memory_kernel on;
   };
 
   deaf on;
@@ -275,16 +291,12 @@ TEST(pvip_order, one_port_loses_the_addresses_that_it_had_and_no_other_port_does
 
 TEST(pvip_order, somebody_who_always_undoes_it_is_told) {
   /// Loses its routes before each reading.
-  class forgetful final : public kernel {
+  class forgetful final : public other_kernel {
   public:
     result<found_state> read(const std::optional<std::string>& only) override {
       on.state().routes.clear();
       return on.read(only);
     }
-
-    result<outcome> apply(const operation& what) override { return on.apply(what); }
-
-    memory_kernel on;
   };
 
   forgetful on;
@@ -295,25 +307,8 @@ TEST(pvip_order, somebody_who_always_undoes_it_is_told) {
 }
 
 TEST(pvip_order, a_step_that_fails_stops_what_refers_to_it_only) {
-  /// Refuses to raise one link.
-  class stubborn final : public kernel {
-  public:
-    result<found_state> read(const std::optional<std::string>& only) override {
-      return on.read(only);
-    }
-
-    result<outcome> apply(const operation& what) override {
-      if (const auto* raise = std::get_if<raise_link>(&what);
-          raise != nullptr && raise->link == port_number(1).link) {
-        return error{.code = error_code::io_failed, .text = "no"};
-      }
-      return on.apply(what);
-    }
-
-    memory_kernel on;
-  };
-
-  stubborn on;
+  refusing on(error_code::io_failed,
+              [](const operation& what) { return is_on<raise_link>(what, 1); });
   const auto report = converge(on, ports_up_to(3), prefix, std::nullopt);
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().code, error_code::io_failed);
@@ -440,7 +435,7 @@ TEST(pvip_order, one_port_is_made_without_touching_others) {
 }
 
 /// Counts the routes that were read.
-class counting final : public kernel {
+class counting final : public other_kernel {
 public:
   result<found_state> read(const std::optional<std::string>& only) override {
     auto found = on.read(only);
@@ -448,9 +443,6 @@ public:
     return found;
   }
 
-  result<outcome> apply(const operation& what) override { return on.apply(what); }
-
-  memory_kernel on;
   std::size_t routes_read = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "tests/support/builders.hpp"
 
 #include "events/core/net.hpp"
+#include "events/domain/labels.hpp"
 
 namespace orrery::support {
 
@@ -207,11 +208,8 @@ v1::Command place_vm(const vm_wish& wish) {
 v1::SetLabels labels(const std::vector<std::pair<std::string, std::string>>& set,
                      const std::vector<std::string>& remove) {
   v1::SetLabels made;
-  for (const auto& [key, value] : set) {
-    auto* one = made.add_set();
-    one->set_key(key);
-    one->set_value(value);
-  }
+  for (const auto& [key, value] : set)
+    domain::add(*made.mutable_set(), key, value);
   for (const auto& key : remove)
     made.add_remove(key);
   return made;

@@ -70,9 +70,8 @@ v1::SetLabels random_commands::any_labels() {
       wanted.add_remove(key);
       continue;
     }
-    auto* one = wanted.add_set();
-    one->set_key(key);
-    one->set_value(x_dice.chance(3) ? "a b" : std::to_string(x_dice.below(3)));
+    domain::add(*wanted.mutable_set(), key,
+                x_dice.chance(3) ? "a b" : std::to_string(x_dice.below(3)));
   }
   return wanted;
 }

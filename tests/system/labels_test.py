@@ -27,6 +27,12 @@ def names(daemon, kind, label_filter):
         token = f"&pageToken={page['nextPageToken']}"
 
 
+def changes(daemon, vm):
+    """What the timeline tells of a VM's labels."""
+    return [one for one in daemon.get(f"/v1/events?resource={vm}&pageSize=1000")["events"]
+            if one["type"] == "vm.labels_changed"]
+
+
 def labels_find_what_they_hang_on():
     with scratch() as folder:
         daemon = simulated_daemon(folder).start()
@@ -69,8 +75,7 @@ def labels_of_the_past_are_remembered():
         label(daemon, "vms/web-1", remove=["turn"])
         for place, wanted in places:
             assert daemon.get(f"/v1/vms/web-1?asOf={place}")["labels"] == wanted, place
-        changed = [one for one in daemon.get("/v1/events?resource=web-1&pageSize=1000")["events"]
-                   if one["type"] == "vm.labels_changed"]
+        changed = changes(daemon, "web-1")
         assert [one["detail"] for one in changed] == ["turn=1", "turn=2", "turn=3",
                                                       "without turn"], changed
         assert {one["who"] for one in changed} == {"operator"}, changed
@@ -82,8 +87,7 @@ def labels_of_the_past_are_remembered():
         again = daemon.change("POST", "/v1/vms/web-1:setLabels", body, key="k1")
         assert first["id"] == again["id"], (first, again)
         assert daemon.vm("web-1")["labels"] == {"turn": "5"}
-        changed = [one for one in daemon.get("/v1/events?resource=web-1&pageSize=1000")["events"]
-                   if one["type"] == "vm.labels_changed"]
+        changed = changes(daemon, "web-1")
         assert len(changed) == 6, changed
         daemon.finish()
 
