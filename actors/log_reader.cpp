@@ -23,10 +23,14 @@ log_reader::log_reader(std::shared_ptr<log::log> from, partition_number where, l
 }
 
 log_reader::~log_reader() {
+  stop();
+  x_thread.join();
+}
+
+void log_reader::stop() {
   x_stopping = true;
   x_handed->close();
   x_projected->close();
-  x_thread.join();
 }
 
 void log_reader::run() {

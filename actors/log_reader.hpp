@@ -24,6 +24,9 @@ public:
   /// Ends the thread.
   ~log_reader();
 
+  /// Tells the thread to end and does not wait for it: who ends several readers tells all first.
+  void stop();
+
 private:
   void run();
 

@@ -587,6 +587,8 @@ void process::stop() {
   if (x_server)
     x_server->stop();
   x_snapshots.reset();
+  for (const auto& one : x_readers)
+    one->stop();
   x_readers.clear();
   if (x_members)
     x_members->serve({});
