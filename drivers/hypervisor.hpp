@@ -74,7 +74,8 @@ struct node_facts {
 
 /// Called from a thread of the driver when a guest's condition may have changed (a hint: ask
 /// `inspect`), or with a VM id of none when the connection was lost (then every guest is unknown
-/// until `connect` succeeds again). Must not block.
+/// until `connect` succeeds again). Must not block. A hypervisor that has just come back may be
+/// silent about a guest until it was fenced: who must know of every end also asks now and then.
 using guest_listener = std::function<void(vm_id)>;
 
 /// How one node's hypervisor is driven. Every verb blocks until it is done or failed, so none may

@@ -414,7 +414,8 @@ TEST_P(driver_contract, a_lost_connection_is_told_and_the_guest_is_found_again) 
   EXPECT_EQ(now.condition, guest_condition::running);
   EXPECT_EQ(now.generation.count, 2u);
   EXPECT_EQ(now.token, token);
-  // The new connection hears again.
+  // The new connection hears again, once the hypervisor has its guest back: a fence waits for it.
+  ORRERY_EXPECT_OK(driver().fence(spec.vm, token));
   const auto before_end = heard().count(spec.vm);
   bench().crash_guest(spec.vm);
   EXPECT_TRUE(heard().heard_more(spec.vm, before_end, bench().limit()));

@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <future>
 #include <sstream>
 
 namespace orrery::drivers {
@@ -231,6 +232,40 @@ TEST_F(libvirt_real, after_libvirtd_died_guests_are_adopted_and_causes_forgotten
   // What was adopted is still ours to drive.
   ORRERY_EXPECT_OK(driver().kill(running.vm, token));
   EXPECT_EQ(driver().inspect(running.vm)->cause, stop_cause::host);
+}
+
+// A guest that does not answer its monitor: libvirtd is taking it back for as long as that lasts. Of
+// an end meanwhile it tells nobody (seen with libvirt 9.0).
+TEST_F(libvirt_real, an_end_while_libvirtd_takes_its_guests_back_is_seen) {
+  const auto spec = make_running();
+  const auto pid = node().guest_pid(spec.vm);
+  ASSERT_GT(pid, 0);
+  ASSERT_EQ(kill(pid, SIGSTOP), 0);
+  node().kill_libvirtd();
+  node().start_daemons();
+  ASSERT_TRUE(wait_until(limit, [&] { return driver().connect().has_value(); }));
+  EXPECT_EQ(driver().inspect(spec.vm)->condition, guest_condition::running);
+  ASSERT_EQ(kill(pid, SIGKILL), 0);
+  ASSERT_TRUE(wait_until(
+      limit, [&] { return driver().inspect(spec.vm)->condition == guest_condition::stopped; }));
+}
+
+TEST_F(libvirt_real, behind_a_fence_libvirtd_has_its_guest_back_and_tells_its_end) {
+  const auto spec = make_running();
+  const auto pid = node().guest_pid(spec.vm);
+  ASSERT_GT(pid, 0);
+  ASSERT_EQ(kill(pid, SIGSTOP), 0);
+  node().kill_libvirtd();
+  node().start_daemons();
+  ASSERT_TRUE(wait_until(limit, [&] { return driver().connect().has_value(); }));
+  auto fenced =
+      std::async(std::launch::async, [&] { return driver().fence(spec.vm, newer).has_value(); });
+  EXPECT_EQ(fenced.wait_for(milliseconds(300)), std::future_status::timeout);
+  ASSERT_EQ(kill(pid, SIGCONT), 0);
+  ASSERT_TRUE(fenced.get());
+  const auto before = heard().count(spec.vm);
+  ASSERT_EQ(kill(pid, SIGKILL), 0);
+  EXPECT_TRUE(heard().heard_more(spec.vm, before, limit));
 }
 
 // --- the real guest ------------------------------------------------------------------------------
