@@ -6,6 +6,8 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 
+#include <algorithm>
+
 namespace orrery::projections {
 
 namespace {
@@ -52,6 +54,20 @@ std::string ended_text(const v1::JobEvent::Ended& ended) {
   default: // protobuf enums are open
     return "failed after step " + ended.step() + ": " + failure_text(ended.code(), ended.text());
   }
+}
+
+std::string ranges_text(const google::protobuf::RepeatedPtrField<v1::AddressRange>& ranges) {
+  constexpr int shown_max = 3; // the rest by its number: a line, not a list
+  std::string made;
+  for (int i = 0; i < std::min(shown_max, ranges.size()); ++i) {
+    const auto& range = ranges[i];
+    made += (i == 0 ? "" : ", ") + to_text(ipv4_range{ipv4{range.first()}, ipv4{range.last()}});
+    if (!range.note().empty())
+      made += " (" + range.note() + ")";
+  }
+  if (ranges.size() > shown_max)
+    made += " and " + std::to_string(ranges.size() - shown_max) + " more";
+  return made;
 }
 
 std::string claim_text(const std::string& network, std::uint32_t prefix, std::uint32_t length) {
@@ -187,9 +203,15 @@ std::string detail(const v1::NetworkEvent& event) {
     return to_text(ipv4{event.address_released().address()});
   case v1::NetworkEvent::kClaimRefused:
     return failure_text(event.claim_refused().code(), event.claim_refused().text());
-  case v1::NetworkEvent::kJobStarted: // told by `job_text`, as all jobs are
   case v1::NetworkEvent::kLabelsChanged:
     return labels_text(event.labels_changed());
+  case v1::NetworkEvent::kRangesReserved:
+    return ranges_text(event.ranges_reserved().ranges());
+  case v1::NetworkEvent::kRangesFreed:
+    return ranges_text(event.ranges_freed().ranges());
+  case v1::NetworkEvent::kQuarantineChanged:
+    return "released addresses rest " + count(event.quarantine_changed().seconds(), "second");
+  case v1::NetworkEvent::kJobStarted: // told by `job_text`, as all jobs are
   case v1::NetworkEvent::kJobEnded:
   case v1::NetworkEvent::kClaimGranted:
   case v1::NetworkEvent::kRemovalRequested:

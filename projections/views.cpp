@@ -173,15 +173,24 @@ v1::Network view(const uuid& id, const domain::network_state& state) {
     shown->set_prefix(to_text(subnet.prefix));
     shown->set_gateway(to_text(subnet.gateway));
     const auto taken = static_cast<std::uint32_t>(subnet.taken.size());
+    const auto reserved = domain::reserved_size_of(subnet);
     const auto all = domain::size_of(subnet);
-    shown->set_addresses_free(all > taken ? all - taken : 0);
+    shown->set_addresses_free(all > taken + reserved ? all - taken - reserved : 0);
     shown->set_addresses_taken(taken);
+    shown->set_addresses_reserved(reserved);
+    for (const auto& range : subnet.reserved) {
+      auto* one = shown->add_reserved();
+      one->set_first(to_text(range.addresses.first));
+      one->set_last(to_text(range.addresses.last));
+      one->set_note(range.note);
+    }
   }
   made.set_state(state_of(state.stage));
   if (state.job)
     fill(made.mutable_activity(), *state.job);
   made.set_version(state.version);
   set_labels(made, state.labels);
+  made.set_quarantine_seconds(state.quarantine_seconds);
   return made;
 }
 

@@ -95,6 +95,11 @@ private:
   void act_on_cluster(call& made);
   void act_on_node(call& made);
   void act_on_network(call& made);
+  void reserve_addresses(call& made);
+  void free_addresses(call& made);
+  void set_quarantine(call& made);
+  void set_network_labels(call& made);
+  void change_network(call& made, v1::NetworkCommand wanted, const std::string& kind);
   void post_trust_clock(call& made);
   void post_set_limit(call& made);
   void get_metrics(call& made);
@@ -104,10 +109,10 @@ private:
   [[nodiscard]] result<projections::entry_places> watched_from(const call& made) const;
 
   /// Sets labels of the thing that was found, the one verb that all nouns have; `Body` gives the
-  /// noun's part of a command.
+  /// noun's part of a command. `other_verbs` are for who asked for none that there is.
   template <auto Body, class View>
   void set_labels(call& made, const result<projections::answer<View>>& found,
-                  const std::string& noun);
+                  const std::string& noun, std::string_view other_verbs = {});
 
   void send_command(call& made, v1::Command command, std::string kind, std::string name);
   /// What a change is answered with, once it is decided.

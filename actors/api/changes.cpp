@@ -3,6 +3,7 @@
 #include "drivers/capabilities.hpp"
 #include "events/core/net.hpp"
 #include "events/core/text.hpp"
+#include "events/domain/addressing.hpp"
 #include "events/domain/installation.hpp"
 #include "events/domain/job.hpp"
 #include "events/domain/labels.hpp"
@@ -26,6 +27,8 @@ constexpr std::size_t key_size_max = 128;
 /// Longest path of a socket (sun_path has 108 bytes) and of a namespace's name.
 constexpr std::size_t socket_path_size_max = 107;
 constexpr std::size_t namespace_size_max = 63;
+
+constexpr std::size_t address_size_max = 18; // 255.255.255.255/32
 
 std::uint64_t first_eight_bytes(const log::digest& hash) {
   std::uint64_t value = 0;
@@ -268,11 +271,13 @@ void api::post_network(call& made) {
   auto body = body_reader::parse(made.request.body);
   if (!body)
     return made.fail(body.error());
-  constexpr std::size_t address_size_max = 18; // 255.255.255.255/32
   const auto name = body->text("name", name_size_max);
   const auto cluster_name = body->text("cluster", name_size_max);
   const auto prefix_text = body->text("prefix", address_size_max);
   const auto gateway_text = body->text("gateway", address_size_max, "");
+  constexpr std::uint64_t no_quarantine = 0;
+  const auto quarantine =
+      body->number("quarantineSeconds", domain::quarantine_seconds_max, &no_quarantine);
   if (auto read = body->finish(); !read)
     return made.fail(read.error());
   const auto prefix = parse_ipv4_prefix(prefix_text);
@@ -297,16 +302,23 @@ void api::post_network(call& made) {
   add->set_prefix(prefix->base.bits);
   add->set_prefix_length(prefix->length);
   add->set_gateway(gateway->bits);
+  add->set_quarantine_seconds(static_cast<std::uint32_t>(quarantine));
   send_command(made, std::move(command), "network.create", name);
 }
 
-void api::delete_network(call& made) {
+void api::change_network(call& made, v1::NetworkCommand wanted, const std::string& kind) {
   const auto network = x_services.store->find_network(made.name);
   if (!network)
-    return fail_unless_repeated(made, network.error(), "network.delete");
+    return fail_unless_repeated(made, network.error(), kind);
   auto command = new_command(id_in(network->value.id()));
-  command.mutable_network()->mutable_remove();
-  send_command(made, std::move(command), "network.delete", network->value.name());
+  *command.mutable_network() = std::move(wanted);
+  send_command(made, std::move(command), kind, network->value.name());
+}
+
+void api::delete_network(call& made) {
+  v1::NetworkCommand wanted;
+  wanted.mutable_remove();
+  change_network(made, std::move(wanted), "network.delete");
 }
 
 void api::post_vm(call& made) {
@@ -321,10 +333,16 @@ void api::post_vm(call& made) {
   const auto image = body->text("image", name_size_max);
   const auto vcpus = body->number("vcpus", vcpus_max);
   const auto memory_mib = body->number("memoryMib", memory_mib_max);
+  const auto address_text = body->text("address", address_size_max, "");
   const auto labels =
       body->texts_by_name("labels", domain::labels_max, domain::label_text_size_max);
   if (auto read = body->finish(); !read)
     return made.fail(read.error());
+  const auto address = address_text.empty() ? result<ipv4>(ipv4{}) : parse_ipv4(address_text);
+  if (!address)
+    return made.fail(address.error());
+  if (!address_text.empty() && *address == ipv4{})
+    return made.fail(invalid("no VM can have the address 0.0.0.0: leave it out for any"));
   const auto cluster = x_services.store->find_cluster(cluster_name);
   if (!cluster)
     return made.fail(cluster.error());
@@ -351,6 +369,7 @@ void api::post_vm(call& made) {
   place->set_image(image);
   place->set_vcpus(static_cast<std::uint32_t>(vcpus));
   place->set_memory_mib(memory_mib);
+  place->set_address(address->bits);
   for (const auto& [key, value] : labels)
     domain::add(*place->mutable_labels(), key, value);
   send_command(made, std::move(command), "vm.create", name);

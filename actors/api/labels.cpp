@@ -36,10 +36,10 @@ result<v1::SetLabels> read_labels(const std::string& body) {
 
 template <auto Body, class View>
 void api::set_labels(call& made, const result<projections::answer<View>>& found,
-                     const std::string& noun) {
+                     const std::string& noun, std::string_view other_verbs) {
   if (made.verb != labels_verb)
     return made.fail(invalid("a " + noun + " has no action '" + printable(made.verb, 40) +
-                             "': want " + std::string(labels_verb)));
+                             "': want " + std::string(other_verbs) + std::string(labels_verb)));
   auto wanted = read_labels(made.request.body);
   if (!wanted)
     return made.fail(wanted.error());
@@ -64,9 +64,9 @@ void api::act_on_node(call& made) {
   set_labels<&v1::Command::mutable_node>(made, x_services.store->find_node(made.name), "node");
 }
 
-void api::act_on_network(call& made) {
+void api::set_network_labels(call& made) {
   set_labels<&v1::Command::mutable_network>(made, x_services.store->find_network(made.name),
-                                            "network");
+                                            "network", "reserve, free, setQuarantine or ");
 }
 
 } // namespace orrery::actors

@@ -48,6 +48,11 @@ std::string to_text(const ipv4_prefix& prefix) {
   return to_text(prefix.base) + "/" + std::to_string(prefix.length);
 }
 
+std::string to_text(const ipv4_range& range) {
+  auto text = to_text(range.first);
+  return range.first == range.last ? text : text + "-" + to_text(range.last);
+}
+
 std::string to_text(const mac_address& address) {
   std::array<char, 18> buffer{};
   const auto& b = address.bytes;
@@ -89,6 +94,16 @@ result<ipv4_prefix> parse_ipv4_prefix(std::string_view text) {
   if ((parsed.base.bits & ~parsed.mask()) != 0)
     return invalid("an IPv4 prefix", text, want);
   return parsed;
+}
+
+result<ipv4_range> parse_ipv4_range(std::string_view text) {
+  constexpr std::string_view want = "one like 10.99.0.7-10.99.0.9, the lower end first";
+  const auto dash = text.find('-');
+  const auto first = parse_ipv4(text.substr(0, dash));
+  const auto last = dash == std::string_view::npos ? first : parse_ipv4(text.substr(dash + 1));
+  if (!first || !last || *last < *first)
+    return invalid("an IPv4 range", text, want);
+  return ipv4_range{*first, *last};
 }
 
 result<mac_address> parse_mac(std::string_view text) {

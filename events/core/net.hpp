@@ -37,6 +37,20 @@ struct ipv4_prefix {
   }
 };
 
+/// IPv4 addresses in a row; both ends belong to it, and `first` is not above `last`.
+struct ipv4_range {
+  ipv4 first;
+  ipv4 last;
+
+  friend auto operator<=>(const ipv4_range&, const ipv4_range&) = default;
+
+  [[nodiscard]] bool contains(ipv4 address) const { return first <= address && address <= last; }
+
+  [[nodiscard]] bool overlaps(const ipv4_range& other) const {
+    return first <= other.last && other.first <= last;
+  }
+};
+
 /// An Ethernet address.
 struct mac_address {
   std::array<std::uint8_t, 6> bytes{};
@@ -46,12 +60,14 @@ struct mac_address {
 
 [[nodiscard]] std::string to_text(ipv4 address);               ///< "10.99.0.17"
 [[nodiscard]] std::string to_text(const ipv4_prefix& prefix);  ///< "10.99.0.0/24"
+[[nodiscard]] std::string to_text(const ipv4_range& range);    ///< "10.99.0.7-10.99.0.9", or one
 [[nodiscard]] std::string to_text(const mac_address& address); ///< "0a:1b:…", lower case
 
 /// Strict parsers: four decimal numbers without leading zeros; a prefix with host bits set is
 /// refused, so that what is stored is what was meant. Errors: `invalid_argument`, naming the text.
 [[nodiscard]] result<ipv4> parse_ipv4(std::string_view text);
 [[nodiscard]] result<ipv4_prefix> parse_ipv4_prefix(std::string_view text);
+[[nodiscard]] result<ipv4_range> parse_ipv4_range(std::string_view text);
 [[nodiscard]] result<mac_address> parse_mac(std::string_view text);
 
 } // namespace orrery

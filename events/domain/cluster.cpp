@@ -91,6 +91,7 @@ outcome add_network(const cluster_state& state, const uuid& self,
   body->set_prefix(command.prefix());
   body->set_prefix_length(command.prefix_length());
   body->set_gateway(command.gateway());
+  body->set_quarantine_seconds(command.quarantine_seconds());
   set(body->mutable_installation(), state.installation);
   made.subject = create.entity;
   made.has_job = true;
@@ -233,6 +234,7 @@ outcome place_vm(const cluster_state& state, const uuid& self,
   auto* address = assign.command.mutable_network()->mutable_assign_address();
   *address->mutable_nic() = command.nic();
   *address->mutable_vm() = command.vm();
+  address->set_address(command.address());
   return made;
 }
 

@@ -1,6 +1,6 @@
 #include "events/domain/network.hpp"
 
-#include "events/core/safety.hpp"
+#include "events/domain/addressing.hpp"
 #include "events/domain/nic.hpp"
 
 #include <algorithm>
@@ -11,8 +11,6 @@ namespace {
 
 constexpr std::string_view step_granted = "granted";
 constexpr std::string_view step_removed = "removed";
-
-constexpr std::uint64_t mac_bits_mask = (std::uint64_t{1} << 40) - 1;
 
 v1::NetworkEvent* add_event(decision& made) { return made.events.emplace_back().mutable_network(); }
 
@@ -39,6 +37,8 @@ outcome create(const network_state* state, const uuid& self,
                            static_cast<std::uint8_t>(std::min(command.prefix_length(), 255U))};
   if (auto checked = check_subnet(prefix, ipv4{command.gateway()}); !checked)
     return checked.error();
+  if (auto checked = check_quarantine(command.quarantine_seconds()); !checked)
+    return checked.error();
   decision made;
   auto* created = add_event(made)->mutable_created();
   *created->mutable_cluster() = command.cluster();
@@ -50,6 +50,8 @@ outcome create(const network_state* state, const uuid& self,
   added->set_prefix(command.prefix());
   added->set_prefix_length(command.prefix_length());
   added->set_gateway(command.gateway());
+  if (command.quarantine_seconds() != 0)
+    add_event(made)->mutable_quarantine_changed()->set_seconds(command.quarantine_seconds());
   begin_job(made, v1::NETWORK_CREATE, 1, with);
   auto& ask = made.messages.emplace_back();
   ask.entity = from_proto(command.installation());
@@ -148,75 +150,6 @@ outcome pass_deadline(const network_state& state, const v1::NetworkCommand::Pass
   return made;
 }
 
-error not_ready(const network_state& state) {
-  if (state.stage != network_stage::requested)
-    return refuse(error_code::conflict,
-                  "network '" + state.name + "' is being deleted: use another network");
-  return refuse(error_code::busy,
-                "network '" + state.name +
-                    "' is not ready: its prefix is not granted yet (`orrery network get " +
-                    state.name + "` shows its state): wait for it",
-                true);
-}
-
-outcome assign(const network_state& state, const uuid& self,
-               const v1::NetworkCommand::AssignAddress& command) {
-  if (state.stage != network_stage::ready && safety::holds(safety::line::granted_first))
-    return not_ready(state);
-  const auto nic = from_proto(command.nic());
-  if (state.address_of_nic.contains(nic) || state.nic_of_mac_bits.contains(nic.b & mac_bits_mask))
-    return refuse(error_code::conflict, "that NIC has an address already: try again", true);
-  for (const auto& subnet : state.subnets) {
-    const auto address = next_free(subnet);
-    if (!address)
-      continue;
-    decision made;
-    auto* assigned = add_event(made)->mutable_address_assigned();
-    set(assigned->mutable_subnet(), subnet.subnet);
-    *assigned->mutable_nic() = command.nic();
-    *assigned->mutable_vm() = command.vm();
-    assigned->set_address(address->bits);
-    auto& give = made.messages.emplace_back();
-    give.entity = from_proto(command.vm());
-    nic_state given;
-    given.nic = nic;
-    given.network = self;
-    given.address = *address;
-    given.prefix_length = subnet.prefix.length;
-    given.gateway = subnet.gateway;
-    given.mac = mac_of(nic);
-    *give.command.mutable_vm()->mutable_give_address()->mutable_nic() = to_proto(given);
-    return made;
-  }
-  return refuse(
-      error_code::addresses_exhausted,
-      "network '" + state.name + "' has no free address: delete a VM or use another network", true);
-}
-
-outcome release(const network_state& state, const v1::NetworkCommand::ReleaseAddress& command) {
-  const auto nic = from_proto(command.nic());
-  const auto* address = state.address_of_nic.find(nic);
-  if (address == nullptr)
-    return refuse(error_code::internal, "network '" + state.name + "' holds nothing for that NIC");
-  decision made;
-  for (const auto& subnet : state.subnets) {
-    if (!subnet.prefix.contains(*address))
-      continue;
-    auto* released = add_event(made)->mutable_address_released();
-    set(released->mutable_subnet(), subnet.subnet);
-    *released->mutable_nic() = command.nic();
-    released->set_address(address->bits);
-  }
-  return made;
-}
-
-subnet_state* find_subnet(network_state& state, const uuid& subnet) {
-  for (auto& candidate : state.subnets)
-    if (candidate.subnet == subnet)
-      return &candidate;
-  return nullptr;
-}
-
 } // namespace
 
 outcome decide(const network_state* state, const uuid& self, const v1::NetworkCommand& command,
@@ -227,9 +160,9 @@ outcome decide(const network_state* state, const uuid& self, const v1::NetworkCo
     return refuse(error_code::not_found, "there is no such network");
   switch (command.body_case()) {
   case v1::NetworkCommand::kAssignAddress:
-    return assign(*state, self, command.assign_address());
+    return assign(*state, self, command.assign_address(), with);
   case v1::NetworkCommand::kReleaseAddress:
-    return release(*state, command.release_address());
+    return release(*state, command.release_address(), with);
   case v1::NetworkCommand::kSettleClaim:
     return settle_claim(*state, self, command.settle_claim());
   case v1::NetworkCommand::kRemove:
@@ -240,6 +173,12 @@ outcome decide(const network_state* state, const uuid& self, const v1::NetworkCo
     return pass_deadline(*state, command.pass_deadline(), with);
   case v1::NetworkCommand::kSetLabels:
     return set_labels(state->labels, command.set_labels(), add_event);
+  case v1::NetworkCommand::kReserveRanges:
+    return reserve(*state, command.reserve_ranges());
+  case v1::NetworkCommand::kFreeRanges:
+    return free(*state, command.free_ranges());
+  case v1::NetworkCommand::kSetQuarantine:
+    return set_quarantine(*state, command.set_quarantine().seconds());
   case v1::NetworkCommand::kCreate:
   case v1::NetworkCommand::BODY_NOT_SET:
     break;
@@ -256,33 +195,14 @@ void evolve(network_state& state, const v1::NetworkEvent& event, utc_time decide
     state.mode = event.created().mode();
     state.installation = from_proto(event.created().installation());
     break;
-  case v1::NetworkEvent::kSubnetAdded: {
-    const auto& added = event.subnet_added();
-    subnet_state subnet;
-    subnet.subnet = from_proto(added.subnet());
-    subnet.prefix = {ipv4{added.prefix()}, static_cast<std::uint8_t>(added.prefix_length())};
-    subnet.gateway = ipv4{added.gateway()};
-    state.subnets.push_back(std::move(subnet));
+  case v1::NetworkEvent::kSubnetAdded:
+  case v1::NetworkEvent::kAddressAssigned:
+  case v1::NetworkEvent::kAddressReleased:
+  case v1::NetworkEvent::kRangesReserved:
+  case v1::NetworkEvent::kRangesFreed:
+  case v1::NetworkEvent::kQuarantineChanged:
+    evolve_addresses(state, event);
     break;
-  }
-  case v1::NetworkEvent::kAddressAssigned: {
-    const auto& assigned = event.address_assigned();
-    const auto nic = from_proto(assigned.nic());
-    if (auto* subnet = find_subnet(state, from_proto(assigned.subnet())))
-      give(*subnet, ipv4{assigned.address()}, nic);
-    state.address_of_nic.put(nic, ipv4{assigned.address()});
-    state.nic_of_mac_bits.put(nic.b & mac_bits_mask, nic);
-    break;
-  }
-  case v1::NetworkEvent::kAddressReleased: {
-    const auto& released = event.address_released();
-    const auto nic = from_proto(released.nic());
-    if (auto* subnet = find_subnet(state, from_proto(released.subnet())))
-      take_back(*subnet, ipv4{released.address()});
-    state.address_of_nic.erase(nic);
-    state.nic_of_mac_bits.erase(nic.b & mac_bits_mask);
-    break;
-  }
   case v1::NetworkEvent::kJobStarted:
     state.job = begun_by(event.job_started(), decided_at);
     state.generation = state.job->generation;
@@ -323,7 +243,7 @@ void network_state::complete() {
   std::vector<std::pair<std::uint64_t, uuid>> nics;
   nics.reserve(address_of_nic.size());
   address_of_nic.for_each(
-      [&nics](const uuid& nic, ipv4) { nics.emplace_back(nic.b & mac_bits_mask, nic); });
+      [&nics](const uuid& nic, ipv4) { nics.emplace_back(mac_bits_of(nic), nic); });
   nic_of_mac_bits = persistent_map<std::uint64_t, uuid>::of(std::move(nics));
 }
 

@@ -48,11 +48,13 @@ struct network_state {
   persistent_map<uuid, ipv4> address_of_nic;
   persistent_map<std::uint64_t, uuid> nic_of_mac_bits; ///< 40 random bits of a MAC -> NIC
   label_list labels;
+  std::uint32_t quarantine_seconds = 0; ///< for how long a released address rests
   std::uint64_t version = 0;
 
   template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
     bytes.all(of.cluster, of.name, of.installation, of.mode, of.stage, of.job, of.generation,
-              of.removed, of.subnets, of.address_of_nic, of.labels, of.version);
+              of.removed, of.subnets, of.address_of_nic, of.labels, of.quarantine_seconds,
+              of.version);
   }
 
   void complete();

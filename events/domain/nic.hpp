@@ -3,6 +3,7 @@
 #include "events/core/net.hpp"
 #include "events/domain/types.hpp"
 
+#include <cstdint>
 #include <string>
 
 namespace orrery::domain {
@@ -20,6 +21,11 @@ struct nic_state {
     bytes.all(of.nic, of.network, of.address, of.prefix_length, of.gateway, of.mac);
   }
 };
+
+/// The 40 random bits of its id that tell a NIC's Ethernet address and its tap.
+[[nodiscard]] constexpr std::uint64_t mac_bits_of(const uuid& nic) {
+  return nic.b & ((std::uint64_t{1} << 40) - 1);
+}
 
 /// The Ethernet address of a NIC: 0a (locally administered, unicast) and 40 random bits of its id.
 [[nodiscard]] mac_address mac_of(const uuid& nic);

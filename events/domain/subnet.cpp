@@ -1,15 +1,13 @@
 #include "events/domain/subnet.hpp"
 
+#include <algorithm>
 #include <array>
+#include <iterator>
+#include <utility>
 
 namespace orrery::domain {
 
 namespace {
-
-bool is_usable(const subnet_state& subnet, std::uint32_t bits) {
-  return bits != subnet.prefix.base.bits && bits != subnet.prefix.last().bits &&
-         bits != subnet.gateway.bits;
-}
 
 /// Ranges that no guest can have an address of, whatever a network is for: hosts drop such packets
 /// or give them another meaning (RFC 6890 section 2.2.2; RFC 5771 for groups).
@@ -25,6 +23,19 @@ constexpr std::array<unusable_range, 5> unusable_ranges{{
     {{ipv4{0xe0000000}, 4}, "multicast"},
     {{ipv4{0xf0000000}, 4}, "reserved and broadcast"},
 }};
+
+std::uint32_t taken_in(const subnet_state& subnet, const ipv4_range& range) {
+  std::uint32_t count = 0;
+  for (std::uint64_t bits = range.first.bits; bits <= range.last.bits; ++bits)
+    count += subnet.taken.contains(static_cast<std::uint32_t>(bits)) ? 1 : 0;
+  return count;
+}
+
+/// Before which of the reserved ranges one that begins there would stand.
+auto place_behind(const subnet_state& subnet, ipv4 first) {
+  return std::ranges::upper_bound(subnet.reserved, first, {},
+                                  [](const reserved_range& one) { return one.addresses.first; });
+}
 
 } // namespace
 
@@ -51,25 +62,87 @@ std::uint32_t size_of(const subnet_state& subnet) {
   return (~subnet.prefix.mask() + 1) - 3; // network, broadcast, gateway
 }
 
-std::optional<ipv4> next_free(const subnet_state& subnet) {
-  if (subnet.taken.size() >= size_of(subnet))
+bool is_usable(const subnet_state& subnet, ipv4 address) {
+  return subnet.prefix.contains(address) && address != subnet.prefix.base &&
+         address != subnet.prefix.last() && address != subnet.gateway;
+}
+
+std::uint32_t reserved_size_of(const subnet_state& subnet) {
+  std::uint32_t count = 0;
+  for (const auto& [addresses, note] : subnet.reserved) {
+    count += addresses.last.bits - addresses.first.bits + 1;
+    for (const auto none : {subnet.prefix.base, subnet.prefix.last(), subnet.gateway})
+      count -= addresses.contains(none) ? 1 : 0;
+  }
+  return count - subnet.reserved_taken;
+}
+
+const reserved_range* range_around(const subnet_state& subnet, ipv4 address) {
+  const auto after = place_behind(subnet, address);
+  if (after == subnet.reserved.begin() || !std::prev(after)->addresses.contains(address))
+    return nullptr;
+  return &*std::prev(after);
+}
+
+std::optional<ipv4> next_free(const subnet_state& subnet, utc_time now) {
+  if (subnet.taken.size() + reserved_size_of(subnet) >= size_of(subnet))
     return std::nullopt;
   const auto base = subnet.prefix.base.bits;
   const auto count = ~subnet.prefix.mask() + 1;
   const auto start = subnet.last_given == 0 ? base : subnet.last_given;
   for (std::uint32_t step = 1; step <= count; ++step) {
-    const auto bits = base + (start - base + step) % count;
-    if (is_usable(subnet, bits) && !subnet.taken.contains(bits))
-      return ipv4{bits};
+    const ipv4 address{base + (start - base + step) % count};
+    if (const auto* range = range_around(subnet, address)) {
+      step += range->addresses.last.bits - address.bits;
+      continue;
+    }
+    if (!is_usable(subnet, address) || subnet.taken.contains(address.bits))
+      continue;
+    const auto* until = subnet.resting.find(address.bits);
+    if (until == nullptr || *until <= now)
+      return address;
   }
   return std::nullopt;
 }
 
-void give(subnet_state& subnet, ipv4 address, const uuid& nic) {
-  subnet.taken.put(address.bits, nic);
-  subnet.last_given = address.bits;
+std::optional<utc_time> next_rested(const subnet_state& subnet) {
+  std::optional<utc_time> first;
+  subnet.resting.for_each([&first](std::uint32_t, utc_time until) {
+    if (!first || until < *first)
+      first = until;
+  });
+  return first;
 }
 
-void take_back(subnet_state& subnet, ipv4 address) { subnet.taken.erase(address.bits); }
+void give(subnet_state& subnet, ipv4 address, const uuid& nic) {
+  subnet.taken.put(address.bits, nic);
+  subnet.resting.erase(address.bits);
+  if (range_around(subnet, address) != nullptr)
+    ++subnet.reserved_taken; // asked for by name: the next one is looked for where it was
+  else
+    subnet.last_given = address.bits;
+}
+
+void take_back(subnet_state& subnet, ipv4 address, utc_time rests_until) {
+  if (!subnet.taken.erase(address.bits))
+    return;
+  if (rests_until != utc_time{})
+    subnet.resting.put(address.bits, rests_until);
+  if (range_around(subnet, address) != nullptr)
+    --subnet.reserved_taken;
+}
+
+void reserve(subnet_state& subnet, reserved_range range) {
+  subnet.reserved_taken += taken_in(subnet, range.addresses);
+  subnet.reserved.insert(place_behind(subnet, range.addresses.first), std::move(range));
+}
+
+void free(subnet_state& subnet, const ipv4_range& addresses) {
+  const auto at = std::ranges::find(subnet.reserved, addresses, &reserved_range::addresses);
+  if (at == subnet.reserved.end())
+    return;
+  subnet.reserved_taken -= taken_in(subnet, addresses);
+  subnet.reserved.erase(at);
+}
 
 } // namespace orrery::domain

@@ -276,7 +276,7 @@ TEST(watching, little_is_kept_of_what_was_given) {
   stage here;
   const auto one = here.join();
   auto kept = one->forget(); // of what is given at one time each
-  for (const auto& commit : mixed_history(500)) {
+  for (const auto& commit : mixed_history(600)) {
     const auto before = here.now();
     here.add({commit});
     const auto found = here.rows->list_following(before, here.rows->lowest_positions(), 1);

@@ -234,8 +234,8 @@ TEST_F(libvirt_real, after_libvirtd_died_guests_are_adopted_and_causes_forgotten
   EXPECT_EQ(driver().inspect(running.vm)->cause, stop_cause::host);
 }
 
-// A guest that does not answer its monitor: libvirtd is taking it back for as long as that lasts. Of
-// an end meanwhile it tells nobody (seen with libvirt 9.0).
+// A guest that does not answer its monitor: libvirtd is taking it back for as long as that lasts.
+// Of an end meanwhile it tells nobody (seen with libvirt 9.0).
 TEST_F(libvirt_real, an_end_while_libvirtd_takes_its_guests_back_is_seen) {
   const auto spec = make_running();
   const auto pid = node().guest_pid(spec.vm);

@@ -87,15 +87,23 @@ TEST(cluster_view, offers_only_what_is_in_sight_and_counts_all_that_is_taken) {
   EXPECT_EQ(shown.memory_mib_taken(), 256U);
 }
 
-TEST(network_view, counts_free_and_taken_addresses) {
-  const auto world = support::world_with_vm();
+TEST(network_view, counts_free_taken_and_reserved_addresses) {
+  auto world = support::world_with_vm();
+  world.must(support::reserve({"10.99.0.0-10.99.0.3"}, "printers"));
+  world.must(support::set_quarantine(600));
   const auto shown = view(network(), *world.find_network());
   EXPECT_EQ(shown.mode(), "pvip");
   ASSERT_EQ(shown.subnets_size(), 1);
   EXPECT_EQ(shown.subnets(0).prefix(), "10.99.0.0/24");
   EXPECT_EQ(shown.subnets(0).gateway(), "10.99.0.1");
   EXPECT_EQ(shown.subnets(0).addresses_taken(), 1U);
-  EXPECT_EQ(shown.subnets(0).addresses_free(), 252U);
+  EXPECT_EQ(shown.subnets(0).addresses_free(), 251U);
+  EXPECT_EQ(shown.subnets(0).addresses_reserved(), 1U) << "neither .0, the gateway nor the taken";
+  ASSERT_EQ(shown.subnets(0).reserved_size(), 1);
+  EXPECT_EQ(shown.subnets(0).reserved(0).first(), "10.99.0.0");
+  EXPECT_EQ(shown.subnets(0).reserved(0).last(), "10.99.0.3");
+  EXPECT_EQ(shown.subnets(0).reserved(0).note(), "printers");
+  EXPECT_EQ(shown.quarantine_seconds(), 600U);
 }
 
 TEST(network_view, goes_from_requested_over_ready_to_removing) {

@@ -26,6 +26,19 @@ v1::Command for_node(std::uint32_t number) {
   return made;
 }
 
+google::protobuf::RepeatedPtrField<v1::AddressRange>
+ranges_of(const std::vector<std::string>& texts, const std::string& note) {
+  google::protobuf::RepeatedPtrField<v1::AddressRange> made;
+  for (const auto& text : texts) {
+    const auto dash = text.find('-');
+    auto* one = made.Add();
+    one->set_first(address_of(text.substr(0, dash)).bits);
+    one->set_last(address_of(dash == std::string::npos ? text : text.substr(dash + 1)).bits);
+    one->set_note(note);
+  }
+  return made;
+}
+
 v1::Command for_network(std::uint32_t number) {
   v1::Command made;
   domain::set(made.mutable_entity(), network(number));
@@ -142,12 +155,32 @@ v1::Command add_network(const network_wish& wish) {
   body->set_prefix(prefix.base.bits);
   body->set_prefix_length(prefix.length);
   body->set_gateway(address_of(wish.gateway).bits);
+  body->set_quarantine_seconds(wish.quarantine_seconds);
   return made;
 }
 
 v1::Command remove_network(std::uint32_t number) {
   auto made = for_network(number);
   made.mutable_network()->mutable_remove();
+  return made;
+}
+
+v1::Command reserve(const std::vector<std::string>& ranges, const std::string& note,
+                    std::uint32_t number) {
+  auto made = for_network(number);
+  *made.mutable_network()->mutable_reserve_ranges()->mutable_ranges() = ranges_of(ranges, note);
+  return made;
+}
+
+v1::Command free(const std::vector<std::string>& ranges, std::uint32_t number) {
+  auto made = for_network(number);
+  *made.mutable_network()->mutable_free_ranges()->mutable_ranges() = ranges_of(ranges, {});
+  return made;
+}
+
+v1::Command set_quarantine(std::uint32_t seconds, std::uint32_t number) {
+  auto made = for_network(number);
+  made.mutable_network()->mutable_set_quarantine()->set_seconds(seconds);
   return made;
 }
 
@@ -202,6 +235,8 @@ v1::Command place_vm(const vm_wish& wish) {
   body->set_vcpus(wish.vcpus);
   body->set_memory_mib(wish.memory_mib);
   *body->mutable_labels() = labels(wish.labels).set();
+  if (!wish.address.empty())
+    body->set_address(address_of(wish.address).bits);
   return made;
 }
 

@@ -65,11 +65,18 @@ struct network_wish {
   std::string prefix = "10.99.0.0/24";
   std::string gateway = "10.99.0.1";
   std::uint32_t cluster = 1;
+  std::uint32_t quarantine_seconds = 0;
 };
 
 [[nodiscard]] v1::Command add_network(const network_wish& wish = {});
 
 [[nodiscard]] v1::Command remove_network(std::uint32_t number = 1);
+
+/// Ranges as "10.99.0.7-10.99.0.9"; their ends may be in the wrong order.
+[[nodiscard]] v1::Command reserve(const std::vector<std::string>& ranges,
+                                  const std::string& note = {}, std::uint32_t number = 1);
+[[nodiscard]] v1::Command free(const std::vector<std::string>& ranges, std::uint32_t number = 1);
+[[nodiscard]] v1::Command set_quarantine(std::uint32_t seconds, std::uint32_t number = 1);
 
 [[nodiscard]] v1::Command set_limit(v1::Installation::Limit limit, std::uint32_t figure);
 
@@ -94,6 +101,7 @@ struct vm_wish {
   std::uint32_t network = 1;
   std::uint32_t cluster = 1;
   std::vector<std::pair<std::string, std::string>> labels = {};
+  std::string address = {};
 };
 
 [[nodiscard]] v1::Command place_vm(const vm_wish& wish = {});

@@ -391,6 +391,30 @@ void check_placements(findings& out, const partition_state& state) {
   }
 }
 
+/// What a subnet counts, and what it sets apart.
+void check_ledger(findings& out, const network_state& network, const domain::subnet_state& subnet) {
+  std::uint32_t reserved_taken = 0;
+  subnet.taken.for_each([&](std::uint32_t bits, const uuid&) {
+    reserved_taken += domain::range_around(subnet, ipv4{bits}) != nullptr ? 1 : 0;
+    if (!domain::is_usable(subnet, ipv4{bits}) || subnet.resting.contains(bits))
+      out.add(addresses_are_nics, "network '" + network.name + "' has given out " +
+                                      orrery::to_text(ipv4{bits}) +
+                                      ", which no VM can have, or which rests");
+  });
+  if (reserved_taken != subnet.reserved_taken)
+    out.add(addresses_are_nics,
+            "network '" + network.name + "' counts " + std::to_string(subnet.reserved_taken) +
+                " of its reserved addresses as taken, there are " + std::to_string(reserved_taken));
+  for (std::size_t i = 0; i < subnet.reserved.size(); ++i) {
+    const auto& [first, last] = subnet.reserved[i].addresses;
+    if (last < first || !subnet.prefix.contains(first) || !subnet.prefix.contains(last) ||
+        (i > 0 && first <= subnet.reserved[i - 1].addresses.last))
+      out.add(addresses_are_nics, "network '" + network.name +
+                                      "' keeps a range that is not apart: " +
+                                      orrery::to_text(subnet.reserved[i].addresses));
+  }
+}
+
 void check_addresses(findings& out, const partition_state& state) {
   std::map<uuid, std::map<uuid, ipv4>> wanted; // network -> NIC -> address
   std::set<std::pair<uuid, ipv4>> seen;        // cluster, address
@@ -406,9 +430,11 @@ void check_addresses(findings& out, const partition_state& state) {
     network->address_of_nic.for_each(
         [&ledger](const uuid& nic, ipv4 address) { ledger.emplace(nic, address); });
     std::set<ipv4> taken;
-    for (const auto& subnet : network->subnets)
+    for (const auto& subnet : network->subnets) {
       subnet.taken.for_each(
           [&taken](std::uint32_t bits, const uuid&) { taken.insert(ipv4{bits}); });
+      check_ledger(out, *network, subnet);
+    }
     std::set<ipv4> had;
     for (const auto& [nic, address] : wanted[id])
       had.insert(address);

@@ -50,6 +50,9 @@ v1::Command random_commands::any_placement() {
   wish.network = 1 + static_cast<std::uint32_t>(x_dice.below(x_dice.chance(90) ? 2 : 4));
   if (x_dice.chance(5))
     wish.name = pick<std::string>(x_dice, std::array<std::string, 4>{"", "Web", "a\xff", "-"});
+  if (x_dice.chance(20))
+    wish.address =
+        "10.99." + std::to_string(x_dice.below(2)) + "." + std::to_string(x_dice.below(18));
   if (x_dice.chance(5))
     wish.cluster = 1 + static_cast<std::uint32_t>(x_dice.below(4));
   if (x_dice.chance(30)) {
@@ -90,8 +93,32 @@ v1::Command random_commands::any_labelling() {
   }
 }
 
+/// Few ranges, of small subnets, so that they meet each other and what is taken.
+v1::Command random_commands::any_addressing() {
+  constexpr std::array<std::string_view, 6> ends{"2-3", "3-3", "7-9", "0-1", "12-14", "5-4"};
+  const auto number = 1 + static_cast<std::uint32_t>(x_dice.below(3));
+  const auto subnet = "10.99." + std::to_string(number - 1) + ".";
+  std::vector<std::string> ranges;
+  for (auto left = 1 + x_dice.below(2); left > 0; --left) {
+    const auto both = pick(x_dice, ends);
+    const auto dash = both.find('-');
+    ranges.push_back(subnet + std::string(both.substr(0, dash + 1)) + subnet +
+                     std::string(both.substr(dash + 1)));
+  }
+  switch (x_dice.below(5)) {
+  case 0:
+    return set_quarantine(
+        static_cast<std::uint32_t>(x_dice.below(x_dice.chance(90) ? 300 : 1'000'000)), number);
+  case 1:
+  case 2:
+    return free(ranges, number);
+  default:
+    return reserve(ranges, x_dice.chance(95) ? "printers" : "a\nb", number);
+  }
+}
+
 v1::Command random_commands::any_user_command() {
-  switch (x_dice.below(8)) {
+  switch (x_dice.below(9)) {
   case 0:
   case 1:
     return any_placement();
@@ -103,6 +130,8 @@ v1::Command random_commands::any_user_command() {
     return stop_vm(any_vm());
   case 5:
     return any_labelling();
+  case 6:
+    return any_addressing();
   default:
     return remove_vm(any_vm());
   }

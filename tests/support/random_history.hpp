@@ -48,6 +48,7 @@ private:
   [[nodiscard]] v1::Command any_user_command();
   v1::SetLabels any_labels();
   v1::Command any_labelling();
+  v1::Command any_addressing();
   [[nodiscard]] v1::Command any_placement();
   [[nodiscard]] v1::Command any_observation(const world& at);
   [[nodiscard]] v1::Command any_failure(const world& at);

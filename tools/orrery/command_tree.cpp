@@ -5,6 +5,7 @@
 #include "tools/orrery/labels.hpp"
 #include "tools/orrery/log_commands.hpp"
 #include "tools/orrery/projection_commands.hpp"
+#include "tools/orrery/ranges.hpp"
 #include "tools/orrery/units.hpp"
 
 #include <CLI/CLI.hpp>
@@ -210,6 +211,64 @@ void add_node(tree& t) {
   add_label(t, parent, node_view());
 }
 
+json quarantine_of(const tree& t) {
+  if (t.said.quarantine == "0")
+    return json::of(std::uint64_t{0});
+  const auto wanted = parse_duration(t.said.quarantine);
+  if (!wanted)
+    throw failure(exit_code::usage, "usage", "--quarantine: " + wanted.error().text);
+  return json::of(static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(*wanted).count()));
+}
+
+/// What happens to addresses of a network: a verb of the API and what it wants.
+CLI::App& add_address_verb(tree& t, CLI::App& parent, const std::string& name,
+                           const std::string& help, const std::string& examples,
+                           const std::string& path_end, const std::function<json()>& body) {
+  auto& made = changing(t, parent, name, help, examples, [&t, path_end, body](api&) {
+    return change{.method = "POST",
+                  .path = path_of(network_view(), t.said.name) + path_end,
+                  .body = body(),
+                  .what = &network_view()};
+  });
+  add_name(t, made, "network");
+  return made;
+}
+
+void add_addressing(tree& t, CLI::App& parent) {
+  auto& reserve = add_address_verb(
+      t, parent, "reserve", "Keep addresses from being given to VMs that do not ask for them",
+      "  orrery network reserve lan 10.99.0.2-10.99.0.9 --note printers\n"
+      "  orrery network reserve lan --file in-use.txt --note 'before Orrery'",
+      ":reserve", [&t] {
+        auto body = json::object();
+        body.set("ranges", ranges_of(t.said.ranges, t.said.file));
+        set_if(body, "note", t.said.note);
+        return body;
+      });
+  reserve.add_option("--note", t.said.note, "who has them");
+  auto& free = add_address_verb(t, parent, "free", "Take back what was reserved, as it was said",
+                                "  orrery network free lan 10.99.0.2-10.99.0.9", ":free", [&t] {
+                                  auto body = json::object();
+                                  body.set("ranges", ranges_of(t.said.ranges, t.said.file));
+                                  return body;
+                                });
+  for (auto* one : {&reserve, &free}) {
+    one->add_option("RANGE", t.said.ranges, "FIRST-LAST, or one address");
+    one->add_option("--file", t.said.file, "a file with one RANGE a line; - is standard input");
+  }
+  auto& rest = add_address_verb(
+      t, parent, "quarantine", "Let released addresses rest before another VM is given them",
+      "  orrery network quarantine lan 10m\n  orrery network quarantine lan 0", ":setQuarantine",
+      [&t] {
+        auto body = json::object();
+        body.set("seconds", quarantine_of(t));
+        return body;
+      });
+  rest.add_option("TIME", t.said.quarantine, "for instance 10m; 0 for none; at most 24h")
+      ->required();
+}
+
 void add_network(tree& t) {
   auto& parent = noun(t, "network", "Networks that give virtual machines their addresses");
   auto& make = changing(t, parent, "create", "Create a network",
@@ -220,14 +279,19 @@ void add_network(tree& t) {
                               .set("cluster", json::of(cluster_of(t, from)))
                               .set("prefix", json::of(t.said.prefix));
                           set_if(body, "gateway", t.said.gateway);
+                          if (!t.said.quarantine.empty())
+                            body.set("quarantineSeconds", quarantine_of(t));
                           return create(network_view(), std::move(body));
                         });
   add_name(t, make, "network");
   make.add_option("--cluster", t.said.cluster, "name or id of its cluster (default: the only one)");
   make.add_option("--prefix", t.said.prefix, "IPv4 prefix, for instance 10.99.0.0/24")->required();
   make.add_option("--gateway", t.said.gateway, "address of the gateway (default: the first one)");
+  make.add_option("--quarantine", t.said.quarantine,
+                  "how long a released address rests, for instance 10m (default 0)");
   add_list_and_get(t, parent, network_view(), {in_cluster, labelled});
   add_label(t, parent, network_view());
+  add_addressing(t, parent);
   auto& gone =
       changing(t, parent, "delete", "Delete a network without VMs and free its prefix",
                "  orrery network delete lan\n  orrery network delete lan --no-wait -o json",
@@ -252,6 +316,7 @@ void add_vm_create(tree& t, CLI::App& parent) {
                               .set("network", json::of(network))
                               .set("image", json::of(t.said.image))
                               .set("vcpus", json::of(std::uint64_t{t.said.vcpus.value_or(1)}));
+                          set_if(body, "address", t.said.address);
                           if (!t.said.labels.empty())
                             body.set("labels", labels_to_have(t.said.labels));
                           return create(vm_view(), std::move(body));
@@ -259,6 +324,8 @@ void add_vm_create(tree& t, CLI::App& parent) {
   add_name(t, make, "vm");
   make.add_option("--cluster", t.said.cluster, "name or id of its cluster (default: the only one)");
   make.add_option("--network", t.said.network, "name or id of its network (default: the only one)");
+  make.add_option("--address", t.said.address,
+                  "this address of the network, also a reserved one (default: any that is free)");
   make.add_option("--image", t.said.image, "name of its image")->required();
   make.add_option("--vcpus,--cpu", t.said.vcpus, "virtual processors (default 1)");
   make.add_option("--memory", t.said.memory,

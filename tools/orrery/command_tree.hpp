@@ -28,6 +28,11 @@ struct words {
   std::string network_namespace;
   std::string prefix;
   std::string gateway;
+  std::string quarantine;
+  std::string address;
+  std::vector<std::string> ranges;
+  std::string file;
+  std::string note;
   std::string image;
   std::string memory;
   std::string resource;

@@ -226,6 +226,8 @@ const view& network_view() {
                           {"GATEWAY", {"subnets.0.gateway", "gateway"}},
                           {"FREE", {"subnets.0.addressesFree"}},
                           {"TAKEN", {"subnets.0.addressesTaken"}},
+                          {"RESERVED", {"subnets.0.addressesReserved"}},
+                          {"QUARANTINE", {"quarantineSeconds"}, cell_kind::text, true},
                           {"ACTIVITY", {"activity"}, cell_kind::activity, true},
                           {"LABELS", {"labels"}, cell_kind::labels, true},
                           {"ID", {"id"}, cell_kind::text, true},

@@ -116,5 +116,27 @@ TEST(mac_address, is_the_same_after_its_text) {
   EXPECT_EQ(*parse_mac("0A:1B:2C:3D:4E:5F"), *parse_mac("0a:1b:2c:3d:4e:5f"));
 }
 
+TEST(ipv4_range, is_read_as_it_is_written) {
+  for (const auto* text : {"10.99.0.7-10.99.0.9", "10.99.0.7", "0.0.0.0-255.255.255.255"}) {
+    const auto read = parse_ipv4_range(text);
+    ASSERT_TRUE(read) << text;
+    EXPECT_EQ(to_text(*read), text);
+  }
+  for (const auto* text : {"", "-", "10.99.0.7-", "-10.99.0.7", "10.99.0.9-10.99.0.7",
+                           "10.99.0.7-10.99.0.8-10.99.0.9", "10.99.0.7 - 10.99.0.9"})
+    EXPECT_FALSE(parse_ipv4_range(text)) << text;
+}
+
+TEST(ipv4_range, holds_both_ends_and_meets_what_shares_one) {
+  const auto range = *parse_ipv4_range("10.0.0.4-10.0.0.6");
+  EXPECT_TRUE(range.contains(*parse_ipv4("10.0.0.4")) && range.contains(*parse_ipv4("10.0.0.6")));
+  EXPECT_FALSE(range.contains(*parse_ipv4("10.0.0.3")) || range.contains(*parse_ipv4("10.0.0.7")));
+  for (const auto* other :
+       {"10.0.0.6-10.0.0.9", "10.0.0.0-10.0.0.4", "10.0.0.5", "0.0.0.0-255.255.255.255"})
+    EXPECT_TRUE(range.overlaps(*parse_ipv4_range(other))) << other;
+  for (const auto* other : {"10.0.0.7-10.0.0.9", "10.0.0.0-10.0.0.3"})
+    EXPECT_FALSE(range.overlaps(*parse_ipv4_range(other))) << other;
+}
+
 } // namespace
 } // namespace orrery

@@ -100,6 +100,114 @@ TEST(network, lets_a_released_address_rest_as_long_as_the_range_allows) {
   EXPECT_EQ(at.find_vm(2)->nic.address, address_of("10.99.0.3")) << "not .2 at once";
 }
 
+void expect_refused(world& at, const v1::Command& command, error_code code,
+                    const std::string& words) {
+  EXPECT_TRUE(leaves_nothing_behind(
+      at, [&] { EXPECT_TRUE(is_refused(at.tell(command), code, {words})) << words; }));
+}
+
+TEST(network, gives_an_address_that_is_asked_for) {
+  auto at = ready_world();
+  at.must(reserve({"10.99.0.10-10.99.0.20"}, "printers"));
+  at.must(place_vm({.number = 1, .name = "a", .address = "10.99.0.12"}));
+  at.must(place_vm({.number = 2, .name = "b", .address = "10.99.0.200"}));
+  at.must(place_vm({.number = 3, .name = "c"}));
+  EXPECT_EQ(at.find_vm(1)->nic.address, address_of("10.99.0.12")) << "also a reserved one";
+  EXPECT_EQ(at.find_vm(2)->nic.address, address_of("10.99.0.200"));
+  EXPECT_EQ(at.find_vm(3)->nic.address, address_of("10.99.0.201"));
+  EXPECT_TRUE(keeps_invariants(at));
+}
+
+TEST(network_refuses, an_address_that_no_vm_can_have) {
+  auto at = ready_world();
+  for (const auto* address :
+       {"10.99.0.0", "10.99.0.1", "10.99.0.255", "10.98.255.255", "10.99.1.0", "255.255.255.255"})
+    expect_refused(at, place_vm({.address = address}), error_code::invalid_argument, address);
+}
+
+TEST(network_refuses, an_address_that_another_vm_has) {
+  auto at = world_with_vm();
+  expect_refused(at, place_vm({.number = 2, .name = "b", .address = "10.99.0.2"}),
+                 error_code::conflict, "held by another VM");
+}
+
+TEST(network, gives_no_address_that_still_rests) {
+  auto at = founded_world();
+  at.must(add_node());
+  at.must(hello());
+  at.must(add_network({.prefix = "10.99.0.0/30", .quarantine_seconds = 600}));
+  at.must(place_vm());
+  at.see(1, v1::VmObserved::RUNNING);
+  at.must(remove_vm());
+  at.see(1, v1::VmObserved::ABSENT);
+  const auto again = place_vm({.number = 2, .name = "next"});
+  const auto named = place_vm({.number = 2, .name = "next", .address = "10.99.0.2"});
+  expect_refused(at, again, error_code::addresses_exhausted, "rested");
+  expect_refused(at, named, error_code::conflict, "rests until");
+  at.pass(std::chrono::seconds(601));
+  at.must(hello());
+  at.must(again);
+  EXPECT_EQ(at.find_vm(2)->nic.address, address_of("10.99.0.2"));
+  EXPECT_TRUE(keeps_invariants(at));
+}
+
+TEST(network, changes_its_quarantine_for_what_is_released_from_then_on) {
+  auto at = ready_world();
+  at.must(set_quarantine(60));
+  EXPECT_EQ(at.find_network()->quarantine_seconds, 60U);
+  EXPECT_TRUE(leaves_nothing_behind(at, [&at] { at.must(set_quarantine(60)); }));
+  expect_refused(at, set_quarantine(86'401), error_code::invalid_argument, "longer than a day");
+  at.must(set_quarantine(0));
+  EXPECT_EQ(at.find_network()->quarantine_seconds, 0U);
+}
+
+TEST(network, reserves_ranges_all_or_none) {
+  auto at = ready_world();
+  at.must(reserve({"10.99.0.8-10.99.0.15", "10.99.0.4"}, "racks"));
+  const auto& kept = at.find_network()->subnets[0].reserved;
+  ASSERT_EQ(kept.size(), 2U);
+  EXPECT_EQ(to_text(kept[0].addresses), "10.99.0.4");
+  EXPECT_EQ(to_text(kept[1].addresses), "10.99.0.8-10.99.0.15");
+  EXPECT_TRUE(leaves_nothing_behind(at, [&at] {
+    at.must(reserve({"10.99.0.8-10.99.0.15"}, "racks"));
+  })) << "what is so already is no news";
+  expect_refused(at, reserve({"10.99.0.40", "10.99.0.15-10.99.0.16"}), error_code::conflict,
+                 "overlaps 10.99.0.8-10.99.0.15, which is reserved (racks)");
+  expect_refused(at, reserve({"10.99.0.40-10.99.0.50", "10.99.0.50-10.99.0.60"}),
+                 error_code::conflict, "overlaps 10.99.0.40-10.99.0.50");
+  expect_refused(at, reserve({"10.99.0.9-10.99.0.8"}), error_code::invalid_argument,
+                 "no range of addresses of network 'lan'");
+  expect_refused(at, reserve({"10.99.0.250-10.99.1.5"}), error_code::invalid_argument,
+                 "want FIRST-LAST within 10.99.0.0/24");
+  expect_refused(at, reserve({}), error_code::invalid_argument, "no range to reserve");
+  expect_refused(at, reserve({"10.99.0.40"}, std::string(101, 'x')), error_code::invalid_argument,
+                 "at most 100 bytes");
+  expect_refused(at, reserve({"10.99.0.40"}, "a\nb"), error_code::invalid_argument, "plain text");
+}
+
+TEST(network, frees_what_was_reserved_as_it_was_said) {
+  auto at = ready_world();
+  at.must(reserve({"10.99.0.8-10.99.0.15", "10.99.0.4"}));
+  expect_refused(at, free({"10.99.0.8-10.99.0.14"}), error_code::not_found,
+                 "no reserved range 10.99.0.8-10.99.0.14");
+  expect_refused(at, free({"10.99.0.4", "10.99.0.4"}), error_code::not_found, "10.99.0.4");
+  expect_refused(at, free({}), error_code::invalid_argument, "no range to free");
+  at.must(free({"10.99.0.8-10.99.0.15"}));
+  EXPECT_EQ(at.find_network()->subnets[0].reserved.size(), 1U);
+  EXPECT_TRUE(keeps_invariants(at));
+}
+
+TEST(network_refuses, more_ranges_than_it_may_have) {
+  auto at = founded_world();
+  at.must(add_network({.prefix = "10.99.0.0/22"}));
+  std::vector<std::string> ranges;
+  for (std::size_t i = 0; i < domain::reserved_ranges_max; ++i)
+    ranges.push_back(
+        to_text(ipv4{address_of("10.99.0.2").bits + 2 * static_cast<std::uint32_t>(i)}));
+  at.must(reserve(ranges));
+  expect_refused(at, reserve({"10.99.3.100"}), error_code::limit_reached, "at most 256");
+}
+
 TEST(nic, has_a_local_unicast_ethernet_address_and_a_short_link_of_its_id) {
   const uuid given{0x0199'0000'0000'7000, 0x8000'0012'3456'789a};
   EXPECT_EQ(to_text(domain::mac_of(given)), "0a:12:34:56:78:9a");

@@ -50,7 +50,7 @@ TEST(cli_list, shows_what_stands_deeper_and_leaves_out_what_is_unspecified) {
   api.on("GET /v1/networks", 200,
          R"({"networks":[{"name":"lan","cluster":{"id":"c","name":"local"},"state":"READY",)"
          R"("mode":"pvip","subnets":[{"prefix":"10.99.0.0/24","gateway":"10.99.0.1",)"
-         R"("addressesFree":251,"addressesTaken":2}]}]})");
+         R"("addressesFree":249,"addressesTaken":2,"addressesReserved":2}]}]})");
   api.on("GET /v1/nodes", 200,
          R"({"nodes":[{"name":"n","cluster":{"name":"local"},"state":"CONNECTED","vcpus":4,)"
          R"("memoryMib":"4096","images":["a","b"],"endpoint":{},)"
@@ -59,8 +59,8 @@ TEST(cli_list, shows_what_stands_deeper_and_leaves_out_what_is_unspecified) {
          R"({"vms":[{"name":"a","node":{},"observed":{"state":"STATE_UNSPECIFIED"},)"
          R"("address":""}]})");
   EXPECT_EQ(run({"network", "list"}, api.variables()).out,
-            "NAME  CLUSTER  STATE  MODE  PREFIX        GATEWAY    FREE  TAKEN\n"
-            "lan   local    READY  pvip  10.99.0.0/24  10.99.0.1  251   2\n");
+            "NAME  CLUSTER  STATE  MODE  PREFIX        GATEWAY    FREE  TAKEN  RESERVED\n"
+            "lan   local    READY  pvip  10.99.0.0/24  10.99.0.1  249   2      2\n");
   EXPECT_EQ(run({"node", "list"}, api.variables()).out,
             "NAME  CLUSTER  STATE      VCPUS  MEMORY  IMAGES  SEEN                  REASON\n"
             "n     local    CONNECTED  4      4GiB    a,b     2026-01-01T00:00:00Z  -\n");

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <set>
 #include <sstream>
 
@@ -32,6 +34,9 @@ const std::vector<words>& all_commands() {
       {"network", "list"},
       {"network", "get", "one"},
       {"network", "label", "one", "env="},
+      {"network", "reserve", "one", "10.99.0.2-10.99.0.9", "--note", "printers"},
+      {"network", "free", "one", "10.99.0.2-10.99.0.9"},
+      {"network", "quarantine", "one", "10m"},
       {"network", "delete", "one"},
       {"vm", "create", "web-1", "--cluster", "local", "--network", "lan", "--image", "debian"},
       {"vm", "list"},
@@ -160,6 +165,55 @@ TEST(cli_label, refuses_what_is_no_label_before_it_asks) {
     EXPECT_EQ(one.method, "GET");
 }
 
+/// The body of the one change that was asked for.
+std::string body_of_change(const std::vector<std::string>& command) {
+  const fake_api api;
+  EXPECT_EQ(run(command, api.variables()).exit, 0) << joined(command);
+  for (const auto& one : api.requests())
+    if (one.method == "POST")
+      return one.body;
+  return {};
+}
+
+TEST(cli_addressing, ranges_that_touch_are_one) {
+  const auto file = std::filesystem::path(testing::TempDir()) / "orrery-ranges";
+  std::ofstream(file)
+      << "# before us\n10.99.0.9\r\n\n 10.99.0.4 # a printer\n10.99.0.5-10.99.0.6\n";
+  EXPECT_EQ(
+      body_of_change({"network", "reserve", "one", "10.99.0.10", "--file", file, "--note", "x"}),
+      R"({"ranges":["10.99.0.4-10.99.0.6","10.99.0.9-10.99.0.10"],"note":"x"})");
+  EXPECT_EQ(body_of_change({"network", "free", "one", "255.255.255.255", "0.0.0.0"}),
+            R"({"ranges":["0.0.0.0","255.255.255.255"]})");
+  std::filesystem::remove(file);
+}
+
+TEST(cli_addressing, says_quarantines_in_seconds) {
+  EXPECT_EQ(body_of_change({"network", "quarantine", "one", "10m"}), R"({"seconds":600})");
+  EXPECT_EQ(body_of_change({"network", "quarantine", "one", "0"}), R"({"seconds":0})");
+  EXPECT_EQ(body_of_change({"network", "create", "one", "--cluster", "local", "--prefix",
+                            "10.99.0.0/24", "--quarantine", "1h"}),
+            R"({"name":"one","cluster":"local","prefix":"10.99.0.0/24","quarantineSeconds":3600})");
+}
+
+TEST(cli_addressing, refuses_what_is_no_range_before_it_asks) {
+  const fake_api api;
+  const auto file = std::filesystem::path(testing::TempDir()) / "orrery-ranges-bad";
+  std::ofstream(file) << "10.99.0.4\nprinter\n";
+  const std::vector<std::pair<std::vector<std::string>, std::string>> bad{
+      {{"network", "reserve", "one"}, "there is no range"},
+      {{"network", "reserve", "one", "10.99.0.9-10.99.0.8"}, "the lower end first"},
+      {{"network", "free", "one", "--file", "/no/such/file"}, "cannot read '/no/such/file'"},
+      {{"network", "reserve", "one", "--file", file}, "orrery-ranges-bad:2: 'printer'"},
+      {{"network", "quarantine", "one", "soon"}, "--quarantine"}};
+  for (const auto& [command, words] : bad) {
+    const auto done = run(command, api.variables());
+    EXPECT_EQ(done.exit, 64) << joined(command);
+    EXPECT_NE(done.err.find(words), std::string::npos) << done.err;
+  }
+  EXPECT_TRUE(api.requests().empty());
+  std::filesystem::remove(file);
+}
+
 TEST(cli_projection, what_differs_has_an_exit_code_of_its_own) {
   fake_api api;
   const auto body = [](const std::string& state, const std::string& more) {
@@ -210,6 +264,9 @@ TEST(cli_all, give_a_problem_object_with_json_when_the_api_refuses) {
                                      "/v1/clusters/one:setLabels",
                                      "/v1/nodes/one:setLabels",
                                      "/v1/networks/one:setLabels",
+                                     "/v1/networks/one:reserve",
+                                     "/v1/networks/one:free",
+                                     "/v1/networks/one:setQuarantine",
                                      "/v1/vms/web-1:setLabels",
                                      "/v1/jobs",
                                      "/v1/jobs/job_01993f0e-7c1a-7000-8000-000000000009",

@@ -68,6 +68,8 @@ fake_api::fake_api() {
   }
   for (const std::string thing : {"clusters/one", "nodes/one", "networks/one", "vms/web-1"})
     on("POST /v1/" + thing + ":setLabels", 202, R"({"job":)" + job_body("DONE") + "}");
+  for (const std::string verb : {"reserve", "free", "setQuarantine"})
+    on("POST /v1/networks/one:" + verb, 202, R"({"job":)" + job_body("DONE") + "}");
   for (const std::string verb : {"start", "shutdown", "stop"})
     on("POST /v1/vms/web-1:" + verb, 202, R"({"job":)" + job_body("RUNNING") + "}");
   on("POST /v1/installation:trustClock", 202, R"({"job":)" + job_body("DONE") + "}");

@@ -1,0 +1,319 @@
+#include "events/domain/addressing.hpp"
+
+#include "events/core/safety.hpp"
+#include "events/core/text.hpp"
+#include "events/domain/nic.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace orrery::domain {
+
+namespace {
+
+v1::NetworkEvent* add_event(decision& made) { return made.events.emplace_back().mutable_network(); }
+
+error not_ready(const network_state& state) {
+  if (state.stage != network_stage::requested)
+    return refuse(error_code::conflict,
+                  "network '" + state.name + "' is being deleted: use another network");
+  return refuse(error_code::busy,
+                "network '" + state.name +
+                    "' is not ready: its prefix is not granted yet (`orrery network get " +
+                    state.name + "` shows its state): wait for it",
+                true);
+}
+
+ipv4_range addresses_of(const v1::AddressRange& range) {
+  return {ipv4{range.first()}, ipv4{range.last()}};
+}
+
+/// The subnet of the network in which all of them are, or null.
+const subnet_state* subnet_around(const network_state& state, const ipv4_range& addresses) {
+  const auto at = std::ranges::find_if(state.subnets, [&](const subnet_state& one) {
+    return one.prefix.contains(addresses.first) && one.prefix.contains(addresses.last);
+  });
+  return at == state.subnets.end() ? nullptr : &*at;
+}
+
+std::string prefixes_of(const network_state& state) {
+  std::string made;
+  for (const auto& subnet : state.subnets)
+    made += (made.empty() ? "" : ", ") + to_text(subnet.prefix);
+  return made;
+}
+
+// --- who is given an address ---------------------------------------------------------------------
+
+struct place {
+  const subnet_state* subnet = nullptr;
+  ipv4 address;
+};
+
+/// The address that was asked for by name.
+result<place> wanted_place(const network_state& state, ipv4 wanted, const context& with) {
+  const auto* subnet = subnet_around(state, {wanted, wanted});
+  const std::string words = to_text(wanted) + " of network '" + state.name + "'";
+  if (subnet == nullptr || !is_usable(*subnet, wanted))
+    return refuse(error_code::invalid_argument,
+                  to_text(wanted) + " is no address that a VM of network '" + state.name +
+                      "' can have: want one of " + prefixes_of(state) +
+                      ", and not the first, the last or the gateway's");
+  if (subnet->taken.contains(wanted.bits))
+    return refuse(error_code::conflict,
+                  words + " is held by another VM: ask for another, or for none");
+  const auto* until = subnet->resting.find(wanted.bits);
+  if (until != nullptr && *until > with.now)
+    return refuse(error_code::conflict,
+                  words + " was another VM's and rests until " + to_text(*until) +
+                      " (quarantine of " + std::to_string(state.quarantine_seconds) +
+                      " s): ask for another, or for none",
+                  true);
+  return place{subnet, wanted};
+}
+
+/// Any that is free.
+result<place> any_place(const network_state& state, const context& with) {
+  std::optional<utc_time> rested;
+  for (const auto& subnet : state.subnets) {
+    if (const auto address = next_free(subnet, with.now))
+      return place{&subnet, *address};
+    if (const auto first = next_rested(subnet); first && (!rested || *first < *rested))
+      rested = first;
+  }
+  const std::string words = "network '" + state.name + "' has no free address";
+  if (rested && *rested > with.now)
+    return refuse(error_code::addresses_exhausted,
+                  words + " that has rested since its release; the next has at " +
+                      to_text(*rested) + ": wait, or use another network",
+                  true);
+  return refuse(error_code::addresses_exhausted,
+                words + ": delete a VM, free what is reserved, or use another network", true);
+}
+
+// --- what is reserved ----------------------------------------------------------------------------
+
+/// A range of addresses of the network, with a note that can be shown.
+result<void> check_range(const network_state& state, const v1::AddressRange& range) {
+  const auto addresses = addresses_of(range);
+  if (addresses.first > addresses.last || subnet_around(state, addresses) == nullptr)
+    return refuse(error_code::invalid_argument,
+                  to_text(addresses) + " is no range of addresses of network '" + state.name +
+                      "': want FIRST-LAST within " + prefixes_of(state));
+  if (range.note().size() > range_note_size_max ||
+      printable(range.note(), range_note_size_max) != range.note())
+    return refuse(error_code::invalid_argument, "the note of " + to_text(addresses) +
+                                                    " is not plain text of at most " +
+                                                    std::to_string(range_note_size_max) + " bytes");
+  return {};
+}
+
+/// Adds `range` to `all`, which are apart. Errors: `conflict` when it is not apart from them.
+result<void> add_apart(std::vector<reserved_range>& all, const network_state& state,
+                       const v1::AddressRange& range) {
+  const auto addresses = addresses_of(range);
+  const auto met = std::ranges::find_if(
+      all, [&](const reserved_range& one) { return one.addresses.overlaps(addresses); });
+  if (met != all.end())
+    return refuse(error_code::conflict, to_text(addresses) + " of network '" + state.name +
+                                            "' overlaps " + to_text(met->addresses) +
+                                            ", which is reserved" +
+                                            (met->note.empty() ? "" : " (" + met->note + ")") +
+                                            ": free that first, or leave it out");
+  all.push_back({addresses, range.note()});
+  return {};
+}
+
+subnet_state* find_subnet(network_state& state, const uuid& subnet) {
+  for (auto& candidate : state.subnets)
+    if (candidate.subnet == subnet)
+      return &candidate;
+  return nullptr;
+}
+
+} // namespace
+
+outcome assign(const network_state& state, const uuid& self,
+               const v1::NetworkCommand::AssignAddress& command, const context& with) {
+  if (state.stage != network_stage::ready && safety::holds(safety::line::granted_first))
+    return not_ready(state);
+  const auto nic = from_proto(command.nic());
+  if (state.address_of_nic.contains(nic) || state.nic_of_mac_bits.contains(mac_bits_of(nic)))
+    return refuse(error_code::conflict, "that NIC has an address already: try again", true);
+  const auto found = command.address() == 0 ? any_place(state, with)
+                                            : wanted_place(state, ipv4{command.address()}, with);
+  if (!found)
+    return found.error();
+  decision made;
+  auto* assigned = add_event(made)->mutable_address_assigned();
+  set(assigned->mutable_subnet(), found->subnet->subnet);
+  *assigned->mutable_nic() = command.nic();
+  *assigned->mutable_vm() = command.vm();
+  assigned->set_address(found->address.bits);
+  auto& give = made.messages.emplace_back();
+  give.entity = from_proto(command.vm());
+  nic_state given;
+  given.nic = nic;
+  given.network = self;
+  given.address = found->address;
+  given.prefix_length = found->subnet->prefix.length;
+  given.gateway = found->subnet->gateway;
+  given.mac = mac_of(nic);
+  *give.command.mutable_vm()->mutable_give_address()->mutable_nic() = to_proto(given);
+  return made;
+}
+
+outcome release(const network_state& state, const v1::NetworkCommand::ReleaseAddress& command,
+                const context& with) {
+  const auto nic = from_proto(command.nic());
+  const auto* address = state.address_of_nic.find(nic);
+  if (address == nullptr)
+    return refuse(error_code::internal, "network '" + state.name + "' holds nothing for that NIC");
+  decision made;
+  for (const auto& subnet : state.subnets) {
+    if (!subnet.prefix.contains(*address))
+      continue;
+    auto* released = add_event(made)->mutable_address_released();
+    set(released->mutable_subnet(), subnet.subnet);
+    *released->mutable_nic() = command.nic();
+    released->set_address(address->bits);
+    if (state.quarantine_seconds != 0)
+      released->set_rests_until(
+          to_micros(with.now + std::chrono::seconds(state.quarantine_seconds)));
+  }
+  return made;
+}
+
+outcome reserve(const network_state& state, const v1::NetworkCommand::ReserveRanges& command) {
+  if (state.stage != network_stage::ready)
+    return not_ready(state);
+  if (command.ranges().empty())
+    return refuse(error_code::invalid_argument, "there is no range to reserve: name one or more");
+  decision made;
+  for (const auto& subnet : state.subnets) {
+    auto all = subnet.reserved;
+    v1::SubnetEvent::RangesReserved* event = nullptr;
+    for (const auto& range : command.ranges()) {
+      if (auto checked = check_range(state, range); !checked)
+        return checked.error();
+      const bool is_there =
+          std::ranges::any_of(subnet.reserved, [&range](const reserved_range& one) {
+            return one.addresses == addresses_of(range) && one.note == range.note();
+          });
+      if (is_there || !subnet.prefix.contains(ipv4{range.first()}))
+        continue;
+      if (auto added = add_apart(all, state, range); !added)
+        return added.error();
+      if (all.size() > reserved_ranges_max)
+        return refuse(error_code::limit_reached,
+                      "a subnet has at most " + std::to_string(reserved_ranges_max) +
+                          " reserved ranges: say neighbours as one range, or free some");
+      if (event == nullptr) {
+        event = add_event(made)->mutable_ranges_reserved();
+        set(event->mutable_subnet(), subnet.subnet);
+      }
+      *event->add_ranges() = range;
+    }
+  }
+  return made;
+}
+
+outcome free(const network_state& state, const v1::NetworkCommand::FreeRanges& command) {
+  if (command.ranges().empty())
+    return refuse(error_code::invalid_argument, "there is no range to free: name one or more");
+  decision made;
+  for (const auto& subnet : state.subnets) {
+    auto left = subnet.reserved;
+    v1::SubnetEvent::RangesFreed* event = nullptr;
+    for (const auto& range : command.ranges()) {
+      if (auto checked = check_range(state, range); !checked)
+        return checked.error();
+      if (!subnet.prefix.contains(ipv4{range.first()}))
+        continue;
+      const auto at = std::ranges::find(left, addresses_of(range), &reserved_range::addresses);
+      if (at == left.end())
+        return refuse(error_code::not_found, "network '" + state.name + "' has no reserved range " +
+                                                 to_text(addresses_of(range)) +
+                                                 ": `orrery network get " + state.name +
+                                                 " -o json` shows those that it has");
+      if (event == nullptr) {
+        event = add_event(made)->mutable_ranges_freed();
+        set(event->mutable_subnet(), subnet.subnet);
+      }
+      auto* freed = event->add_ranges();
+      *freed = range;
+      freed->set_note(at->note);
+      left.erase(at);
+    }
+  }
+  return made;
+}
+
+result<void> check_quarantine(std::uint32_t seconds) {
+  if (seconds <= quarantine_seconds_max)
+    return {};
+  return refuse(error_code::invalid_argument,
+                "a quarantine of " + std::to_string(seconds) + " s is longer than a day (" +
+                    std::to_string(quarantine_seconds_max) + " s): reserve what must rest longer");
+}
+
+outcome set_quarantine(const network_state& state, std::uint32_t seconds) {
+  if (auto checked = check_quarantine(seconds); !checked)
+    return checked.error();
+  decision made;
+  if (seconds != state.quarantine_seconds)
+    add_event(made)->mutable_quarantine_changed()->set_seconds(seconds);
+  return made;
+}
+
+void evolve_addresses(network_state& state, const v1::NetworkEvent& event) {
+  switch (event.body_case()) {
+  case v1::NetworkEvent::kSubnetAdded: {
+    const auto& added = event.subnet_added();
+    subnet_state subnet;
+    subnet.subnet = from_proto(added.subnet());
+    subnet.prefix = {ipv4{added.prefix()}, static_cast<std::uint8_t>(added.prefix_length())};
+    subnet.gateway = ipv4{added.gateway()};
+    state.subnets.push_back(std::move(subnet));
+    break;
+  }
+  case v1::NetworkEvent::kAddressAssigned: {
+    const auto& assigned = event.address_assigned();
+    const auto nic = from_proto(assigned.nic());
+    if (auto* subnet = find_subnet(state, from_proto(assigned.subnet())))
+      give(*subnet, ipv4{assigned.address()}, nic);
+    state.address_of_nic.put(nic, ipv4{assigned.address()});
+    state.nic_of_mac_bits.put(mac_bits_of(nic), nic);
+    break;
+  }
+  case v1::NetworkEvent::kAddressReleased: {
+    const auto& released = event.address_released();
+    const auto nic = from_proto(released.nic());
+    if (auto* subnet = find_subnet(state, from_proto(released.subnet())))
+      take_back(*subnet, ipv4{released.address()}, from_micros(released.rests_until()));
+    state.address_of_nic.erase(nic);
+    state.nic_of_mac_bits.erase(mac_bits_of(nic));
+    break;
+  }
+  case v1::NetworkEvent::kRangesReserved:
+    if (auto* subnet = find_subnet(state, from_proto(event.ranges_reserved().subnet())))
+      for (const auto& range : event.ranges_reserved().ranges())
+        reserve(*subnet, {{ipv4{range.first()}, ipv4{range.last()}}, range.note()});
+    break;
+  case v1::NetworkEvent::kRangesFreed:
+    if (auto* subnet = find_subnet(state, from_proto(event.ranges_freed().subnet())))
+      for (const auto& range : event.ranges_freed().ranges())
+        free(*subnet, {ipv4{range.first()}, ipv4{range.last()}});
+    break;
+  case v1::NetworkEvent::kQuarantineChanged:
+    state.quarantine_seconds = event.quarantine_changed().seconds();
+    break;
+  default: // not about addresses
+    break;
+  }
+}
+
+} // namespace orrery::domain
