@@ -26,11 +26,6 @@ bool is_link_name(std::string_view name) {
   return !name.empty() && name.size() <= link_name_bytes_max && std::ranges::all_of(name, allowed);
 }
 
-bool can_be_host(ipv4 address) {
-  const std::uint32_t first = address.bits >> 24;
-  return first != 0 && first != 127 && first < 224;
-}
-
 std::optional<error> fault_of_mac(const port& of) {
   constexpr std::uint8_t group_bit = 1; // IEEE 802.3: the first bit on the wire
   if (of.mac == mac_address{}) {
@@ -84,6 +79,20 @@ std::optional<error> fault_among(const std::vector<port>& ports) {
 }
 
 } // namespace
+
+bool can_be_host(ipv4 address) {
+  const std::uint32_t first = address.bits >> 24;
+  return first != 0 && first != 127 && first < 224;
+}
+
+bool is_uplink_name(std::string_view name) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  };
+  return !name.empty() && name.size() <= link_name_bytes_max && name != "." && name != ".." &&
+         std::ranges::all_of(name, allowed);
+}
 
 result<host_state> plan(std::vector<port> ports) {
   if (ports.size() > ports_per_node_max) {

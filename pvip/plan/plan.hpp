@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace orrery::pvip {
@@ -70,6 +71,13 @@ struct host_state {
 
   friend bool operator==(const host_state&, const host_state&) = default;
 };
+
+/// Whether an address can be a host's: not of 0/8, 127/8, 224/4 and above.
+[[nodiscard]] bool can_be_host(ipv4 address);
+
+/// Whether a link to the routers may have that name: 1 to 15 of a-z, A-Z, 0-9, '.', '_', '-', so
+/// neither a path nor a pattern; not "." and "..".
+[[nodiscard]] bool is_uplink_name(std::string_view name);
 
 /// The whole wanted host state for `ports`: a function of them alone, in any order, with no memory.
 /// Errors: `invalid_argument` naming the port when two ports share a link or an address, when a
