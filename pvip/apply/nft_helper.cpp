@@ -1,12 +1,12 @@
 #include "pvip/apply/nft_helper.hpp"
 
 #include "events/core/text.hpp"
+#include "pvip/apply/spawn.hpp"
 #include "pvip/apply/system_error.hpp"
 
 #include <arpa/inet.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -35,48 +35,6 @@ enum class verdict : char { done = 0, refused = 1 };
 error helper_failed(error_code code, const std::string& text) {
   return {.code = code, .text = "orrery-nft " + text, .retryable = true};
 }
-
-/// posix_spawn's own settings, freed with it.
-class spawn_settings {
-public:
-  explicit spawn_settings(int standard_streams) {
-    ::posix_spawn_file_actions_init(&x_actions);
-    ::posix_spawn_file_actions_adddup2(&x_actions, standard_streams, STDIN_FILENO);
-    ::posix_spawn_file_actions_adddup2(&x_actions, standard_streams, STDOUT_FILENO);
-    ::posix_spawnattr_init(&x_attributes);
-    // Signals as in a fresh process, and a group of its own: Ctrl-C at a terminal is for us.
-    sigset_t none;
-    sigset_t all;
-    ::sigemptyset(&none);
-    ::sigfillset(&all);
-    ::posix_spawnattr_setsigmask(&x_attributes, &none);
-    ::posix_spawnattr_setsigdefault(&x_attributes, &all);
-    ::posix_spawnattr_setpgroup(&x_attributes, 0);
-    ::posix_spawnattr_setflags(
-        &x_attributes,
-        static_cast<short>(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP));
-  }
-
-  spawn_settings(const spawn_settings&) = delete;
-  spawn_settings& operator=(const spawn_settings&) = delete;
-
-  ~spawn_settings() {
-    ::posix_spawn_file_actions_destroy(&x_actions);
-    ::posix_spawnattr_destroy(&x_attributes);
-  }
-
-  /// 0, or an errno.
-  int spawn(pid_t& child, std::string program) const {
-    std::array<char*, 2> arguments{program.data(), nullptr};
-    std::array<char*, 1> environment{nullptr};
-    return ::posix_spawn(&child, arguments[0], &x_actions, &x_attributes, arguments.data(),
-                         environment.data());
-  }
-
-private:
-  posix_spawn_file_actions_t x_actions{};
-  posix_spawnattr_t x_attributes{};
-};
 
 std::string words_of(int status) {
   if (WIFSIGNALED(status)) {
@@ -125,7 +83,9 @@ result<void> nft_helper::start() {
   file_descriptor ours(ends[0]);
   const file_descriptor theirs(ends[1]);
   pid_t child = 0;
-  if (const int failed = spawn_settings(theirs.number()).spawn(child, x_program); failed != 0) {
+  const spawn_settings settings(
+      {{theirs.number(), STDIN_FILENO}, {theirs.number(), STDOUT_FILENO}});
+  if (const int failed = settings.spawn(child, {x_program}); failed != 0) {
     return system_error(x_program + " cannot be started", failed);
   }
   x_process = child;
