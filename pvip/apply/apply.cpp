@@ -22,14 +22,16 @@
 //   7. the filter of what guests send, the shared part first: before a link is up nothing is heard
 //   8. links up (the kernel takes routes and neighbours only on links that are up)
 //   9. neighbours
-//  10. routes, last: a route is what routing daemons announce, so all else must work by then
+//  10. routes, late: a route is what routing daemons announce, so all else must work by then
+//  11. addresses answered for on an uplink, which tells routers the same, and needs the route
 //  What is removed, reversed, but for the filter, which stands until its link is gone:
-//  11. routes  12. neighbours  13. links  14. filter  15. gateways
+//  12. addresses answered for  13. routes  14. neighbours  15. links  16. filter  17. gateways
 //
 // Ours, by mark: routes of `route_protocol` in the main table; taps whose name begins with the
 // prefix and whose alias is our mark; permanent neighbours on such taps; addresses on `lo` with our
-// protocol number; the nftables table of our name with all that is in it. A wanted name on a link
-// that is no tap, and a foreign route in the place of a wanted one, are refused and left.
+// protocol number, and addresses answered for with it; the nftables table of our name with all that
+// is in it. A wanted name on a link that is no tap, and a foreign route or answer in the place of a
+// wanted one, are refused and left.
 
 namespace orrery::pvip {
 
@@ -43,6 +45,10 @@ error in_the_way(std::string text) {
 
 std::string route_text(ipv4 destination, std::uint8_t length) {
   return to_text(destination) + "/" + std::to_string(length);
+}
+
+std::string proxy_text(ipv4 address, std::string_view uplink) {
+  return "answer for " + to_text(address) + " on " + std::string(uplink);
 }
 
 std::string owner_text(const std::optional<std::uint32_t>& uid) {
@@ -83,6 +89,8 @@ public:
     raise_links();
     set_neighbours();
     set_routes();
+    set_proxies();
+    remove_proxies();
     remove_routes();
     remove_neighbours();
     if (x_scope == apply_scope::whole_node) {
@@ -412,6 +420,57 @@ private:
     }
   }
 
+  void set_proxies() {
+    std::map<std::pair<std::string_view, ipv4>, const found_proxy*> has;
+    for (const found_proxy& proxy : x_found.proxies) {
+      has.emplace(std::pair(std::string_view(proxy.link), proxy.address), &proxy);
+    }
+    for (const wanted_proxy& proxy : x_wanted.proxies) {
+      if (is_taken(proxy.link)) {
+        continue;
+      }
+      const std::string object = proxy_text(proxy.address, proxy.uplink);
+      const auto at = has.find(std::pair(std::string_view(proxy.uplink), proxy.address));
+      if (at == has.end()) {
+        const bool fresh = existing(proxy.link) == nullptr;
+        add(add_proxy{proxy}, object, proxy.link, change::added,
+            fresh ? std::string() : object + " was missing");
+      } else if (!at->second->ours) {
+        x_result.refusals.push_back(
+            in_the_way(object + " cannot be made: there is one which is not ours; remove it"));
+      } else if (!at->second->prompt) {
+        add(add_proxy{proxy}, object, proxy.link, change::repaired,
+            object + " was given after a delay");
+      }
+    }
+  }
+
+  /// Of one port, what is answered for its addresses, those that it had included.
+  void remove_proxies() {
+    std::set<std::pair<std::string_view, ipv4>> wanted;
+    for (const wanted_proxy& proxy : x_wanted.proxies) {
+      wanted.emplace(proxy.uplink, proxy.address);
+    }
+    std::set<ipv4> judged;
+    for (const wanted_neighbour& neighbour : x_wanted.neighbours) {
+      judged.insert(neighbour.address);
+    }
+    for (const found_neighbour& neighbour : x_found.neighbours) {
+      if (neighbour.permanent && is_judged(neighbour.link)) {
+        judged.insert(neighbour.address);
+      }
+    }
+    for (const found_proxy& proxy : x_found.proxies) {
+      const bool is_judged = x_scope == apply_scope::whole_node || judged.contains(proxy.address);
+      if (proxy.ours && is_judged &&
+          !wanted.contains({std::string_view(proxy.link), proxy.address})) {
+        const std::string object = proxy_text(proxy.address, proxy.link);
+        add(remove_proxy{.address = proxy.address, .uplink = proxy.link}, object, {},
+            change::removed, object + " is wanted by nobody");
+      }
+    }
+  }
+
   void remove_routes() {
     std::set<ipv4> wanted;
     for (const wanted_route& route : x_wanted.routes) {
@@ -566,6 +625,18 @@ void add_removal(difference& to, operation what, std::string object) {
 
 /// The tap with what stands on it.
 void remove_tap(difference& to, const found_link& leaving, const found_state& found) {
+  std::set<ipv4> addresses;
+  for (const found_neighbour& neighbour : found.neighbours) {
+    if (neighbour.permanent && neighbour.link == leaving.name) {
+      addresses.insert(neighbour.address);
+    }
+  }
+  for (const found_proxy& proxy : found.proxies) {
+    if (proxy.ours && addresses.contains(proxy.address)) {
+      add_removal(to, remove_proxy{.address = proxy.address, .uplink = proxy.link},
+                  proxy_text(proxy.address, proxy.link));
+    }
+  }
   for (const found_route& route : found.routes) {
     if (route.protocol == route_protocol && route.link == leaving.name) {
       add_removal(to, remove_route{route}, "route " + route_text(route.destination, route.length));

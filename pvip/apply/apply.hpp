@@ -98,6 +98,14 @@ struct found_neighbour {
   bool permanent = false;
 };
 
+/// An IPv4 address for which the kernel answers ARP on a link.
+struct found_proxy {
+  ipv4 address;
+  std::string link;
+  bool ours = false;   ///< carries our protocol number
+  bool prompt = false; ///< the link's proxy_delay is 0, else answers wait for up to 0.8 s
+};
+
 /// An IPv4 address of `lo`.
 struct found_address {
   ipv4 address;
@@ -128,6 +136,7 @@ struct found_state {
   std::vector<found_link> links;
   std::vector<found_route> routes;
   std::vector<found_neighbour> neighbours;
+  std::vector<found_proxy> proxies;
   std::vector<found_address> addresses;
   std::vector<std::string> node_values; ///< as `node_settings`
   std::string filter_of_all;            ///< at `filter_of_all_path`
@@ -202,6 +211,16 @@ struct replace_route {
   wanted_route route;
 };
 
+/// Has ARP answered at once, and tells everybody on the uplink that the address is here now.
+struct add_proxy {
+  wanted_proxy proxy;
+};
+
+struct remove_proxy {
+  ipv4 address;
+  std::string uplink;
+};
+
 struct remove_route {
   found_route route;
 };
@@ -221,8 +240,9 @@ struct remove_address {
 
 using operation =
     std::variant<write_setting, add_address, make_tap, adopt_tap, dress_link, make_filter,
-                 filter_link, raise_link, set_neighbour, add_route, replace_route, remove_route,
-                 remove_neighbour, remove_link, unfilter_link, remove_filter, remove_address>;
+                 filter_link, raise_link, set_neighbour, add_route, replace_route, add_proxy,
+                 remove_proxy, remove_route, remove_neighbour, remove_link, unfilter_link,
+                 remove_filter, remove_address>;
 
 /// Whether it changes the filter, as `kernel::apply_together` takes it.
 [[nodiscard]] bool is_of_filter(const operation& what);

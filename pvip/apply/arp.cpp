@@ -126,6 +126,16 @@ arp_frame arp_question(const mac_address& sender_mac, ipv4 sender, ipv4 asked) {
           .target = asked};
 }
 
+arp_frame gratuitous_arp(const mac_address& mac, ipv4 address, arp_operation operation) {
+  return {.frame_source = mac,
+          .frame_target = everyone,
+          .operation = operation,
+          .sender_mac = mac,
+          .sender = address,
+          .target_mac = mac, // Linux takes no other answer for a gratuitous one
+          .target = address};
+}
+
 bool answers(const arp_frame& frame, const arp_frame& question, const mac_address& from) {
   return frame.operation == arp_operation::reply && frame.frame_source == from &&
          frame.sender_mac == from && frame.sender == question.target &&

@@ -39,6 +39,11 @@ struct arp_frame {
 /// "Who has `asked`? Tell `sender`", to all.
 [[nodiscard]] arp_frame arp_question(const mac_address& sender_mac, ipv4 sender, ipv4 asked);
 
+/// "`address` is at `mac`", to all: what hears it corrects its table. Some listen to questions only
+/// and some to answers, so there is one of each (RFC 5944, 4.6; RFC 5227, 3).
+[[nodiscard]] arp_frame gratuitous_arp(const mac_address& mac, ipv4 address,
+                                       arp_operation operation);
+
 /// Whether `frame` answers `question` and comes, by frame and by content, from `from`.
 [[nodiscard]] bool answers(const arp_frame& frame, const arp_frame& question,
                            const mac_address& from);

@@ -84,13 +84,12 @@ void wait_until(steady::time_point until) {
   }
 }
 
-} // namespace
-
-result<file_descriptor> open_arp_socket(const std::string& link) {
+/// `protocol` 0: hears nothing.
+result<file_descriptor> open_packet_socket(const std::string& link, std::uint16_t protocol) {
   const unsigned index = ::if_nametoindex(link.c_str());
   if (index == 0) {
     return error{.code = error_code::not_found,
-                 .text = "link " + link + " does not exist; make the port first",
+                 .text = "link " + link + " does not exist; make it first",
                  .retryable = true};
   }
   // Protocol 0 until it is bound, so that no frame of another link comes in between.
@@ -101,13 +100,23 @@ result<file_descriptor> open_arp_socket(const std::string& link) {
   const int on = 1;
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;
-  address.sll_protocol = htons(ETH_P_ARP);
+  address.sll_protocol = htons(protocol);
   address.sll_ifindex = static_cast<int>(index);
   if (::setsockopt(socket.number(), SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) != 0 ||
       ::bind(socket.number(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return system_error("a raw socket for ARP cannot be bound to " + link, errno);
   }
   return socket;
+}
+
+} // namespace
+
+result<file_descriptor> open_arp_socket(const std::string& link) {
+  return open_packet_socket(link, ETH_P_ARP);
+}
+
+result<file_descriptor> open_arp_sender(const std::string& link) {
+  return open_packet_socket(link, 0);
 }
 
 result<bool> probe_arp(const port& wanted, std::chrono::milliseconds patience,

@@ -19,6 +19,9 @@ inline constexpr std::chrono::milliseconds question_interval{250};
 /// and may be used from any thread. Errors: `not_found` (no such link), `io_failed`.
 [[nodiscard]] result<file_descriptor> open_arp_socket(const std::string& link);
 
+/// One that only sends, on any link.
+[[nodiscard]] result<file_descriptor> open_arp_sender(const std::string& link);
+
 /// Asks for `wanted.address` until `wanted.mac` answers (true) or `patience` is over (false).
 /// `open_socket` is called first, and again when the link went away meanwhile. Blocks in poll(2)
 /// only. Errors: those of the first `open_socket`.

@@ -1,5 +1,6 @@
 #include "pvip/apply/host_network.hpp"
 
+#include "pvip/apply/arp_announcer.hpp"
 #include "pvip/apply/arp_probe.hpp"
 #include "pvip/apply/converge.hpp"
 #include "pvip/apply/linux_kernel.hpp"
@@ -72,10 +73,13 @@ private:
   /// Within tasks only.
   result<kernel*> kernel_of_now() {
     if (x_kernel == nullptr || x_kernel_entry != x_thread->entries()) {
-      auto opened = linux_kernel::open(x_prefix, x_helper);
+      auto announcer = std::make_unique<arp_announcer>();
+      auto opened = linux_kernel::open(x_prefix, x_helper, *announcer);
       if (!opened) {
         return opened.error();
       }
+      x_kernel.reset(); // before what it uses
+      x_announcer = std::move(announcer);
       x_kernel = std::make_unique<linux_kernel>(*std::move(opened));
       x_kernel_entry = x_thread->entries();
     }
@@ -84,6 +88,7 @@ private:
 
   std::string x_prefix;
   std::string x_helper;
+  std::unique_ptr<arp_announcer> x_announcer;
   std::unique_ptr<linux_kernel> x_kernel;
   std::uint64_t x_kernel_entry = 0;
   std::unique_ptr<namespace_thread> x_thread; // last: its tasks use what stands above

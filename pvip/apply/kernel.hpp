@@ -27,7 +27,8 @@ public:
   /// Reads all links, or only `only_link` (absent from the result when it does not exist), with the
   /// neighbours on what was read, the routes of the main table (all, or those over that link), the
   /// addresses of `lo` and the settings. Settings of links are read for taps whose name begins with
-  /// the prefix. What is read of one link does not grow with the number of the others.
+  /// the prefix. What is read of one link does not grow with the number of the others, but for the
+  /// addresses that are answered for on uplinks, which are always read whole.
   /// Errors: `io_failed`.
   [[nodiscard]] virtual result<found_state> read(const std::optional<std::string>& only_link) = 0;
 

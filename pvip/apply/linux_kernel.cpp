@@ -152,6 +152,11 @@ auto collect(netlink_socket& socket, const question& about, Read read, Fill fill
                .retryable = true};
 }
 
+/// Of any link: the first of `link_settings`.
+std::string path_of_proxy_delay(std::string_view link) {
+  return path_of(link_settings.front(), link);
+}
+
 result<std::optional<std::string>> read_setting(const std::string& path) {
   const file_descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.is_open()) {
@@ -191,7 +196,7 @@ public:
       : x_socket(socket), x_prefix(prefix), x_only(only) {}
 
   result<found_state> run() {
-    for (const auto part : {&reader::links, &reader::routes, &reader::neighbours,
+    for (const auto part : {&reader::links, &reader::routes, &reader::neighbours, &reader::proxies,
                             &reader::addresses, &reader::settings}) {
       if (auto done = (this->*part)(); !done) {
         return done.error();
@@ -300,6 +305,42 @@ private:
     return {};
   }
 
+  /// Of all links: uplinks are none of ours, and where nobody uses ARP there are none.
+  result<void> proxies() {
+    const auto all = collect(x_socket,
+                             {.failure = "addresses that are answered for cannot be read",
+                              .type = RTM_GETNEIGH,
+                              .answer_type = RTM_NEWNEIGH},
+                             read_neighbour, [](request& what) {
+                               auto& body = what.body<ndmsg>();
+                               body.ndm_family = AF_INET;
+                               body.ndm_flags = NTF_PROXY;
+                             });
+    if (!all) {
+      return all.error();
+    }
+    std::map<std::uint32_t, std::pair<std::string, bool>> uplinks; // name, and whether it is prompt
+    for (const netlink_neighbour& neighbour : *all) {
+      auto at = uplinks.find(neighbour.link_index);
+      if (at == uplinks.end()) {
+        std::array<char, IF_NAMESIZE> name{};
+        if (::if_indextoname(neighbour.link_index, name.data()) == nullptr) {
+          continue; // the link went meanwhile, and the entry with it
+        }
+        const auto delay = read_setting(path_of_proxy_delay(name.data()));
+        if (!delay) {
+          return delay.error();
+        }
+        at = uplinks.emplace(neighbour.link_index, std::pair(name.data(), *delay == "0")).first;
+      }
+      x_found.proxies.push_back({.address = neighbour.address,
+                                 .link = at->second.first,
+                                 .ours = neighbour.protocol == route_protocol,
+                                 .prompt = at->second.second});
+    }
+    return {};
+  }
+
   result<void> addresses() {
     const auto all = collect(x_socket,
                              {.failure = "addresses cannot be read",
@@ -362,7 +403,8 @@ private:
 /// Does one operation; one function an operation.
 class writer {
 public:
-  explicit writer(netlink_socket& socket) : x_socket(socket) {}
+  writer(netlink_socket& socket, arp_announcer& announcer)
+      : x_socket(socket), x_announcer(announcer) {}
 
   result<outcome> operator()(const write_setting& what) {
     const file_descriptor file(::open(what.path.c_str(), O_WRONLY | O_CLOEXEC));
@@ -458,6 +500,31 @@ public:
     return put_route(what.route, NLM_F_CREATE | NLM_F_REPLACE, "cannot be replaced");
   }
 
+  result<outcome> operator()(const add_proxy& what) {
+    const wanted_proxy& proxy = what.proxy;
+    const write_setting prompt{.path = path_of_proxy_delay(proxy.uplink), .value = "0"};
+    if (auto set = (*this)(prompt); !set) {
+      return set.error();
+    }
+    request change(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE);
+    put_proxy(change, proxy.address, proxy.uplink);
+    change.byte(NDA_PROTOCOL, route_protocol);
+    if (auto made = change_by(x_socket, change, "cannot be made"); !made) {
+      return made.error();
+    }
+    if (auto told = x_announcer.tell(proxy.address, proxy.uplink); !told) {
+      return told.error();
+    }
+    return outcome::done;
+  }
+
+  result<outcome> operator()(const remove_proxy& what) {
+    x_announcer.forget(what.address, what.uplink);
+    request change(RTM_DELNEIGH, 0);
+    put_proxy(change, what.address, what.uplink);
+    return change_by(x_socket, change, "cannot be removed", {ENOENT, ENODEV});
+  }
+
   result<outcome> operator()(const remove_route& what) {
     request change(RTM_DELROUTE, 0);
     auto& body = change.body<rtmsg>();
@@ -508,6 +575,14 @@ private:
     return static_cast<int>(::if_nametoindex(link.c_str()));
   }
 
+  static void put_proxy(request& change, ipv4 address, const std::string& uplink) {
+    auto& body = change.body<ndmsg>();
+    body.ndm_family = AF_INET;
+    body.ndm_ifindex = index_of(uplink);
+    body.ndm_flags = NTF_PROXY;
+    change.address(NDA_DST, address);
+  }
+
   static void put_address(request& change, ipv4 address) {
     auto& body = change.body<ifaddrmsg>();
     body.ifa_family = AF_INET;
@@ -548,11 +623,13 @@ private:
   }
 
   netlink_socket& x_socket;
+  arp_announcer& x_announcer;
 };
 
 } // namespace
 
-result<linux_kernel> linux_kernel::open(std::string link_prefix, std::string helper) {
+result<linux_kernel> linux_kernel::open(std::string link_prefix, std::string helper,
+                                        arp_announcer& announcer) {
   auto socket = netlink_socket::open(NETLINK_ROUTE);
   if (!socket) {
     return socket.error();
@@ -561,15 +638,17 @@ result<linux_kernel> linux_kernel::open(std::string link_prefix, std::string hel
   if (!filter) {
     return filter.error();
   }
-  return linux_kernel(*std::move(socket), *std::move(filter), std::move(link_prefix));
+  return linux_kernel(*std::move(socket), *std::move(filter), std::move(link_prefix), announcer);
 }
 
-linux_kernel::linux_kernel(netlink_socket socket, nft_filter filter, std::string link_prefix)
-    : x_socket(std::move(socket)), x_filter(std::move(filter)), x_prefix(std::move(link_prefix)) {}
+linux_kernel::linux_kernel(netlink_socket socket, nft_filter filter, std::string link_prefix,
+                           arp_announcer& announcer)
+    : x_socket(std::move(socket)), x_filter(std::move(filter)), x_prefix(std::move(link_prefix)),
+      x_announcer(&announcer) {}
 
 linux_kernel::linux_kernel(linux_kernel&& other) noexcept
     : x_socket(std::move(other.x_socket)), x_filter(std::move(other.x_filter)),
-      x_prefix(std::move(other.x_prefix)) {}
+      x_prefix(std::move(other.x_prefix)), x_announcer(other.x_announcer) {}
 
 result<found_state> linux_kernel::read(const std::optional<std::string>& only_link) {
   auto found = reader(x_socket, x_prefix, only_link).run();
@@ -591,7 +670,7 @@ result<outcome> linux_kernel::apply(const operation& what) {
     }
     return outcome::done;
   }
-  return std::visit(writer(x_socket), what);
+  return std::visit(writer(x_socket, *x_announcer), what);
 }
 
 result<void> linux_kernel::apply_together(const std::vector<const operation*>& all) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pvip/apply/arp_announcer.hpp"
 #include "pvip/apply/kernel.hpp"
 #include "pvip/apply/netlink_socket.hpp"
 #include "pvip/apply/nft_filter.hpp"
@@ -13,10 +14,12 @@ namespace orrery::pvip {
 /// /proc/sys, and orrery-nft.
 class linux_kernel final : public kernel {
 public:
-  /// `helper` is the path of orrery-nft. Errors: `io_failed`.
-  [[nodiscard]] static result<linux_kernel> open(std::string link_prefix, std::string helper);
+  /// `helper` is the path of orrery-nft; `announcer` outlives it. Errors: `io_failed`.
+  [[nodiscard]] static result<linux_kernel> open(std::string link_prefix, std::string helper,
+                                                 arp_announcer& announcer);
 
-  linux_kernel(netlink_socket socket, nft_filter filter, std::string link_prefix);
+  linux_kernel(netlink_socket socket, nft_filter filter, std::string link_prefix,
+               arp_announcer& announcer);
   linux_kernel(linux_kernel&& other) noexcept;
 
   [[nodiscard]] result<found_state> read(const std::optional<std::string>& only_link) override;
@@ -27,6 +30,7 @@ private:
   netlink_socket x_socket;
   nft_filter x_filter;
   std::string x_prefix;
+  arp_announcer* x_announcer;
 };
 
 } // namespace orrery::pvip

@@ -178,6 +178,20 @@ struct applier {
     return (*this)(add_route{what.route});
   }
 
+  result<outcome> operator()(const add_proxy& what) const {
+    (void)(*this)(remove_proxy{.address = what.proxy.address, .uplink = what.proxy.uplink});
+    state.proxies.push_back(
+        {.address = what.proxy.address, .link = what.proxy.uplink, .ours = true, .prompt = true});
+    return outcome::done;
+  }
+
+  result<outcome> operator()(const remove_proxy& what) const {
+    std::erase_if(state.proxies, [&](const found_proxy& p) {
+      return p.address == what.address && p.link == what.uplink;
+    });
+    return outcome::done;
+  }
+
   result<outcome> operator()(const remove_route& what) const {
     std::erase_if(state.routes, [&](const found_route& r) {
       return is_same(r, what.route) && r.protocol == what.route.protocol &&
@@ -226,6 +240,7 @@ result<found_state> memory_kernel::read(const std::optional<std::string>& only_l
   found_state found{.links = {},
                     .routes = {},
                     .neighbours = {},
+                    .proxies = x_state.proxies,
                     .addresses = x_state.addresses,
                     .node_values = x_state.node_values,
                     .filter_of_all = x_state.filter_of_all,

@@ -265,6 +265,8 @@ std::optional<netlink_neighbour> read_neighbour(bytes_view payload) {
       neighbour.address = address.value_or(ipv4{});
     } else if (each->type == NDA_LLADDR) {
       neighbour.mac = mac_in(each->payload);
+    } else if (each->type == NDA_PROTOCOL) {
+      neighbour.protocol = read_struct<std::uint8_t>(each->payload).value_or(0);
     }
   }
   return addressed ? std::optional(neighbour) : std::nullopt;

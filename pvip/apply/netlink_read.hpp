@@ -77,6 +77,7 @@ struct netlink_neighbour {
   std::uint32_t link_index = 0;
   std::uint16_t state = 0; ///< NUD_…
   std::uint8_t flags = 0;  ///< NTF_…
+  std::uint8_t protocol = 0;
 };
 
 struct netlink_address {

@@ -50,6 +50,11 @@ std::optional<error> fault_alone(const port& of) {
   if (!can_be_host(of.gateway)) {
     return refused(of, "its gateway " + to_text(of.gateway) + " cannot be a host's address");
   }
+  if (!of.arp_uplink.empty() && (!is_uplink_name(of.arp_uplink) || of.arp_uplink == of.link)) {
+    return refused(of,
+                   "the link on which ARP is answered for it cannot be an uplink; name one by 1 "
+                   "to 15 of a-z, A-Z, 0-9, '.', '_' and '-'");
+  }
   return fault_of_mac(of);
 }
 

@@ -18,8 +18,8 @@ namespace orrery::pvip {
 /// notes of the design.
 inline constexpr mac_address gateway_mac{{0x0e, 0x00, 0x00, 0x00, 0x00, 0x01}};
 
-/// Owner mark of our routes (rtm_protocol) and of the gateways on `lo` (IFA_PROTO): a number that
-/// no routing daemon uses.
+/// Owner mark of our routes (rtm_protocol), of the gateways on `lo` (IFA_PROTO) and of the
+/// addresses that are answered for (NDA_PROTOCOL): a number that no routing daemon uses.
 inline constexpr std::uint8_t route_protocol = 143;
 
 /// Ports of one node: sixteen times the thousand that one node was measured with, and more than any
@@ -33,6 +33,12 @@ struct port {
   ipv4 address;                    ///< the guest's, unique on the node
   ipv4 gateway;                    ///< of its subnet; held by the node on `lo`
   std::uint32_t tap_owner_uid = 0; ///< the user the hypervisor runs guests as
+  /// Whether others may send to it: false until its guest runs, and from when it leaves. Then there
+  /// is no route to it, so nobody is told of it, and nothing that it sends is routed.
+  bool announced = true;
+  /// The uplink on which the node answers the routers' ARP for it while it is announced; empty:
+  /// they hear of it in another way.
+  std::string arp_uplink{};
 
   friend auto operator<=>(const port&, const port&) = default;
 };
@@ -62,10 +68,20 @@ struct wanted_neighbour {
   friend auto operator<=>(const wanted_neighbour&, const wanted_neighbour&) = default;
 };
 
+/// An address for which the node answers ARP on an uplink.
+struct wanted_proxy {
+  ipv4 address;
+  std::string uplink;
+  std::string link; ///< of the port
+
+  friend auto operator<=>(const wanted_proxy&, const wanted_proxy&) = default;
+};
+
 struct host_state {
   std::vector<wanted_link> links;
   std::vector<wanted_route> routes;
   std::vector<wanted_neighbour> neighbours;
+  std::vector<wanted_proxy> proxies;
   std::vector<ipv4> local_addresses;  ///< on `lo`, /32: the gateways
   std::vector<filter_element> filter; ///< what guests may send from; all else is dropped
 
@@ -82,8 +98,8 @@ struct host_state {
 /// The whole wanted host state for `ports`: a function of them alone, in any order, with no memory.
 /// Errors: `invalid_argument` naming the port when two ports share a link or an address, when a
 /// link name is not 1 to 15 of a-z, 0-9, '-', when a guest has the address of a gateway, when an
-/// address cannot be a host's (0/8, 127/8, 224/4 and above), or when a MAC is zero, a group's or
-/// the gateway's; `too_large` above `ports_per_node_max`.
+/// address cannot be a host's (0/8, 127/8, 224/4 and above), when a MAC is zero, a group's or
+/// the gateway's, or when an uplink cannot be one; `too_large` above `ports_per_node_max`.
 [[nodiscard]] result<host_state> plan(std::vector<port> ports);
 
 } // namespace orrery::pvip

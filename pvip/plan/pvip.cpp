@@ -9,7 +9,13 @@ host_state plan_pvip(const std::vector<port>& ports) {
   for (const port& each : ports) {
     wanted.links.push_back(
         {.name = each.link, .owner_uid = each.tap_owner_uid, .gateway = each.gateway});
-    wanted.routes.push_back({.destination = each.address, .link = each.link});
+    if (each.announced) {
+      wanted.routes.push_back({.destination = each.address, .link = each.link});
+    }
+    if (each.announced && !each.arp_uplink.empty()) {
+      wanted.proxies.push_back(
+          {.address = each.address, .uplink = each.arp_uplink, .link = each.link});
+    }
     // Permanent, so that the node never asks the guest and no guest can poison the entry.
     wanted.neighbours.push_back({.address = each.address, .mac = each.mac, .link = each.link});
     wanted.local_addresses.push_back(each.gateway);
@@ -21,6 +27,7 @@ host_state plan_pvip(const std::vector<port>& ports) {
   std::ranges::sort(wanted.links);
   std::ranges::sort(wanted.routes);
   std::ranges::sort(wanted.neighbours);
+  std::ranges::sort(wanted.proxies);
   std::ranges::sort(wanted.local_addresses);
   std::ranges::sort(wanted.filter);
   const auto end = std::unique(wanted.local_addresses.begin(), wanted.local_addresses.end());

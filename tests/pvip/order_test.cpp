@@ -17,6 +17,7 @@ namespace orrery::pvip {
 namespace {
 
 constexpr std::string_view prefix = "vp";
+constexpr const char* uplink = "up0";
 
 /// Above every number that the memory kernel gives in these tests.
 constexpr std::uint32_t foreign_index = 1'000'000;
@@ -88,17 +89,21 @@ int number_of(const operation& what) {
 
     int operator()(const replace_route&) const { return 10; }
 
-    int operator()(const remove_route&) const { return 11; }
+    int operator()(const add_proxy&) const { return 11; }
 
-    int operator()(const remove_neighbour&) const { return 12; }
+    int operator()(const remove_proxy&) const { return 12; }
 
-    int operator()(const remove_link&) const { return 13; }
+    int operator()(const remove_route&) const { return 13; }
 
-    int operator()(const unfilter_link&) const { return 14; }
+    int operator()(const remove_neighbour&) const { return 14; }
 
-    int operator()(const remove_filter&) const { return 14; }
+    int operator()(const remove_link&) const { return 15; }
 
-    int operator()(const remove_address&) const { return 15; }
+    int operator()(const unfilter_link&) const { return 16; }
+
+    int operator()(const remove_filter&) const { return 16; }
+
+    int operator()(const remove_address&) const { return 17; }
   };
 
   return std::visit(numbers{}, what);
@@ -116,6 +121,14 @@ host_state plan_of(std::vector<port> ports) {
   auto made = plan(std::move(ports));
   EXPECT_TRUE(made);
   return *std::move(made);
+}
+
+/// The same, with ARP answered for them.
+std::vector<port> told_by_arp(std::vector<port> ports) {
+  for (port& each : ports) {
+    each.arp_uplink = uplink;
+  }
+  return ports;
 }
 
 apply_report must_converge(memory_kernel& on, std::vector<port> ports) {
@@ -289,6 +302,84 @@ TEST(pvip_order, one_port_loses_the_addresses_that_it_had_and_no_other_port_does
   expect_filtered(on.state().filter, {port_number(0)});
 }
 
+/// That ARP is answered for these addresses on the uplink, and for no others of ours.
+void expect_answered(const found_state& state, const std::vector<ipv4>& wanted) {
+  std::vector<ipv4> answered;
+  for (const found_proxy& each : state.proxies) {
+    EXPECT_TRUE(each.link == uplink && each.prompt);
+    if (each.ours) {
+      answered.push_back(each.address);
+    }
+  }
+  std::ranges::sort(answered);
+  EXPECT_EQ(answered, wanted);
+}
+
+TEST(pvip_order, arp_is_answered_for_guests_that_are_announced_and_only_while_they_are) {
+  memory_kernel on;
+  std::vector<port> ports = told_by_arp(ports_up_to(3));
+  must_converge(on, ports);
+  expect_answered(on.state(), {ports[0].address, ports[1].address, ports[2].address});
+  ports[1].announced = false;
+  ASSERT_TRUE(converge(on, {ports[1]}, prefix, ports[1].link));
+  expect_answered(on.state(), {ports[0].address, ports[2].address});
+  EXPECT_EQ(on.state().routes.size(), 2U);
+  EXPECT_EQ(on.state().links.size(), 4U);
+  ASSERT_TRUE(remove_port(on, ports[2].link, prefix));
+  expect_answered(on.state(), {ports[0].address});
+  ports[0].arp_uplink.clear();
+  ASSERT_TRUE(converge(on, {ports[0]}, prefix, ports[0].link));
+  expect_answered(on.state(), {});
+}
+
+TEST(pvip_order, a_guest_that_left_is_no_longer_answered_for_before_its_route_goes) {
+  memory_kernel on;
+  must_converge(on, told_by_arp(ports_up_to(1)));
+  const auto found = on.read(std::nullopt);
+  const auto numbers = numbers_of(compare_without(port_number(0).link, *found, prefix));
+  EXPECT_EQ(numbers, (std::vector<int>{12, 13, 14, 15, 16, 17}));
+}
+
+TEST(pvip_order, one_port_changes_its_address_and_is_answered_for_at_the_new_one) {
+  memory_kernel on;
+  must_converge(on, told_by_arp(ports_up_to(2)));
+  port changed = told_by_arp({port_number(1)}).front();
+  changed.address.bits += 100;
+  ASSERT_TRUE(converge(on, {changed}, prefix, changed.link));
+  expect_answered(on.state(), {port_number(0).address, changed.address});
+}
+
+TEST(pvip_order, drift_of_what_is_answered_for_is_said_and_repaired) {
+  memory_kernel on;
+  const std::vector<port> ports = told_by_arp(ports_up_to(1));
+  must_converge(on, ports);
+  const auto said = [&](const std::string& part) {
+    const auto report = must_converge(on, ports);
+    EXPECT_EQ(report.drift.size(), 1U);
+    EXPECT_NE(report.drift.at(0).find(part), std::string::npos) << report.drift.at(0);
+    expect_answered(on.state(), {ports[0].address});
+  };
+  on.state().proxies.clear();
+  said("answer for 10.99.0.10 on up0 was missing");
+  on.state().proxies.front().prompt = false;
+  said("answer for 10.99.0.10 on up0 was given after a delay");
+  on.state().proxies.push_back({.address = {7}, .link = uplink, .ours = true, .prompt = true});
+  said("answer for 0.0.0.7 on up0 is wanted by nobody");
+}
+
+TEST(pvip_order, a_foreign_answer_in_the_place_of_ours_is_refused_and_left) {
+  memory_kernel on;
+  const std::vector<port> ports = told_by_arp(ports_up_to(1));
+  on.state().proxies.push_back({.address = ports[0].address, .link = uplink});
+  on.state().proxies.push_back({.address = {7}, .link = "eth7"});
+  const auto report = converge(on, ports, prefix, std::nullopt);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, error_code::already_exists);
+  EXPECT_NE(report.error().text.find("10.99.0.10 on up0"), std::string::npos);
+  must_converge(on, {});
+  EXPECT_EQ(on.state().proxies.size(), 2U);
+}
+
 TEST(pvip_order, somebody_who_always_undoes_it_is_told) {
   /// Loses its routes before each reading.
   class forgetful final : public other_kernel {
@@ -320,29 +411,29 @@ TEST(pvip_order, a_step_that_fails_stops_what_refers_to_it_only) {
 TEST(pvip_order, all_that_is_added_stands_after_what_it_refers_to) {
   memory_kernel on;
   const auto found = on.read(std::nullopt);
-  const auto numbers =
-      numbers_of(compare(plan_of(ports_up_to(3)), *found, prefix, apply_scope::whole_node));
+  const auto numbers = numbers_of(
+      compare(plan_of(told_by_arp(ports_up_to(3))), *found, prefix, apply_scope::whole_node));
   EXPECT_TRUE(std::ranges::is_sorted(numbers));
-  for (const int number : {1, 2, 3, 5, 6, 7, 8, 9, 10}) {
+  for (const int number : {1, 2, 3, 5, 6, 7, 8, 9, 10, 11}) {
     EXPECT_TRUE(std::ranges::binary_search(numbers, number)) << number;
   }
 }
 
 TEST(pvip_order, what_is_removed_goes_in_the_reverse_order_and_after_what_is_added) {
   memory_kernel on;
-  must_converge(on, ports_up_to(3));
-  port other = port_number(9);
+  must_converge(on, told_by_arp(ports_up_to(3)));
+  port other = told_by_arp({port_number(9)}).front();
   other.gateway.bits += 0x10000;
   link_of(on, port_number(1).link).persistent = false;
   const auto found = on.read(std::nullopt);
   const auto numbers = numbers_of(
       compare(plan_of({port_number(1), other}), *found, prefix, apply_scope::whole_node));
   EXPECT_TRUE(std::ranges::is_sorted(numbers));
-  for (const int number : {2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}) {
+  for (const int number : {2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}) {
     EXPECT_TRUE(std::ranges::binary_search(numbers, number)) << number;
   }
   const auto all_gone = numbers_of(compare({}, *found, prefix, apply_scope::whole_node));
-  EXPECT_EQ(all_gone, (std::vector<int>{11, 11, 11, 12, 12, 12, 13, 13, 13, 14, 15}));
+  EXPECT_EQ(all_gone, (std::vector<int>{12, 12, 12, 13, 13, 13, 14, 14, 14, 15, 15, 15, 16, 17}));
 }
 
 TEST(pvip_order, proxy_delay_is_written_before_proxy_arp_and_both_before_the_link_is_up) {
@@ -502,8 +593,8 @@ TEST(pvip_order, what_is_not_ours_stays_as_it_is) {
   }
 }
 
-/// Damages the state at random, as an operator, another program or a crash may.
-void damage(found_state& state, std::mt19937& random) {
+/// Of one link of ours: it or what stands on it.
+void damage_links(found_state& state, std::mt19937& random) {
   for (found_link& link : state.links) {
     if (!link.alias.starts_with("orrery") || !link.name.starts_with(prefix)) {
       continue;
@@ -539,6 +630,11 @@ void damage(found_state& state, std::mt19937& random) {
       break;
     }
   }
+}
+
+/// Damages the state at random, as an operator, another program or a crash may.
+void damage(found_state& state, std::mt19937& random) {
+  damage_links(state, random);
   constexpr std::array bases{base_state::missing, base_state::changed, base_state::broken,
                              base_state::right,   base_state::right,   base_state::right};
   state.filter.base = bases[random() % bases.size()];
@@ -556,6 +652,10 @@ void damage(found_state& state, std::mt19937& random) {
   });
   std::erase_if(state.routes,
                 [&](const found_route& r) { return r.protocol == route_protocol && lose(r); });
+  std::erase_if(state.proxies, lose);
+  for (found_proxy& proxy : state.proxies) {
+    proxy.prompt = random() % 8 != 0;
+  }
   std::erase_if(state.addresses, [&](const found_address& a) { return a.ours && lose(a); });
   for (found_neighbour& neighbour : state.neighbours) {
     if (neighbour.link != "vpn0" && random() % 8 == 0) {
@@ -585,13 +685,24 @@ TEST(pvip_order, from_any_damage_it_comes_back_and_then_rests) {
       if (random() % 2 == 0) {
         wanted.push_back(port_number(n));
         wanted.back().gateway.bits = 0x0a640001U + (n % 3U);
+        wanted.back().announced = random() % 5 != 0;
+        wanted.back().arp_uplink = random() % 2 == 0 ? uplink : "";
+      }
+    }
+    std::size_t announced = 0;
+    std::vector<ipv4> answered;
+    for (const port& each : wanted) {
+      announced += each.announced ? 1U : 0U;
+      if (each.announced && !each.arp_uplink.empty()) {
+        answered.push_back(each.address);
       }
     }
     must_converge(on, wanted);
     const auto rest = must_converge(on, wanted);
+    expect_answered(on.state(), answered);
     ASSERT_EQ(rest.added + rest.repaired + rest.removed, 0U);
     ASSERT_EQ(on.state().links.size(), wanted.size() + 4);
-    ASSERT_EQ(on.state().routes.size(), wanted.size() + 2);
+    ASSERT_EQ(on.state().routes.size(), announced + 2);
     expect_filtered(on.state().filter, wanted);
     damage(on.state(), random);
   }

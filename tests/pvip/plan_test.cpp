@@ -38,6 +38,10 @@ std::string as_text(const host_state& state) {
   for (const wanted_route& route : state.routes) {
     text += "route " + to_text(route.destination) + "/32 to " + route.link + "\n";
   }
+  for (const wanted_proxy& proxy : state.proxies) {
+    text +=
+        "answer for " + to_text(proxy.address) + " of " + proxy.link + " on " + proxy.uplink + "\n";
+  }
   for (const filter_element& element : state.filter) {
     text += element.link + " may send from " + std::string(name_of(element.set)) + " " +
             element.value + "\n";
@@ -86,6 +90,34 @@ TEST(pvip_plan, macs_that_no_guest_has_are_refused) {
                                 mac_address{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}}) {
     expect_refused({with(port_number(1), [&](port& p) { p.mac = mac; })}, "MAC");
   }
+}
+
+TEST(pvip_plan, an_uplink_that_cannot_be_one_is_refused) {
+  for (const std::string& name :
+       {std::string("../all"), std::string("up*"), std::string(16, 'u'), port_number(1).link}) {
+    expect_refused({with(port_number(1), [&](port& p) { p.arp_uplink = name; })}, "uplink");
+  }
+}
+
+TEST(pvip_plan, a_guest_that_is_not_announced_has_all_but_its_route_and_is_not_answered_for) {
+  const auto quiet = with(port_number(2), [](port& p) {
+    p.announced = false;
+    p.arp_uplink = "up0";
+  });
+  const auto told = with(port_number(1), [](port& p) { p.arp_uplink = "up0"; });
+  const auto made = plan({quiet, told, port_number(3)});
+  ASSERT_TRUE(made) << made.error().text;
+  EXPECT_EQ(made->links.size(), 3U);
+  EXPECT_EQ(made->neighbours.size(), 3U);
+  EXPECT_EQ(made->filter.size(), 6U);
+  const std::string text = as_text(*made);
+  EXPECT_NE(text.find("route 10.99.0.11/32 to vp0000000001\n"
+                      "route 10.99.0.13/32 to vp0000000003\n"
+                      "answer for 10.99.0.11 of vp0000000001 on up0\n"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(made->routes.size(), 2U);
+  EXPECT_EQ(made->proxies.size(), 1U);
 }
 
 TEST(pvip_plan, more_ports_than_the_limit_are_refused) {
