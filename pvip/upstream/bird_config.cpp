@@ -9,13 +9,14 @@ namespace orrery::pvip {
 
 namespace {
 
-/// Seconds that a BIRD which began again waits for all routers before it announces, in case one of
+/// For how long a BIRD that began again waits for all routers before it announces, in case one of
 /// them is dead; below the time for which the others keep what they knew.
-constexpr std::chrono::seconds recovery_wait{10};
+constexpr std::chrono::seconds recovery_wait{5};
 
-/// Seconds for which routers keep the routes of a BIRD that died (RFC 4724); enough to start it
-/// again on a busy node.
-constexpr std::chrono::seconds restart_time{60};
+/// For how long routers keep the routes of a BIRD that died (RFC 4724): enough to start it again on
+/// a busy node. Not longer, since BIRD as router does the same when all of a node fell silent, and
+/// its guests may then run elsewhere.
+constexpr std::chrono::seconds restart_time{15};
 
 /// Routes that a router may make us take: all guests of 64 full nodes, at about 300 bytes each.
 constexpr std::size_t learned_routes_max = 64 * ports_per_node_max;
@@ -103,7 +104,8 @@ std::string text_of(const ospf_upstream& ospf, const routed_upstream& settings) 
          seconds_of(restart_time) + ";\n" + channel_text(settings) + "  area " +
          to_text(ospf.area) + " {\n    interface \"" + ospf.interface +
          "\" {\n      priority 0;\n      hello " + seconds_of(ospf.hello) + ";\n      dead " +
-         seconds_of(ospf.dead) + ";\n" + keys + "    };\n  };\n}\n";
+         seconds_of(ospf.dead) + ";\n      wait " + seconds_of(2 * ospf.hello) +
+         ";\n      retransmit 2;\n" + keys + "    };\n  };\n}\n";
 }
 
 } // namespace

@@ -1,13 +1,22 @@
 // The ports of one node, driven by lines on standard input, for tests that play the guests:
-//   pvip_ports NAMESPACE HELPER
+//   pvip_ports NAMESPACE HELPER [FOLDER]
 //   reconcile [PORT ...]   ->  "ok ADDED REPAIRED REMOVED", a line "drift …" each, "."
 //   ensure PORT            ->  "ok", "."
 //   remove LINK            ->  "ok", "."
-// or "error …", ".". A PORT is LINK,MAC,ADDRESS,GATEWAY. Ends with its input.
+//   bgp OWN AS HOLD LEARNED NEIGHBOUR,AS,PASSWORD ...   ->  "ok", "."
+//   ospf OWN UPLINK LEARNED PASSWORD                    ->  "ok", "."
+//   neighbours             ->  "ok", a line "ADDRESS established|not WORDS" each, "."
+//   stop                   ->  "ok", "."
+// or "error …", ".". A PORT is LINK,MAC,ADDRESS,GATEWAY[,UPLINK[,quiet]]: ARP is answered on the
+// uplink, and quiet is not announced. LEARNED is "nothing", or "default" and prefixes, separated by
+// commas. The node's BIRD lives in FOLDER. Ends with its input; BIRD does not.
 
+#include "pvip/apply/bird.hpp"
 #include "pvip/apply/host_network.hpp"
 
+#include <chrono>
 #include <iostream>
+#include <memory>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -23,18 +32,26 @@ std::optional<pvip::port> parse_port(const std::string& text) {
   std::string mac;
   std::string address;
   std::string gateway;
+  std::string uplink;
+  std::string word;
   std::getline(from, link, ',');
   std::getline(from, mac, ',');
   std::getline(from, address, ',');
   std::getline(from, gateway, ',');
+  std::getline(from, uplink, ',');
+  std::getline(from, word, ',');
   const auto mac_read = parse_mac(mac);
   const auto address_read = parse_ipv4(address);
   const auto gateway_read = parse_ipv4(gateway);
   if (!mac_read || !address_read || !gateway_read) {
     return std::nullopt;
   }
-  return pvip::port{
-      .link = link, .mac = *mac_read, .address = *address_read, .gateway = *gateway_read};
+  return pvip::port{.link = link,
+                    .mac = *mac_read,
+                    .address = *address_read,
+                    .gateway = *gateway_read,
+                    .announced = word != "quiet",
+                    .arp_uplink = uplink};
 }
 
 void tell(const error& failure) { std::cout << "error " << failure.text << "\n"; }
@@ -45,6 +62,92 @@ void tell(const result<void>& done) {
   } else {
     tell(done.error());
   }
+}
+
+bool learn(const std::string& text, pvip::routed_upstream& settings) {
+  std::istringstream from(text);
+  for (std::string word; std::getline(from, word, ',');) {
+    const auto prefix = parse_ipv4_prefix(word);
+    if (prefix) {
+      settings.learned_within.push_back(*prefix);
+    } else if (word == "default") {
+      settings.learns_default = true;
+    } else if (word != "nothing") {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::optional<pvip::bgp_neighbour> parse_neighbour(const std::string& text) {
+  std::istringstream from(text);
+  std::string address;
+  pvip::bgp_neighbour neighbour;
+  char comma = 0;
+  std::getline(from, address, ',');
+  from >> neighbour.as >> comma;
+  std::getline(from, neighbour.password);
+  const auto read = parse_ipv4(address);
+  neighbour.address = read ? *read : ipv4{};
+  return read && comma == ',' ? std::optional(neighbour) : std::nullopt;
+}
+
+std::optional<pvip::routed_upstream> parse_settings(const std::string& verb,
+                                                    std::istringstream& words) {
+  pvip::routed_upstream settings;
+  std::string own;
+  std::string learned;
+  words >> own;
+  if (verb == "bgp") {
+    pvip::bgp_upstream bgp;
+    long hold = 0;
+    words >> bgp.as >> hold >> learned;
+    bgp.hold_time = std::chrono::seconds(hold);
+    for (std::string word; words >> word;) {
+      const auto neighbour = parse_neighbour(word);
+      if (!neighbour) {
+        return std::nullopt;
+      }
+      bgp.neighbours.push_back(*neighbour);
+    }
+    settings.protocol = bgp;
+  } else {
+    pvip::ospf_upstream ospf;
+    words >> ospf.interface >> learned >> ospf.password;
+    settings.protocol = ospf;
+  }
+  const auto own_read = parse_ipv4(own);
+  settings.own_address = own_read ? *own_read : ipv4{};
+  return own_read && learn(learned, settings) ? std::optional(settings) : std::nullopt;
+}
+
+/// Of the node's BIRD; false when the verb is for another.
+bool obey(pvip::bird& bird, pvip::routed_upstream& settings, const std::string& line) {
+  std::istringstream words(line);
+  std::string verb;
+  words >> verb;
+  if (verb == "bgp" || verb == "ospf") {
+    const auto read = parse_settings(verb, words);
+    if (!read) {
+      std::cout << "error no settings: " << line << "\n";
+      return true;
+    }
+    settings = *read;
+    tell(bird.ensure(settings));
+  } else if (verb == "stop") {
+    tell(bird.stop());
+  } else if (verb != "neighbours") {
+    return false;
+  } else if (const auto found = bird.neighbours(settings); !found) {
+    tell(found.error());
+  } else {
+    std::cout << "ok\n";
+    for (const auto& each : *found) {
+      std::cout << to_text(each.address) << (each.established ? " established " : " not ")
+                << each.info << "\n";
+    }
+  }
+  return true;
 }
 
 void obey(pvip::host_network& network, const std::string& line) {
@@ -84,8 +187,8 @@ void obey(pvip::host_network& network, const std::string& line) {
 } // namespace
 
 int main(int count, char** words) {
-  if (count != 3) {
-    std::cerr << "usage: pvip_ports NAMESPACE HELPER\n";
+  if (count != 3 && count != 4) {
+    std::cerr << "usage: pvip_ports NAMESPACE HELPER [FOLDER]\n";
     return 2;
   }
   auto network = pvip::host_network::open(words[1], "vp", words[2]);
@@ -93,8 +196,20 @@ int main(int count, char** words) {
     std::cerr << network.error().text << "\n";
     return 1;
   }
+  std::unique_ptr<pvip::bird> bird;
+  if (count == 4) {
+    auto opened = pvip::bird::open(words[1], {.folder = words[3]});
+    if (!opened) {
+      std::cerr << opened.error().text << "\n";
+      return 1;
+    }
+    bird = *std::move(opened);
+  }
+  pvip::routed_upstream settings;
   for (std::string line; std::getline(std::cin, line);) {
-    obey(**network, line);
+    if (!bird || !obey(*bird, settings, line)) {
+      obey(**network, line);
+    }
     std::cout << "." << std::endl;
   }
 }

@@ -41,7 +41,7 @@ constexpr const char* bgp_expected =
     R"(# Made by orrery from its cluster's settings; what is changed by hand is lost.
 log syslog { info, warning, error, fatal, auth, bug };
 timeformat protocol iso short;
-graceful restart wait 10;
+graceful restart wait 5;
 router id 192.0.2.11;
 
 protocol device orrery_device {
@@ -68,7 +68,7 @@ protocol bgp orrery_bgp_192_0_2_1 {
   connect retry time 2;
   error wait time 2, 30;
   graceful restart on;
-  graceful restart time 60;
+  graceful restart time 15;
   password "it's #1; {not} \ a string";
   allow local as 1;
   ipv4 {
@@ -99,7 +99,7 @@ TEST(pvip_bird_config, ospf_has_its_times_and_key) {
   const std::string text = bird_config(with_ospf()).value();
   for (const char* part :
        {"protocol ospf v2 orrery_ospf {", "  area 0.0.0.0 {", "    interface \"up0\" {",
-        "      priority 0;", "      hello 1;", "      dead 4;",
+        "      priority 0;", "      hello 1;", "      dead 4;", "      wait 2;",
         "      password \"sixteen-letters!\" { id 1; algorithm keyed md5; };",
         "    export where source = RTS_INHERIT && krt_source = 143 && net.len = 32;",
         "    import none;"}) {

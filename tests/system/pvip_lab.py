@@ -166,14 +166,16 @@ class Cables:
 class Node:
     """A namespace with an uplink, whose ports are made by pvip in a process of its own."""
 
-    def __init__(self, name):
-        self.name = f"node-{name}"
+    def __init__(self, name, folder=None):
+        """With a folder, where its BIRD lives when it is told to have one."""
+        self.name, self.folder = f"node-{name}", folder
         self.process = None
         self.start()
 
     def start(self):
         self.process = subprocess.Popen(
-            [program("pvip_ports"), self.name, program("orrery-nft")], text=True,
+            [program("pvip_ports"), self.name, program("orrery-nft"),
+             *([self.folder] if self.folder else [])], text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def kill(self):
@@ -278,7 +280,7 @@ class Listener:
 
 
 class Lab:
-    def __init__(self):
+    def __init__(self, folder=None):
         self.cables = Cables()
         for name in ("switch", "router", *(f"node-{name}" for name in NODES)):
             run("ip", "netns", "add", name)
@@ -292,7 +294,7 @@ class Lab:
         for name, address in NODES.items():
             self.connect(f"node-{name}", address)
             run("ip", "-n", f"node-{name}", "route", "add", "default", "via", ROUTER)
-        self.nodes = {name: Node(name) for name in NODES}
+        self.nodes = {name: Node(name, folder and f"{folder}/{name}") for name in NODES}
         self.guests = []
 
     def connect(self, name, address):

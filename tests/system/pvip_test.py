@@ -17,23 +17,18 @@ import pvip_lab
 from frames import (ARP, BROADCAST, IPV4, IPV6, LLDP, NONE, REVERSE_ARP, SERVICE_TAGGED, TAGGED,
                     arp, dhcp_discover, dhcp_offer, echo_request, ethernet, icmpv6, ipv4, ipv6, udp)
 from harness import JOB_LIMIT, ROOT, program, run_tests, wait_until
+from promises import Promises
 from pvip_lab import (BEYOND, FRAME_BYTES_MAX, GATEWAY, GATEWAY_MAC, VIRTIO_HEADER, await_drops,
                       inside, is_readable, open_tap, run)
 
-DOCUMENT = ROOT / "docs" / "networking.md"
-TABLE = re.compile(r"(?<=<!-- promises -->\n).*?(?=<!-- end of promises -->)", re.DOTALL)
 EACH = 10  # frames of an attack
 FLOOD = 2_000  # frames of a flood
 MANY = 200  # guests on one node
 PINGS_AFTER = 20  # that must be answered before the lost ones are counted
 KINDS_OF_ATTACK_MIN = 40  # so that a list that lost its entries is noticed
-PROMISES = {}
+PROMISES = Promises(ROOT / "docs" / "networking.md", "promises")
+promise = PROMISES.show
 LAB = None
-
-
-def promise(name, figure):
-    PROMISES[name] = figure
-    print(f"PROMISE {name} pass {figure}", flush=True)
 
 
 # --- reachability --------------------------------------------------------------------------------
@@ -419,20 +414,11 @@ def the_helper_ends_at_what_it_does_not_know():
         assert ended(sent) == 1, sent
 
 
-# --- the document --------------------------------------------------------------------------------
-
-
-def rows():
-    return "| promise | shown |\n|---|---|\n" + "".join(
-        f"| `{name}` | {figure} |\n" for name, figure in PROMISES.items())
+# --- all of it -----------------------------------------------------------------------------------
 
 
 def the_document_has_these_promises():
-    text = DOCUMENT.read_text(encoding="utf-8")
-    if "--write-table" in sys.argv:
-        DOCUMENT.write_text(TABLE.sub(lambda _: rows(), text), encoding="utf-8")
-    else:
-        assert TABLE.search(text).group() == rows(), "write it: pvip_test.py --write-table"
+    PROMISES.judge_the_document()
 
 
 def main():
