@@ -338,9 +338,14 @@ void cluster_driving::on_guest(const uuid& vm, const domain::entity_ptr& state) 
   if (guest.state != nullptr && guest.vm().version > std::get<domain::vm_state>(*state).version)
     return;
   guest.state = state;
-  guest.pause = pause_min;
-  guest.not_before = {};
-  if (domain::effects(guest.vm()).verb == domain::wanted_verb::nothing)
+  const auto wanted = domain::effects(guest.vm());
+  // What was done already waits for its facts, which come one by one: done again on the first of
+  // them, a start would start a guest once more that has crashed meanwhile.
+  if (wanted != guest.done) {
+    guest.pause = pause_min;
+    guest.not_before = {};
+  }
+  if (wanted.verb == domain::wanted_verb::nothing)
     x_wanting.erase(vm);
   else
     x_wanting.insert(vm);

@@ -188,5 +188,37 @@ TEST_F(driving_at_rest, a_guest_of_an_older_wish_is_asked) {
   EXPECT_EQ(said.front().generation(), 1U);
 }
 
+/// The facts of a start come through the log one by one.
+TEST_F(driving_at_rest, what_was_done_is_not_done_again_on_its_first_fact) {
+  drivers::simulated_hypervisor behind_our_back(x_world);
+  ASSERT_TRUE(behind_our_back.connect());
+  ASSERT_TRUE(behind_our_back.kill(vm_id{the_vm}, {1, log_epoch}));
+  x_hands.run_all();
+  auto state = std::get<domain::vm_state>(*vm_at_rest());
+  const auto tell = [&] {
+    ++state.version;
+    x_driving->on_changed(the_vm, std::make_shared<const domain::entity_state>(state));
+    x_hands.run_all();
+    return x_world->verb_count(drivers::simulated_verb::start);
+  };
+  state.observed.state = v1::VmObserved::STOPPED;
+  const auto before = tell();
+  state.generation = generation_number{2};
+  state.job.emplace();
+  state.job->kind = v1::VM_START;
+  state.job->generation = 2;
+  EXPECT_EQ(tell(), before + 1) << "wanted";
+  state.observed.generation = 2; // it is defined, so far
+  EXPECT_EQ(tell(), before + 1) << "done";
+  x_now += std::chrono::seconds(6);
+  x_driving->on_tick();
+  x_hands.run_all();
+  EXPECT_EQ(x_world->verb_count(drivers::simulated_verb::start), before + 2)
+      << "looked at again when its facts do not show";
+  state.generation = generation_number{3};
+  state.job->generation = 3;
+  EXPECT_EQ(tell(), before + 3) << "another wish does not wait";
+}
+
 } // namespace
 } // namespace orrery::actors

@@ -368,6 +368,12 @@ def a_guest_that_crashes_while_it_starts():
         return ended["state"]
 
 
+def greetings(daemon):
+    """How often the node came into sight."""
+    return sum(one["type"] == "node.connected"
+               for one in daemon.get("/v1/events?resource=n1&pageSize=1000")["events"])
+
+
 def what_ends_orreryd_is_refused_the_fourth_time():
     with scratch() as folder:
         daemon = site(folder)
@@ -375,6 +381,8 @@ def what_ends_orreryd_is_refused_the_fourth_time():
         daemon.stop()
         for life in range(3):
             daemon.start("--crash-on-signal", "partition.decide.before:1")
+            # Then nothing else is decided but what a client asks for.
+            wait_until("the node is greeted", lambda seen=life + 2: greetings(daemon) == seen)
             daemon.settle()
             daemon.arm()
             try:
