@@ -138,6 +138,7 @@ pvip::port port_of(const domain::vm_state& state, std::uint32_t guest_uid) {
   port.address = state.nic.address;
   port.gateway = state.nic.gateway;
   port.tap_owner_uid = guest_uid;
+  port.prefix_length = state.nic.prefix_length;
   return port;
 }
 

@@ -1,6 +1,7 @@
 #include "pvip/apply/arp.hpp"
 
-#include <algorithm>
+#include "pvip/guest/fields.hpp"
+#include "pvip/guest/udp_frame.hpp"
 
 namespace orrery::pvip {
 
@@ -12,64 +13,6 @@ constexpr std::uint16_t hardware_ethernet = 1;
 constexpr std::uint16_t protocol_ipv4 = 0x0800;
 constexpr std::uint16_t lengths_mac_and_ipv4 = 0x0604;
 constexpr std::size_t arp_bytes_min = 42;
-
-constexpr mac_address everyone{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
-
-/// Writes one field after the other; the frame's size is fixed, so nothing can run over.
-class field_writer {
-public:
-  explicit field_writer(std::span<std::byte, arp_frame_bytes> to) : x_to(to) {}
-
-  void number(std::uint16_t value) {
-    x_to[x_at++] = static_cast<std::byte>(value >> 8);
-    x_to[x_at++] = static_cast<std::byte>(value & 0xff);
-  }
-
-  void mac(const mac_address& value) {
-    for (const std::uint8_t each : value.bytes) {
-      x_to[x_at++] = static_cast<std::byte>(each);
-    }
-  }
-
-  void address(ipv4 value) {
-    number(static_cast<std::uint16_t>(value.bits >> 16));
-    number(static_cast<std::uint16_t>(value.bits & 0xffff));
-  }
-
-private:
-  std::span<std::byte, arp_frame_bytes> x_to;
-  std::size_t x_at = 0;
-};
-
-/// Reads one field after the other; the caller has checked that `arp_bytes_min` are there.
-class field_reader {
-public:
-  explicit field_reader(std::span<const std::byte> from) : x_from(from) {}
-
-  std::uint16_t number() {
-    const auto high = std::to_integer<unsigned>(x_from[x_at]);
-    const auto low = std::to_integer<unsigned>(x_from[x_at + 1]);
-    x_at += 2;
-    return static_cast<std::uint16_t>(high << 8 | low);
-  }
-
-  mac_address mac() {
-    mac_address value;
-    for (std::uint8_t& each : value.bytes) {
-      each = std::to_integer<std::uint8_t>(x_from[x_at++]);
-    }
-    return value;
-  }
-
-  ipv4 address() {
-    const std::uint32_t high = number();
-    return ipv4{high << 16 | number()};
-  }
-
-private:
-  std::span<const std::byte> x_from;
-  std::size_t x_at = 0;
-};
 
 } // namespace
 
@@ -118,7 +61,7 @@ std::optional<arp_frame> read_arp(std::span<const std::byte> bytes) {
 
 arp_frame arp_question(const mac_address& sender_mac, ipv4 sender, ipv4 asked) {
   return {.frame_source = sender_mac,
-          .frame_target = everyone,
+          .frame_target = everyone_mac,
           .operation = arp_operation::request,
           .sender_mac = sender_mac,
           .sender = sender,
@@ -128,7 +71,7 @@ arp_frame arp_question(const mac_address& sender_mac, ipv4 sender, ipv4 asked) {
 
 arp_frame gratuitous_arp(const mac_address& mac, ipv4 address, arp_operation operation) {
   return {.frame_source = mac,
-          .frame_target = everyone,
+          .frame_target = everyone_mac,
           .operation = operation,
           .sender_mac = mac,
           .sender = address,

@@ -3,6 +3,7 @@
 #include "pvip/apply/arp_announcer.hpp"
 #include "pvip/apply/arp_probe.hpp"
 #include "pvip/apply/converge.hpp"
+#include "pvip/apply/guest_services.hpp"
 #include "pvip/apply/linux_kernel.hpp"
 #include "pvip/apply/namespace_thread.hpp"
 #include "pvip/apply/nft_helper.hpp"
@@ -35,7 +36,12 @@ public:
       if (!on) {
         return on.error();
       }
-      return converge(**on, std::move(ports), x_prefix, std::nullopt);
+      auto report = converge(**on, ports, x_prefix, std::nullopt);
+      // When something is in the way of one port, the others are there and served.
+      if (report || report.error().code != error_code::invalid_argument) {
+        x_services->replace(std::move(ports));
+      }
+      return report;
     });
   }
 
@@ -48,6 +54,7 @@ public:
       if (auto done = converge(**on, {wanted}, x_prefix, wanted.link); !done) {
         return done.error();
       }
+      x_services->put(wanted);
       return {};
     });
   }
@@ -58,6 +65,7 @@ public:
       if (!on) {
         return on.error();
       }
+      x_services->remove(link);
       return remove_port(**on, link, x_prefix);
     });
   }
@@ -69,8 +77,16 @@ public:
                      [&] { return x_thread->run([&] { return open_arp_socket(wanted.link); }); });
   }
 
+  std::map<std::string, dhcp_counts> dhcp_counts_of_ports() override {
+    auto counted = x_thread->run([&] {
+      return result(x_services == nullptr ? std::map<std::string, dhcp_counts>()
+                                          : x_services->counts());
+    });
+    return counted ? *std::move(counted) : std::map<std::string, dhcp_counts>();
+  }
+
 private:
-  /// Within tasks only.
+  /// Also begins to serve guests. Within tasks only.
   result<kernel*> kernel_of_now() {
     if (x_kernel == nullptr || x_kernel_entry != x_thread->entries()) {
       auto announcer = std::make_unique<arp_announcer>();
@@ -78,6 +94,11 @@ private:
       if (!opened) {
         return opened.error();
       }
+      auto serving = guest_services::open();
+      if (!serving) {
+        return serving.error();
+      }
+      x_services = *std::move(serving);
       x_kernel.reset(); // before what it uses
       x_announcer = std::move(announcer);
       x_kernel = std::make_unique<linux_kernel>(*std::move(opened));
@@ -90,6 +111,7 @@ private:
   std::string x_helper;
   std::unique_ptr<arp_announcer> x_announcer;
   std::unique_ptr<linux_kernel> x_kernel;
+  std::unique_ptr<guest_services> x_services;
   std::uint64_t x_kernel_entry = 0;
   std::unique_ptr<namespace_thread> x_thread; // last: its tasks use what stands above
 };

@@ -2,10 +2,12 @@
 
 #include "events/core/error.hpp"
 #include "events/core/net.hpp"
+#include "pvip/guest/dhcp_answer.hpp"
 #include "pvip/plan/plan.hpp"
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,10 +29,11 @@ struct apply_report {
 /// begins with the prefix and whose alias is ours, routes of `route_protocol` in the main table,
 /// permanent neighbours on those taps, addresses on `lo` with that number, the nftables table
 /// "netdev orrery_" + prefix. Everything else is never
-/// touched, and said as `already_exists` where it is in the way. A tap that exists is never made
-/// anew, so that no repair cuts a running guest off. Calls come from any thread, block, and are
-/// done one after the other (but for `answers_arp`). When the namespace was deleted they end with
-/// `not_found`; when it was made anew they work in the new one.
+/// touched, and said as `already_exists` where it is in the way. Guests of the ports are answered
+/// by DHCP (guest_services.hpp) from the first call on, as long as the object lives. A tap that
+/// exists is never made anew, so that no repair cuts a running guest off. Calls come from any
+/// thread, block, and are done one after the other (but for `answers_arp`). When the namespace was
+/// deleted they end with `not_found`; when it was made anew they work in the new one.
 class host_network {
 public:
   /// `namespace_name` as in `ip netns` (a file in /run/netns), or empty for the own one.
@@ -71,6 +74,10 @@ public:
   /// link when it begins), `io_failed`.
   [[nodiscard]] virtual result<bool> answers_arp(const port& wanted,
                                                  std::chrono::milliseconds patience) = 0;
+
+  /// What became of the DHCP questions of each port's guest, by link, since this object first had
+  /// the port. Nothing on a node whose guests ask nobody.
+  [[nodiscard]] virtual std::map<std::string, dhcp_counts> dhcp_counts_of_ports() { return {}; }
 };
 
 } // namespace orrery::pvip

@@ -40,6 +40,22 @@ std::optional<error> fault_of_mac(const port& of) {
   return std::nullopt;
 }
 
+std::optional<error> fault_of_what_is_told(const port& of) {
+  if (of.prefix_length == 0 || of.prefix_length > 32) {
+    return refused(of, "a subnet's prefix is 1 to 32 bits long, not " +
+                           std::to_string(of.prefix_length));
+  }
+  if (of.mtu < guest_mtu_min || of.mtu > guest_mtu) {
+    return refused(of, "an MTU is " + std::to_string(guest_mtu_min) + " to " +
+                           std::to_string(guest_mtu) + ", not " + std::to_string(of.mtu));
+  }
+  if (of.name_servers.size() > name_servers_max) {
+    return refused(of, std::to_string(of.name_servers.size()) + " name servers, more than the " +
+                           std::to_string(name_servers_max) + " that guests look at");
+  }
+  return std::nullopt;
+}
+
 std::optional<error> fault_alone(const port& of) {
   if (!is_link_name(of.link)) {
     return refused(of, "a link name is 1 to 15 of a-z, 0-9 and '-'");
@@ -55,7 +71,10 @@ std::optional<error> fault_alone(const port& of) {
                    "the link on which ARP is answered for it cannot be an uplink; name one by 1 "
                    "to 15 of a-z, A-Z, 0-9, '.', '_' and '-'");
   }
-  return fault_of_mac(of);
+  if (auto fault = fault_of_mac(of)) {
+    return fault;
+  }
+  return fault_of_what_is_told(of);
 }
 
 std::optional<error> fault_among(const std::vector<port>& ports) {

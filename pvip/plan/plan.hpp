@@ -26,6 +26,15 @@ inline constexpr std::uint8_t route_protocol = 143;
 /// host has memory for.
 inline constexpr std::size_t ports_per_node_max = 16'000;
 
+/// The MTU of a tap, and so of a guest that was not told another: Ethernet's.
+inline constexpr std::uint16_t guest_mtu = 1'500;
+
+/// Below, not even an answer that every host must take fits (RFC 791).
+inline constexpr std::uint16_t guest_mtu_min = 576;
+
+/// Resolvers of guests look at three (resolv.conf(5), MAXNS).
+inline constexpr std::size_t name_servers_max = 3;
+
 /// One NIC of a guest on this node, as the network's state wants it.
 struct port {
   std::string link;                ///< tap device name, 1 to 15 bytes, unique on the node
@@ -39,6 +48,12 @@ struct port {
   /// The uplink on which the node answers the routers' ARP for it while it is announced; empty:
   /// they hear of it in another way.
   std::string arp_uplink{};
+
+  // Told to the guest that asks by DHCP.
+  std::uint8_t prefix_length = 0; ///< of its subnet, 1 to 32
+  std::uint16_t mtu = guest_mtu;  ///< `guest_mtu_min` to `guest_mtu`
+  std::vector<ipv4> name_servers; ///< at most `name_servers_max`
+  bool classless_routes = false;  ///< /32 and a route to the gateway (RFC 3442)
 
   friend auto operator<=>(const port&, const port&) = default;
 };
@@ -99,7 +114,8 @@ struct host_state {
 /// Errors: `invalid_argument` naming the port when two ports share a link or an address, when a
 /// link name is not 1 to 15 of a-z, 0-9, '-', when a guest has the address of a gateway, when an
 /// address cannot be a host's (0/8, 127/8, 224/4 and above), when a MAC is zero, a group's or
-/// the gateway's, or when an uplink cannot be one; `too_large` above `ports_per_node_max`.
+/// the gateway's, when an uplink cannot be one, or when what the guest is told is out of its range;
+/// `too_large` above `ports_per_node_max`.
 [[nodiscard]] result<host_state> plan(std::vector<port> ports);
 
 } // namespace orrery::pvip

@@ -2,6 +2,8 @@
 
 #include "pvip/apply/arp.hpp"
 #include "pvip/apply/tap.hpp"
+#include "pvip/guest/udp_frame.hpp"
+#include "tests/support/wait.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -204,6 +206,46 @@ void arp_guest::work(mac_address mac, ipv4 address) {
     const std::array<iovec, 2> parts{{{.iov_base = header.data(), .iov_len = header.size()},
                                       {.iov_base = answer.data(), .iov_len = answer.size()}}};
     (void)!::writev(x_tap.number(), parts.data(), parts.size());
+  }
+}
+
+dhcp_guest::dhcp_guest(const net_lab& lab, const std::string& link) {
+  auto opened = lab.inside().run([&] { return open_existing_tap(link); });
+  if (!opened || !*opened) {
+    ADD_FAILURE() << "the guest cannot hold " << link;
+    return;
+  }
+  x_tap = **std::move(opened);
+  // Before the kernel has seen that somebody holds the tap, it sends nothing there.
+  const bool is_up = testing_support::wait_until(std::chrono::seconds(30), [&] {
+    return lab.ip("-o link show dev " + link).find("state UP") != std::string::npos;
+  });
+  EXPECT_TRUE(is_up) << link;
+}
+
+std::optional<dhcp_message> dhcp_guest::ask(std::span<const std::byte> frame,
+                                            std::chrono::milliseconds patience) {
+  std::vector<std::byte> sent(virtio_header_bytes);
+  sent.insert(sent.end(), frame.begin(), frame.end());
+  EXPECT_EQ(::write(x_tap.number(), sent.data(), sent.size()), static_cast<ssize_t>(sent.size()));
+  const auto end = std::chrono::steady_clock::now() + patience;
+  std::array<std::byte, 2048> bytes{};
+  while (true) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    pollfd wait{.fd = x_tap.number(), .events = POLLIN, .revents = 0};
+    if (left.count() <= 0 || ::poll(&wait, 1, static_cast<int>(left.count())) <= 0) {
+      return std::nullopt;
+    }
+    const ssize_t count = ::read(x_tap.number(), bytes.data(), bytes.size());
+    if (count < static_cast<ssize_t>(virtio_header_bytes)) {
+      continue;
+    }
+    const auto heard = read_udp(std::span<const std::byte>(bytes).subspan(
+        virtio_header_bytes, static_cast<std::size_t>(count) - virtio_header_bytes));
+    if (const auto message = heard ? read_dhcp(heard->payload) : std::nullopt) {
+      return message;
+    }
   }
 }
 

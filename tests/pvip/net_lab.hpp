@@ -3,9 +3,14 @@
 #include "events/core/net.hpp"
 #include "pvip/apply/file_descriptor.hpp"
 #include "pvip/apply/namespace_thread.hpp"
+#include "pvip/guest/dhcp.hpp"
 
 #include <atomic>
+#include <chrono>
+#include <cstddef>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -65,6 +70,19 @@ private:
   file_descriptor x_stop;
   std::atomic<int> x_questions = 0;
   std::thread x_thread;
+};
+
+/// A guest as far as DHCP goes: holds the tap `link` of `lab`, until destroyed.
+class dhcp_guest {
+public:
+  dhcp_guest(const net_lab& lab, const std::string& link);
+
+  /// Sends a frame and gives what came back that is a reply of DHCP; none within `patience`.
+  [[nodiscard]] std::optional<dhcp_message> ask(std::span<const std::byte> frame,
+                                                std::chrono::milliseconds patience);
+
+private:
+  file_descriptor x_tap;
 };
 
 } // namespace orrery::pvip

@@ -120,6 +120,21 @@ TEST(pvip_plan, a_guest_that_is_not_announced_has_all_but_its_route_and_is_not_a
   EXPECT_EQ(made->proxies.size(), 1U);
 }
 
+TEST(pvip_plan, what_a_guest_cannot_be_told_is_refused) {
+  for (const int length : {0, 33, 255}) {
+    expect_refused({with(port_number(1),
+                         [&](port& p) { p.prefix_length = static_cast<std::uint8_t>(length); })},
+                   "prefix");
+  }
+  for (const int mtu : {0, guest_mtu_min - 1, guest_mtu + 1, 65'535}) {
+    expect_refused(
+        {with(port_number(1), [&](port& p) { p.mtu = static_cast<std::uint16_t>(mtu); })}, "MTU");
+  }
+  expect_refused(
+      {with(port_number(1), [](port& p) { p.name_servers.resize(name_servers_max + 1); })},
+      "name servers");
+}
+
 TEST(pvip_plan, more_ports_than_the_limit_are_refused) {
   const auto made = plan(ports_up_to(ports_per_node_max + 1));
   ASSERT_FALSE(made);

@@ -20,7 +20,11 @@ inline port port_number(std::uint16_t n) {
           .mac = {{0x0a, 0x00, 0x00, 0x00, high, low}},
           .address = {0x0a630000U + 10U + n},
           .gateway = {0x0a630001U},
-          .tap_owner_uid = 64999};
+          .tap_owner_uid = 64999,
+          .prefix_length = 16,
+          .mtu = guest_mtu,
+          .name_servers = {},
+          .classless_routes = false};
 }
 
 inline std::vector<port> ports_up_to(std::uint16_t count) {

@@ -3,13 +3,15 @@
 //   reconcile [PORT ...]   ->  "ok ADDED REPAIRED REMOVED", a line "drift …" each, "."
 //   ensure PORT            ->  "ok", "."
 //   remove LINK            ->  "ok", "."
+//   dhcp LINK              ->  "ok", a line "OUTCOME COUNT" for each that was, "."
 //   bgp OWN AS HOLD LEARNED NEIGHBOUR,AS,PASSWORD ...   ->  "ok", "."
 //   ospf OWN UPLINK LEARNED PASSWORD                    ->  "ok", "."
 //   neighbours             ->  "ok", a line "ADDRESS established|not WORDS" each, "."
 //   stop                   ->  "ok", "."
-// or "error …", ".". A PORT is LINK,MAC,ADDRESS,GATEWAY[,UPLINK[,quiet]]: ARP is answered on the
-// uplink, and quiet is not announced. LEARNED is "nothing", or "default" and prefixes, separated by
-// commas. The node's BIRD lives in FOLDER. Ends with its input; BIRD does not.
+// or "error …", ".". A PORT is LINK,MAC,ADDRESS,GATEWAY of a /24, and may go on with ",mtu=NUMBER",
+// ",dns=ADDRESS" (again for more), ",classless", ",uplink=LINK" (ARP is answered there), ",quiet"
+// (not announced). LEARNED is "nothing", or "default" and prefixes, separated by commas. The node's
+// BIRD lives in FOLDER. Ends with its input; BIRD does not.
 
 #include "pvip/apply/bird.hpp"
 #include "pvip/apply/host_network.hpp"
@@ -32,26 +34,38 @@ std::optional<pvip::port> parse_port(const std::string& text) {
   std::string mac;
   std::string address;
   std::string gateway;
-  std::string uplink;
-  std::string word;
   std::getline(from, link, ',');
   std::getline(from, mac, ',');
   std::getline(from, address, ',');
   std::getline(from, gateway, ',');
-  std::getline(from, uplink, ',');
-  std::getline(from, word, ',');
+  pvip::port port;
+  for (std::string more; std::getline(from, more, ',');) {
+    if (more.starts_with("mtu=")) {
+      port.mtu = static_cast<std::uint16_t>(std::stoi(more.substr(4)));
+    } else if (more.starts_with("dns=")) {
+      port.name_servers.push_back(parse_ipv4(more.substr(4)).value());
+    } else if (more == "classless") {
+      port.classless_routes = true;
+    } else if (more.starts_with("uplink=")) {
+      port.arp_uplink = more.substr(7);
+    } else if (more == "quiet") {
+      port.announced = false;
+    } else {
+      return std::nullopt;
+    }
+  }
   const auto mac_read = parse_mac(mac);
   const auto address_read = parse_ipv4(address);
   const auto gateway_read = parse_ipv4(gateway);
   if (!mac_read || !address_read || !gateway_read) {
     return std::nullopt;
   }
-  return pvip::port{.link = link,
-                    .mac = *mac_read,
-                    .address = *address_read,
-                    .gateway = *gateway_read,
-                    .announced = word != "quiet",
-                    .arp_uplink = uplink};
+  port.link = link;
+  port.mac = *mac_read;
+  port.address = *address_read;
+  port.gateway = *gateway_read;
+  port.prefix_length = 24;
+  return port;
 }
 
 void tell(const error& failure) { std::cout << "error " << failure.text << "\n"; }
@@ -150,6 +164,18 @@ bool obey(pvip::bird& bird, pvip::routed_upstream& settings, const std::string& 
   return true;
 }
 
+void tell_dhcp(pvip::host_network& network, const std::string& link) {
+  std::cout << "ok\n";
+  const auto all = network.dhcp_counts_of_ports();
+  if (const auto of_port = all.find(link); of_port != all.end()) {
+    for (std::size_t i = 0; i < pvip::dhcp_outcomes.size(); ++i) {
+      if (const auto count = of_port->second[i]; count > 0) {
+        std::cout << name_of(pvip::dhcp_outcomes[i]) << " " << count << "\n";
+      }
+    }
+  }
+}
+
 void obey(pvip::host_network& network, const std::string& line) {
   std::istringstream words(line);
   std::string verb;
@@ -158,6 +184,12 @@ void obey(pvip::host_network& network, const std::string& line) {
     std::string link;
     words >> link;
     tell(network.remove(link));
+    return;
+  }
+  if (verb == "dhcp") {
+    std::string link;
+    words >> link;
+    tell_dhcp(network, link);
     return;
   }
   std::vector<pvip::port> ports;

@@ -78,7 +78,7 @@ def dhcp_offer(server, offered, mac, marker):
     return udp(67, 68, fixed + options)
 
 
-def dhcp_discover(mac, marker):
+def dhcp_discover(mac, marker, relay="0.0.0.0", options=b""):
     fixed = struct.pack("!BBBBIHH4s4s4s4s16s64s128s", 1, 1, 6, 0, 1, 0, 0x8000, bytes(4), bytes(4),
-                        bytes(4), bytes(4), mac_bytes(mac), marker, b"")
-    return udp(68, 67, fixed + b"\x63\x82\x53\x63\x35\x01\x01\xff")
+                        bytes(4), socket.inet_aton(relay), mac_bytes(mac), marker, b"")
+    return udp(68, 67, fixed + b"\x63\x82\x53\x63\x35\x01\x01" + options + b"\xff")

@@ -15,10 +15,12 @@ import fcntl
 import json
 import os
 import queue
+import re
 import select
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 
 import own_namespace
@@ -33,6 +35,7 @@ FRAME_BYTES_MAX = 65_536 + 64
 GATEWAY, GATEWAY_MAC = "10.99.0.1", "0e:00:00:00:00:01"
 ROUTER, BEYOND = "192.0.2.1", "198.51.100.1"
 NODES = {"a": "192.0.2.11", "b": "192.0.2.12"}
+PINGS_AFTER = 20  # that must be answered before the lost ones are counted
 REASONS = ("", "foreign_mac", "foreign_ipv4", "foreign_arp", "dhcp_server", "group", "ipv6",
            "other_frame", "dhcp_request")
 
@@ -197,6 +200,11 @@ class Node:
         assert lines[0].split()[0] == "ok", lines
         return lines
 
+    def dhcp(self, link):
+        """{outcome: questions} of a port's guest, by the node's own word."""
+        return {outcome: int(count) for outcome, count in
+                (line.split() for line in self.must("dhcp", link)[1:])}
+
     def nft(self, *words):
         return run("ip", "netns", "exec", self.name, "nft", *words)
 
@@ -240,8 +248,9 @@ class Guest:
     def unplug(self):
         self.lab.cables.pull(self.own_end)
 
-    def port(self):
-        return f"{self.link},{self.mac},{self.address},{GATEWAY}"
+    def port(self, told=""):
+        """With what DHCP tells beside the address: ",mtu=1400,dns=10.99.0.53"."""
+        return f"{self.link},{self.mac},{self.address},{GATEWAY}{told}"
 
     def ip(self, *words):
         return run("ip", "-n", self.name, *words)
@@ -254,14 +263,47 @@ class Guest:
         self.frames.send(frame)
 
     def lost(self, address, count=20):
-        """Of so many pings, how many had no answer."""
-        done = subprocess.run(["ip", "netns", "exec", self.name, "ping", "-n", "-q", "-i", "0.01",
-                               "-W", "2", "-c", str(count), address], capture_output=True,
+        """How many pings had no answer until so many had one. (Without -w, ping waits for the last
+        answers only twice as long as for the others: too short on a busy machine.)"""
+        done = subprocess.run(["ip", "netns", "exec", self.name, "ping", "-n", "-i", "0.01",
+                               "-w", "5", "-c", str(count), address], capture_output=True,
                               text=True, check=False)
-        return count - int(done.stdout.split(" received")[0].split()[-1])
+        answered = [int(one) for one in re.findall(r"icmp_seq=(\d+) .*time=", done.stdout)]
+        return max(answered) - len(answered) if len(answered) >= count else count
 
     def drops(self):
         return self.node.drops(self.link)
+
+
+class Pings:
+    """From a guest, every 10 ms, while it is entered."""
+
+    def __init__(self, guest, address):
+        self.said = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            ["ip", "netns", "exec", guest.name, "ping", "-n", "-i", "0.01", address],
+            stdout=self.said)
+
+    def __enter__(self):
+        wait_until("pings are answered", self.answered)
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.said.close()
+
+    def answered(self):
+        """The numbers of those that had an answer; ping counts from 1."""
+        self.said.seek(0)
+        return {int(number) for number in re.findall(r"icmp_seq=(\d+) .*time=", self.said.read())}
+
+    def lost(self):
+        """How many so far had no answer, though later ones had."""
+        enough = len(self.answered()) + PINGS_AFTER
+        wait_until("pings are answered", lambda: len(self.answered()) >= enough)
+        answered = self.answered()
+        return max(answered) - len(answered)
 
 
 class Listener:

@@ -11,20 +11,19 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 
+import pvip_dhcp
 import pvip_lab
 from frames import (ARP, BROADCAST, IPV4, IPV6, LLDP, NONE, REVERSE_ARP, SERVICE_TAGGED, TAGGED,
                     arp, dhcp_discover, dhcp_offer, echo_request, ethernet, icmpv6, ipv4, ipv6, udp)
 from harness import JOB_LIMIT, ROOT, program, run_tests, wait_until
 from promises import Promises
-from pvip_lab import (BEYOND, FRAME_BYTES_MAX, GATEWAY, GATEWAY_MAC, VIRTIO_HEADER, await_drops,
-                      inside, is_readable, open_tap, run)
+from pvip_lab import (BEYOND, FRAME_BYTES_MAX, GATEWAY, GATEWAY_MAC, VIRTIO_HEADER, Pings,
+                      await_drops, inside, is_readable, open_tap, run)
 
 EACH = 10  # frames of an attack
 FLOOD = 2_000  # frames of a flood
 MANY = 200  # guests on one node
-PINGS_AFTER = 20  # that must be answered before the lost ones are counted
 KINDS_OF_ATTACK_MIN = 40  # so that a list that lost its entries is noticed
 PROMISES = Promises(ROOT / "docs" / "networking.md", "promises")
 promise = PROMISES.show
@@ -293,37 +292,6 @@ def await_frame(tap, part):
 # --- what goes wrong -----------------------------------------------------------------------------
 
 
-class Pings:
-    """From a guest, every 10 ms, while it is entered."""
-
-    def __init__(self, guest, address):
-        self.said = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(
-            ["ip", "netns", "exec", guest.name, "ping", "-n", "-i", "0.01", address],
-            stdout=self.said)
-
-    def __enter__(self):
-        wait_until("pings are answered", self.answered)
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.said.close()
-
-    def answered(self):
-        """The numbers of those that had an answer; ping counts from 1."""
-        self.said.seek(0)
-        return {int(number) for number in re.findall(r"icmp_seq=(\d+) .*time=", self.said.read())}
-
-    def lost(self):
-        """How many so far had no answer, though later ones had."""
-        enough = len(self.answered()) + PINGS_AFTER
-        wait_until("pings are answered", lambda: len(self.answered()) >= enough)
-        answered = self.answered()
-        return max(answered) - len(answered)
-
-
 def steal(guest, victim):
     """A foreign source, dropped and counted."""
     before = guest.drops()
@@ -433,6 +401,7 @@ def main():
              a_table_that_somebody_deleted_is_said_and_made_again,
              a_tap_that_vanished_is_made_again_and_filtered,
              one_port_is_changed_and_removed_while_others_go_on,
+             *pvip_dhcp.stories(LAB, promise),
              the_helper_ends_at_what_it_does_not_know, the_switch_learns_one_address_a_node]
     if not [one for one in sys.argv[1:] if not one.startswith("-")]:
         tests.append(the_document_has_these_promises)

@@ -18,8 +18,7 @@ import pvip_lab
 import upstream_lab
 from harness import ROOT, run_tests, wait_until
 from promises import Promises
-from pvip_lab import BEYOND, NODES, ROUTER, run
-from pvip_test import Pings
+from pvip_lab import BEYOND, NODES, ROUTER, Pings, run
 from upstream_lab import (FRR, FRR_NAME, GUESTS, HOLD, OSPF_PASSWORD, answered, await_established,
                           await_route, counter, neighbours, ping, process_of_bird, routes_of,
                           speak_bgp)
@@ -56,20 +55,20 @@ def reached_from(namespace, *words):
         assert answered(said) == 20, said
 
 
-def move(guest, port, uplink=""):
+def move(guest, port):
     """Naively: everything at the new node, then nothing at the old one."""
     old, new = guest.node, other_node(guest.node)
-    new.must("ensure", f"{port},{uplink},quiet")
+    new.must("ensure", f"{port},quiet")
     guest.unplug()
     guest.node = new
     guest.plug()
-    new.must("ensure", f"{port},{uplink}")
+    new.must("ensure", port)
     old.must("remove", guest.link)
 
 
-def lost_in_a_move(guest, uplink=""):
+def lost_in_a_move(guest, told=""):
     with Pings(guest, BEYOND) as pings:
-        move(guest, guest.port(), uplink)
+        move(guest, guest.port(told))
         return pings.lost()
 
 
@@ -129,7 +128,7 @@ def only_what_is_marked_is_told():
 
 def a_guest_that_left_is_unreachable_at_once():
     first, second, far = LAB.guests
-    first.node.must("ensure", f"{second.port()},,quiet")
+    first.node.must("ensure", second.port(",quiet"))
     for router in ("router", FRR_NAME):
         await_route(router, host(second), False)
     await_route(far.node.name, host(second), False)
@@ -263,7 +262,7 @@ def arp_is_answered_for_each_guest():
     for guest in LAB.guests:
         assert answered(ping("router", guest.address, "-q", "-c", "1", "-W", "1")) == 0
     for guest in LAB.guests:
-        guest.node.must("ensure", f"{guest.port()},up0")
+        guest.node.must("ensure", guest.port(",uplink=up0"))
     reached_from("router", "-I", BEYOND)
     for node in LAB.nodes.values():
         shown = run("ip", "netns", "exec", node.name, "sysctl", "-n", "net.ipv4.conf.up0.proxy_arp")
@@ -274,7 +273,7 @@ def arp_is_answered_for_each_guest():
 
 def a_move_is_told_by_arp():
     guest = LAB.guests[0]
-    lost = lost_in_a_move(guest, "up0")
+    lost = lost_in_a_move(guest, ",uplink=up0")
     figure("upstream:static:move", f"{lost} pings of 10 ms lost")
     assert lost <= MOVE_LOST_MAX, lost
     promise("upstream:static:move", f"fewer than {MOVE_LOST_MAX} pings of 10 ms lost")
