@@ -31,7 +31,8 @@ constexpr std::chrono::milliseconds pursue_repeat{5'000};
 /// A guest that runs and does not answer, and for which no job waits, is asked again.
 constexpr std::chrono::milliseconds silent_repeat{30'000};
 
-/// Every guest is looked at this often, in case an event was lost.
+/// Every guest is looked at this often, in case an event was lost, and the node's network, in case
+/// somebody changed it.
 constexpr std::chrono::seconds sweep_interval{60};
 
 /// How often a node is asked for a sign of life.
@@ -65,6 +66,11 @@ bool is_as_known(const drivers::guest_seen& seen, const domain::vm_state& vm) {
   return now.generation.count == vm.observed.generation &&
          (now.state == vm.observed.state ||
           (runs && vm.observed.state == v1::VmObserved::REACHABLE));
+}
+
+void tell_drift(const std::string& node, const pvip::apply_report& report) {
+  for (const auto& line : report.drift)
+    std::fprintf(stderr, "warn: node %s: drift repaired: %s\n", node.c_str(), line.c_str());
 }
 
 } // namespace
@@ -195,10 +201,11 @@ void cluster_driving::on_prepared(const uuid& node, std::uint64_t nonce,
   if (!report)
     return lose(node, "its network cannot be prepared: " + report.error().text);
   // Nothing of ours can have drifted on a node that we see for the first time.
-  const bool is_new = entry.node().epoch <= 1;
-  for (const auto& line : report->drift)
-    std::fprintf(stderr, "%s: node %s: %s: %s\n", is_new ? "info" : "warn",
-                 entry.node().name.c_str(), is_new ? "set up" : "drift repaired", line.c_str());
+  if (entry.node().epoch > 1)
+    tell_drift(entry.node().name, *report);
+  else
+    for (const auto& line : report->drift)
+      std::fprintf(stderr, "info: node %s: set up: %s\n", entry.node().name.c_str(), line.c_str());
   entry.phase = node_phase::serving;
   entry.last_sweep = x_birth.steady_clock();
   for (auto& [vm, guest] : x_guests)
@@ -262,7 +269,23 @@ void cluster_driving::stay_in_touch(const uuid& node, node_entry& entry) {
     entry.last_sweep = now;
     entry.is_sweeping = true;
     look_for_strays(node);
+    recheck_network(node);
   }
+}
+
+void cluster_driving::recheck_network(const uuid& node) {
+  auto& entry = x_nodes.at(node);
+  entry.bench->tasks->add({}, [this, node, post = x_hands.poster(), to = entry.bench.get()] {
+    auto report = std::make_shared<result<pvip::apply_report>>(to->link.network->recheck());
+    post([this, node, report] {
+      const auto& name = x_nodes.at(node).node().name;
+      if (!*report)
+        std::fprintf(stderr, "warn: node %s: its network cannot be looked at: %s\n", name.c_str(),
+                     report->error().text.c_str());
+      else
+        tell_drift(name, **report);
+    });
+  });
 }
 
 void cluster_driving::look_for_strays(const uuid& node) {

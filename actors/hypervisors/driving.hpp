@@ -170,6 +170,8 @@ private:
   void on_connected(const uuid& node, const result<drivers::node_facts>& facts);
   void prepare(const uuid& node);
   void on_prepared(const uuid& node, std::uint64_t nonce, const result<pvip::apply_report>& report);
+  /// Repairs what somebody changed in the node's network behind our back.
+  void recheck_network(const uuid& node);
   void lose(const uuid& node, const std::string& reason);
   void stay_in_touch(const uuid& node, node_entry& entry);
 

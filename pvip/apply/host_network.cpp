@@ -39,8 +39,32 @@ public:
       auto report = converge(**on, ports, x_prefix, std::nullopt);
       // When something is in the way of one port, the others are there and served.
       if (report || report.error().code != error_code::invalid_argument) {
+        x_wanted.emplace();
+        for (const port& each : ports) {
+          x_wanted->emplace(each.link, each);
+        }
         x_services->replace(std::move(ports));
       }
+      return report;
+    });
+  }
+
+  result<apply_report> recheck() override {
+    return x_thread->run([&]() -> result<apply_report> {
+      if (!x_wanted) {
+        return apply_report{};
+      }
+      auto on = kernel_of_now();
+      if (!on) {
+        return on.error();
+      }
+      std::vector<port> ports;
+      ports.reserve(x_wanted->size());
+      for (const auto& [link, each] : *x_wanted) {
+        ports.push_back(each);
+      }
+      auto report = converge(**on, ports, x_prefix, std::nullopt);
+      x_services->replace(std::move(ports)); // links may have new numbers
       return report;
     });
   }
@@ -54,6 +78,9 @@ public:
       if (auto done = converge(**on, {wanted}, x_prefix, wanted.link); !done) {
         return done.error();
       }
+      if (x_wanted) {
+        x_wanted->insert_or_assign(wanted.link, wanted);
+      }
       x_services->put(wanted);
       return {};
     });
@@ -64,6 +91,9 @@ public:
       auto on = kernel_of_now();
       if (!on) {
         return on.error();
+      }
+      if (x_wanted) {
+        x_wanted->erase(link);
       }
       x_services->remove(link);
       return remove_port(**on, link, x_prefix);
@@ -112,6 +142,7 @@ private:
   std::unique_ptr<arp_announcer> x_announcer;
   std::unique_ptr<linux_kernel> x_kernel;
   std::unique_ptr<guest_services> x_services;
+  std::optional<std::map<std::string, port>> x_wanted; // by link; none before `reconcile`
   std::uint64_t x_kernel_entry = 0;
   std::unique_ptr<namespace_thread> x_thread; // last: its tasks use what stands above
 };

@@ -67,6 +67,12 @@ public:
   /// is no tap is left. Idempotent. Errors: `invalid_argument` (without the prefix), `io_failed`.
   [[nodiscard]] virtual result<void> remove(const std::string& link) = 0;
 
+  /// As `reconcile`, with what the last `reconcile` and each `ensure` and `remove` since then made
+  /// wanted: repairs what somebody changed behind our back, also when the namespace was made anew.
+  /// Nothing is done before the first `reconcile`, nor where nobody else can change anything.
+  /// Errors as `reconcile`.
+  [[nodiscard]] virtual result<apply_report> recheck() { return apply_report{}; }
+
   /// Asks who has `wanted.address` on the port's link (ARP, sender = the gateway) until an answer
   /// with `wanted.mac` comes or `patience` (at most a day) is over; true when it answered. One
   /// request every 250 ms. False also while the link has no carrier, and when it went while we

@@ -57,6 +57,35 @@ private:
   };
 };
 
+/// Counts how often it is looked at again.
+class counting_network final : public pvip::host_network {
+public:
+  explicit counting_network(int& looks)
+      : x_on(pvip::make_simulated_host_network("vp", [](const pvip::port&, auto) { return true; })),
+        x_looks(looks) {}
+
+  result<pvip::apply_report> reconcile(std::vector<pvip::port> ports) override {
+    return x_on->reconcile(std::move(ports));
+  }
+
+  result<void> ensure(const pvip::port& wanted) override { return x_on->ensure(wanted); }
+
+  result<void> remove(const std::string& link) override { return x_on->remove(link); }
+
+  result<pvip::apply_report> recheck() override {
+    ++x_looks;
+    return x_on->recheck();
+  }
+
+  result<bool> answers_arp(const pvip::port& wanted, std::chrono::milliseconds patience) override {
+    return x_on->answers_arp(wanted, patience);
+  }
+
+private:
+  std::unique_ptr<pvip::host_network> x_on;
+  int& x_looks;
+};
+
 /// A cluster of one node that is served, and one VM that answers there and of which nothing is
 /// wanted.
 class driving_at_rest : public testing::Test {
@@ -88,8 +117,7 @@ protected:
     birth.traits.make_link = [this](const uuid&, const domain::node_state&) -> result<node_link> {
       node_link link;
       link.hypervisor = std::make_unique<drivers::simulated_hypervisor>(x_world);
-      link.network =
-          pvip::make_simulated_host_network("vp", [](const pvip::port&, auto) { return true; });
+      link.network = std::make_unique<counting_network>(x_looks);
       return link;
     };
     birth.installation = the_installation;
@@ -156,6 +184,7 @@ protected:
   hands x_hands;
   std::chrono::steady_clock::time_point x_now{std::chrono::hours(1)};
   std::uint64_t x_random = 0;
+  int x_looks = 0;
   std::optional<cluster_driving> x_driving;
 };
 
@@ -164,6 +193,14 @@ TEST_F(driving_at_rest, a_guest_that_is_as_it_was_seen_is_not_asked) {
   EXPECT_TRUE(said_by_a_sweep().empty());
   EXPECT_EQ(x_world->verb_count(drivers::simulated_verb::inspect), asked);
   EXPECT_GT(x_world->verb_count(drivers::simulated_verb::list), 1U);
+}
+
+TEST_F(driving_at_rest, the_network_is_looked_at_with_each_sweep_and_not_before) {
+  x_driving->on_tick();
+  x_hands.run_all();
+  EXPECT_EQ(x_looks, 0);
+  EXPECT_TRUE(said_by_a_sweep().empty());
+  EXPECT_EQ(x_looks, 1);
 }
 
 TEST_F(driving_at_rest, a_guest_whose_end_nobody_told_is_found) {

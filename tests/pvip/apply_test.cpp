@@ -443,6 +443,31 @@ TEST_F(pvip_apply, drift_of_the_filter_is_repaired_and_said) {
   expect_repaired(ports, "the filter of what guests send was missing");
 }
 
+TEST_F(pvip_apply, a_look_again_repairs_what_is_wanted_by_then) {
+  const auto looked = [this] {
+    auto report = x_network->recheck();
+    EXPECT_TRUE(report) << report.error().text;
+    return report ? *std::move(report) : apply_report{};
+  };
+  EXPECT_TRUE(looked().drift.empty()) << "nobody has said what is wanted";
+  reconciled(ports_up_to(2));
+  ensured(port_number(3));
+  ASSERT_TRUE(x_network->remove(port_number(0).link));
+  EXPECT_TRUE(looked().drift.empty());
+  x_lab.nft("delete table netdev orrery_vp");
+  x_lab.ip("route delete " + to_text(port_number(3).address) + "/32");
+  const auto report = looked();
+  ASSERT_EQ(report.drift.size(), 2U);
+  EXPECT_TRUE(has(report.drift[0] + report.drift[1], "filter of what guests send was missing"));
+  EXPECT_TRUE(has(report.drift[0] + report.drift[1], to_text(port_number(3).address)));
+  expect_right({port_number(1), port_number(3)});
+  x_lab.destroy();
+  EXPECT_FALSE(x_network->recheck());
+  x_lab.make();
+  EXPECT_GT(looked().added, 0U);
+  expect_right({port_number(1), port_number(3)});
+}
+
 TEST_F(pvip_apply, a_change_of_one_port_repairs_what_others_need_and_leaves_them) {
   reconciled(ports_up_to(3));
   const std::string other = port_number(2).link;
