@@ -3,6 +3,8 @@
 #include "pvip/apply/converge.hpp"
 #include "pvip/apply/memory_kernel.hpp"
 
+#include <array>
+#include <cstdint>
 #include <mutex>
 #include <optional>
 #include <string_view>
@@ -13,11 +15,46 @@ namespace orrery::pvip {
 
 namespace {
 
+/// What of a port its node's kernel would know, in half the room: there are a hundred thousand of
+/// them in one process. Guests of simulated nodes ask for nothing by DHCP, and no routers hear of
+/// them.
+class kept_port {
+public:
+  explicit kept_port(const port& of)
+      : x_address(of.address), x_gateway(of.gateway), x_tap_owner_uid(of.tap_owner_uid),
+        x_mac(of.mac), x_prefix_length(of.prefix_length), x_announced(of.announced) {
+    of.link.copy(x_link.data(), x_link.size() - 1); // `plan` takes no longer one
+  }
+
+  [[nodiscard]] std::string_view link() const { return x_link.data(); }
+
+  [[nodiscard]] port whole() const {
+    port made;
+    made.link = link();
+    made.mac = x_mac;
+    made.address = x_address;
+    made.gateway = x_gateway;
+    made.tap_owner_uid = x_tap_owner_uid;
+    made.announced = x_announced;
+    made.prefix_length = x_prefix_length;
+    return made;
+  }
+
+private:
+  std::array<char, link_name_bytes_max + 1> x_link{};
+  ipv4 x_address;
+  ipv4 x_gateway;
+  std::uint32_t x_tap_owner_uid = 0;
+  mac_address x_mac;
+  std::uint8_t x_prefix_length = 0;
+  bool x_announced = true;
+};
+
 /// Ports by their link, which is in them already.
 struct hash_of_link {
   using is_transparent = void;
 
-  std::size_t operator()(const port& one) const { return (*this)(one.link); }
+  std::size_t operator()(const kept_port& one) const { return (*this)(one.link()); }
 
   std::size_t operator()(std::string_view link) const {
     return std::hash<std::string_view>{}(link);
@@ -27,7 +64,7 @@ struct hash_of_link {
 struct same_link {
   using is_transparent = void;
 
-  static std::string_view link_of(const port& one) { return one.link; }
+  static std::string_view link_of(const kept_port& one) { return one.link(); }
 
   static std::string_view link_of(std::string_view link) { return link; }
 
@@ -47,8 +84,8 @@ public:
     const std::lock_guard guard(x_lock);
     std::vector<port> before;
     before.reserve(x_ports.size());
-    for (const port& each : x_ports) {
-      before.push_back(each);
+    for (const kept_port& each : x_ports) {
+      before.push_back(each.whole());
     }
     std::optional<memory_kernel> kernel(std::in_place);
     if (!converge(*kernel, std::move(before), x_prefix, std::nullopt)) {
@@ -57,8 +94,8 @@ public:
     auto report = converge(*kernel, ports, x_prefix, std::nullopt);
     if (report) {
       x_ports.clear();
-      for (port& each : ports) {
-        keep(std::move(each));
+      for (const port& each : ports) {
+        keep(each);
       }
     }
     return report;
@@ -80,7 +117,7 @@ public:
       return done;
     }
     const std::lock_guard guard(x_lock);
-    if (const auto known = x_ports.find(link); known != x_ports.end()) {
+    if (const auto known = x_ports.find(std::string_view(link)); known != x_ports.end()) {
       x_ports.erase(known);
     }
     return {};
@@ -96,20 +133,20 @@ public:
   }
 
 private:
-  void keep(port one) {
-    if (const auto known = x_ports.find(one.link); known != x_ports.end()) {
+  void keep(const port& one) {
+    if (const auto known = x_ports.find(std::string_view(one.link)); known != x_ports.end()) {
       x_ports.erase(known);
     }
-    x_ports.insert(std::move(one));
+    x_ports.emplace(one);
   }
 
   bool exists(const std::string& link) {
     const std::lock_guard guard(x_lock);
-    return x_ports.contains(link);
+    return x_ports.contains(std::string_view(link));
   }
 
   std::mutex x_lock;
-  std::unordered_set<port, hash_of_link, same_link> x_ports;
+  std::unordered_set<kept_port, hash_of_link, same_link> x_ports;
   std::string x_prefix;
   answer_rule x_answers;
 };

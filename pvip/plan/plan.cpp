@@ -12,9 +12,6 @@ namespace orrery::pvip {
 
 namespace {
 
-/// IFNAMSIZ of Linux without its closing zero.
-constexpr std::size_t link_name_bytes_max = 15;
-
 error refused(const port& of, const std::string& reason) {
   return {.code = error_code::invalid_argument, .text = "port \"" + of.link + "\": " + reason};
 }

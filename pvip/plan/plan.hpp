@@ -22,6 +22,9 @@ inline constexpr mac_address gateway_mac{{0x0e, 0x00, 0x00, 0x00, 0x00, 0x01}};
 /// addresses that are answered for (NDA_PROTOCOL): a number that no routing daemon uses.
 inline constexpr std::uint8_t route_protocol = 143;
 
+/// The kernel's IFNAMSIZ without its closing zero.
+inline constexpr std::size_t link_name_bytes_max = 15;
+
 /// Ports of one node: sixteen times the thousand that one node was measured with, and more than any
 /// host has memory for.
 inline constexpr std::size_t ports_per_node_max = 16'000;
