@@ -106,14 +106,15 @@ v1::Command random_commands::any_addressing() {
                      std::string(both.substr(dash + 1)));
   }
   switch (x_dice.below(5)) {
-  case 0:
-    return set_quarantine(
-        static_cast<std::uint32_t>(x_dice.below(x_dice.chance(90) ? 300 : 1'000'000)), number);
+  case 0: // mostly none, so that VMs find addresses
+    return set_quarantine(x_dice.chance(80) ? 0
+                                            : static_cast<std::uint32_t>(
+                                                  x_dice.below(x_dice.chance(90) ? 60 : 1'000'000)),
+                          number);
   case 1:
-  case 2:
-    return free(ranges, number);
-  default:
     return reserve(ranges, x_dice.chance(95) ? "printers" : "a\nb", number);
+  default:
+    return free(ranges, number);
   }
 }
 
