@@ -16,8 +16,11 @@ using ranges = google::protobuf::RepeatedPtrField<v1::AddressRange>;
 /// `ranges` of the body, each with `note`. Errors: `invalid_argument`.
 result<ranges> read_ranges(body_reader& body, const std::string& note) {
   constexpr std::size_t range_text_size_max = 31; // 255.255.255.255-255.255.255.255
+  const auto texts = body.texts("ranges", domain::reserved_ranges_max, range_text_size_max);
+  if (auto read = body.finish(); !read)
+    return read.error();
   ranges made;
-  for (const auto& text : body.texts("ranges", domain::reserved_ranges_max, range_text_size_max)) {
+  for (const auto& text : texts) {
     const auto addresses = parse_ipv4_range(text);
     if (!addresses)
       return addresses.error();
@@ -26,8 +29,6 @@ result<ranges> read_ranges(body_reader& body, const std::string& note) {
     one->set_last(addresses->last.bits);
     one->set_note(note);
   }
-  if (auto read = body.finish(); !read)
-    return read.error();
   return made;
 }
 

@@ -248,6 +248,9 @@ void api::handle(http::request request, http::responder respond) {
              "this process has not folded position " + position_text(place) + " yet: try again",
              true});
   }
+  if (made.request.method != "GET")
+    if (auto known = made.only({}); !known) // what changes something says all in its body
+      return made.fail(known.error());
   (this->*found->handle)(made);
 }
 

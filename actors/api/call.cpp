@@ -9,6 +9,7 @@
 #include <charconv>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace orrery::actors {
 
@@ -162,10 +163,16 @@ error unknown_parameter(std::string_view name) {
 
 } // namespace
 
-result<void> api::call::only(std::initializer_list<std::string_view> allowed) const {
-  for (const auto& one : request.query)
-    if (std::ranges::find(allowed, one.name) == allowed.end())
-      return unknown_parameter(one.name);
+result<void> api::call::only(const std::vector<std::string_view>& allowed) const {
+  for (auto one = request.query.begin(); one != request.query.end(); ++one) {
+    if (std::ranges::find(allowed, std::string_view(one->name)) == allowed.end())
+      return unknown_parameter(one->name);
+    if (one->value.empty())
+      return invalid("parameter '" + one->name + "' is empty: say what is wanted, or leave it out");
+    if (std::find_if(request.query.begin(), one,
+                     [one](const auto& before) { return before.name == one->name; }) != one)
+      return invalid("parameter '" + one->name + "' is given twice: say it once");
+  }
   return {};
 }
 
@@ -196,6 +203,10 @@ result<projections::as_of> api::call::as_of() const {
 }
 
 result<projections::page> api::call::page(std::initializer_list<std::string_view> allowed) const {
+  std::vector<std::string_view> all{"pageToken", "pageSize"};
+  all.insert(all.end(), allowed.begin(), allowed.end());
+  if (auto known = only(all); !known)
+    return known.error();
   projections::page wanted;
   for (const auto& [key, value] : request.query) {
     if (key == "pageToken") {
@@ -205,8 +216,6 @@ result<projections::page> api::call::page(std::initializer_list<std::string_view
           std::from_chars(value.data(), value.data() + value.size(), wanted.size);
       if (failed != std::errc() || end != value.data() + value.size())
         return invalid("pageSize '" + printable(value, 20) + "' is not a number");
-    } else if (std::ranges::find(allowed, key) == allowed.end()) {
-      return unknown_parameter(key);
     }
   }
   return wanted;

@@ -99,7 +99,7 @@ struct api::call {
   [[nodiscard]] result<projections::as_of> as_of() const;
 
   /// Errors: `invalid_argument` when there is another parameter than these.
-  [[nodiscard]] result<void> only(std::initializer_list<std::string_view> allowed) const;
+  [[nodiscard]] result<void> only(const std::vector<std::string_view>& allowed) const;
 
   /// The paging parameters; others than `allowed` are refused, never ignored.
   [[nodiscard]] result<projections::page>

@@ -71,7 +71,11 @@ void api::send_projection(const call& made, int status) {
   made.fail(projections::no_projection(made.name));
 }
 
-void api::get_projection(call& made) { send_projection(made, 200); }
+void api::get_projection(call& made) {
+  if (auto known = made.only({}); !known)
+    return made.fail(known.error());
+  send_projection(made, 200);
+}
 
 void api::act_on_projection(call& made) {
   constexpr int accepted = 202;

@@ -103,6 +103,8 @@ void api::get_network(call& made) {
 }
 
 void api::get_installation(call& made) {
+  if (auto known = made.only({}); !known)
+    return made.fail(known.error());
   made.send(x_services.store->find_installation(x_services.installation));
 }
 
@@ -119,7 +121,11 @@ void api::get_jobs(call& made) {
   made.send("jobs", x_services.store->list_jobs(filter, *page));
 }
 
-void api::get_job(call& made) { made.send(x_services.store->find_job(made.name)); }
+void api::get_job(call& made) {
+  if (auto known = made.only({}); !known)
+    return made.fail(known.error());
+  made.send(x_services.store->find_job(made.name));
+}
 
 void api::get_events(call& made) {
   auto page = made.page({"resource"});
@@ -239,6 +245,8 @@ void api::get_usage(call& made) {
 }
 
 void api::get_hypervisors(call& made) {
+  if (auto known = made.only({}); !known)
+    return made.fail(known.error());
   nlohmann::ordered_json body;
   body["hypervisors"] = nlohmann::ordered_json::array();
   for (const auto kind : drivers::all_kinds()) {
@@ -326,6 +334,8 @@ nlohmann::ordered_json status_body(const std::map<partition_number, partition_st
 } // namespace
 
 void api::get_status(call& made) {
+  if (auto known = made.only({"digest"}); !known)
+    return made.fail(known.error());
   const auto gathered = std::make_shared<gathered_status>();
   const auto projected = x_services.store->lowest_positions();
   const bool with_digest = made.parameter("digest") == "true";
@@ -356,6 +366,8 @@ void api::get_status(call& made) {
 }
 
 void api::get_console(call& made) {
+  if (auto known = made.only({"lines"}); !known)
+    return made.fail(known.error());
   const auto vm = x_services.store->find_vm(made.name);
   if (!vm)
     return made.fail(vm.error());

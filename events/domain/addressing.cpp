@@ -69,8 +69,7 @@ result<place> wanted_place(const network_state& state, ipv4 wanted, const contex
   if (until != nullptr && *until > with.now)
     return refuse(error_code::conflict,
                   words + " was another VM's and rests until " + to_text(*until) +
-                      " (quarantine of " + std::to_string(state.quarantine_seconds) +
-                      " s): ask for another, or for none",
+                      ": wait, ask for another, or for none",
                   true);
   return place{subnet, wanted};
 }
@@ -111,20 +110,74 @@ result<void> check_range(const network_state& state, const v1::AddressRange& ran
   return {};
 }
 
-/// Adds `range` to `all`, which are apart. Errors: `conflict` when it is not apart from them.
-result<void> add_apart(std::vector<reserved_range>& all, const network_state& state,
-                       const v1::AddressRange& range) {
+/// The ranges of the subnet that `addresses` meets, in order.
+std::vector<const reserved_range*> met_by(const std::vector<reserved_range>& all,
+                                          const ipv4_range& addresses) {
+  std::vector<const reserved_range*> met;
+  for (const auto& one : all)
+    if (one.addresses.overlaps(addresses))
+      met.push_back(&one);
+  return met;
+}
+
+v1::AddressRange* add(google::protobuf::RepeatedPtrField<v1::AddressRange>& to, ipv4 first,
+                      ipv4 last, const std::string& note) {
+  auto* made = to.Add();
+  made->set_first(first.bits);
+  made->set_last(last.bits);
+  made->set_note(note);
+  return made;
+}
+
+/// What of `addresses` is not reserved yet. Errors: `conflict` when some of it is, with another
+/// note: then it is somebody else's.
+result<void> add_missing(google::protobuf::RepeatedPtrField<v1::AddressRange>& to,
+                         const std::vector<reserved_range>& all, const network_state& state,
+                         const v1::AddressRange& range) {
   const auto addresses = addresses_of(range);
-  const auto met = std::ranges::find_if(
-      all, [&](const reserved_range& one) { return one.addresses.overlaps(addresses); });
-  if (met != all.end())
-    return refuse(error_code::conflict, to_text(addresses) + " of network '" + state.name +
-                                            "' overlaps " + to_text(met->addresses) +
-                                            ", which is reserved" +
-                                            (met->note.empty() ? "" : " (" + met->note + ")") +
-                                            ": free that first, or leave it out");
-  all.push_back({addresses, range.note()});
+  std::uint64_t next = addresses.first.bits;
+  for (const auto* met : met_by(all, addresses)) {
+    if (met->note != range.note())
+      return refuse(error_code::conflict,
+                    to_text(addresses) + " of network '" + state.name + "' overlaps " +
+                        to_text(met->addresses) + ", which is reserved " +
+                        (met->note.empty() ? "without a note" : "as '" + met->note + "'") +
+                        ": free that first, say the same note, or leave it out");
+    if (next < met->addresses.first.bits)
+      add(to, ipv4{static_cast<std::uint32_t>(next)}, ipv4{met->addresses.first.bits - 1},
+          range.note());
+    next = std::max<std::uint64_t>(next, std::uint64_t{met->addresses.last.bits} + 1);
+  }
+  if (next <= addresses.last.bits)
+    add(to, ipv4{static_cast<std::uint32_t>(next)}, addresses.last, range.note());
   return {};
+}
+
+/// What of the reserved ranges is `addresses`. Errors: `not_found` when some of it is not reserved.
+result<void> add_reserved(google::protobuf::RepeatedPtrField<v1::AddressRange>& to,
+                          const std::vector<reserved_range>& all, const network_state& state,
+                          const ipv4_range& addresses) {
+  std::uint64_t next = addresses.first.bits;
+  for (const auto* met : met_by(all, addresses)) {
+    if (next < met->addresses.first.bits)
+      break;
+    const auto last = std::min(met->addresses.last, addresses.last);
+    add(to, ipv4{static_cast<std::uint32_t>(next)}, last, met->note);
+    next = std::uint64_t{last.bits} + 1;
+  }
+  if (next > addresses.last.bits)
+    return {};
+  return refuse(error_code::not_found, to_text(ipv4{static_cast<std::uint32_t>(next)}) +
+                                           " is not reserved in network '" + state.name +
+                                           "': `orrery network get " + state.name +
+                                           " -o json` shows what is");
+}
+
+error too_many_ranges(const network_state& state) {
+  return refuse(error_code::limit_reached,
+                "a subnet has at most " + std::to_string(reserved_ranges_max) +
+                    " reserved ranges, and network '" + state.name +
+                    "' would have more: say neighbours as one range with one note, or free some");
 }
 
 subnet_state* find_subnet(network_state& state, const uuid& subnet) {
@@ -192,31 +245,28 @@ outcome reserve(const network_state& state, const v1::NetworkCommand::ReserveRan
     return not_ready(state);
   if (command.ranges().empty())
     return refuse(error_code::invalid_argument, "there is no range to reserve: name one or more");
+  for (const auto& range : command.ranges())
+    if (auto checked = check_range(state, range); !checked)
+      return checked.error();
   decision made;
   for (const auto& subnet : state.subnets) {
-    auto all = subnet.reserved;
-    v1::SubnetEvent::RangesReserved* event = nullptr;
+    v1::SubnetEvent::RangesReserved event;
+    auto then = subnet;
     for (const auto& range : command.ranges()) {
-      if (auto checked = check_range(state, range); !checked)
-        return checked.error();
-      const bool is_there =
-          std::ranges::any_of(subnet.reserved, [&range](const reserved_range& one) {
-            return one.addresses == addresses_of(range) && one.note == range.note();
-          });
-      if (is_there || !subnet.prefix.contains(ipv4{range.first()}))
+      if (!subnet.prefix.contains(ipv4{range.first()}))
         continue;
-      if (auto added = add_apart(all, state, range); !added)
+      const auto before = event.ranges_size();
+      if (auto added = add_missing(*event.mutable_ranges(), then.reserved, state, range); !added)
         return added.error();
-      if (all.size() > reserved_ranges_max)
-        return refuse(error_code::limit_reached,
-                      "a subnet has at most " + std::to_string(reserved_ranges_max) +
-                          " reserved ranges: say neighbours as one range, or free some");
-      if (event == nullptr) {
-        event = add_event(made)->mutable_ranges_reserved();
-        set(event->mutable_subnet(), subnet.subnet);
-      }
-      *event->add_ranges() = range;
+      for (int i = before; i < event.ranges_size(); ++i)
+        reserve(then, {addresses_of(event.ranges(i)), range.note()});
     }
+    if (then.reserved.size() > reserved_ranges_max)
+      return too_many_ranges(state);
+    if (event.ranges().empty())
+      continue;
+    set(event.mutable_subnet(), subnet.subnet);
+    *add_event(made)->mutable_ranges_reserved() = std::move(event);
   }
   return made;
 }
@@ -224,30 +274,28 @@ outcome reserve(const network_state& state, const v1::NetworkCommand::ReserveRan
 outcome free(const network_state& state, const v1::NetworkCommand::FreeRanges& command) {
   if (command.ranges().empty())
     return refuse(error_code::invalid_argument, "there is no range to free: name one or more");
+  for (const auto& range : command.ranges())
+    if (auto checked = check_range(state, range); !checked)
+      return checked.error();
   decision made;
   for (const auto& subnet : state.subnets) {
-    auto left = subnet.reserved;
-    v1::SubnetEvent::RangesFreed* event = nullptr;
+    v1::SubnetEvent::RangesFreed event;
+    auto then = subnet;
     for (const auto& range : command.ranges()) {
-      if (auto checked = check_range(state, range); !checked)
-        return checked.error();
       if (!subnet.prefix.contains(ipv4{range.first()}))
         continue;
-      const auto at = std::ranges::find(left, addresses_of(range), &reserved_range::addresses);
-      if (at == left.end())
-        return refuse(error_code::not_found, "network '" + state.name + "' has no reserved range " +
-                                                 to_text(addresses_of(range)) +
-                                                 ": `orrery network get " + state.name +
-                                                 " -o json` shows those that it has");
-      if (event == nullptr) {
-        event = add_event(made)->mutable_ranges_freed();
-        set(event->mutable_subnet(), subnet.subnet);
-      }
-      auto* freed = event->add_ranges();
-      *freed = range;
-      freed->set_note(at->note);
-      left.erase(at);
+      if (auto added =
+              add_reserved(*event.mutable_ranges(), then.reserved, state, addresses_of(range));
+          !added)
+        return added.error();
+      free(then, addresses_of(range));
     }
+    if (then.reserved.size() > reserved_ranges_max)
+      return too_many_ranges(state);
+    if (event.ranges().empty())
+      continue;
+    set(event.mutable_subnet(), subnet.subnet);
+    *add_event(made)->mutable_ranges_freed() = std::move(event);
   }
   return made;
 }

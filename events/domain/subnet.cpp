@@ -134,15 +134,38 @@ void take_back(subnet_state& subnet, ipv4 address, utc_time rests_until) {
 
 void reserve(subnet_state& subnet, reserved_range range) {
   subnet.reserved_taken += taken_in(subnet, range.addresses);
-  subnet.reserved.insert(place_behind(subnet, range.addresses.first), std::move(range));
+  const auto touches = [&range](const reserved_range& before, const reserved_range& after) {
+    return before.note == after.note && before.note == range.note &&
+           std::uint64_t{before.addresses.last.bits} + 1 == after.addresses.first.bits;
+  };
+  auto& all = subnet.reserved;
+  auto at = all.insert(place_behind(subnet, range.addresses.first), range);
+  if (at + 1 != all.end() && touches(*at, *(at + 1))) {
+    at->addresses.last = (at + 1)->addresses.last;
+    all.erase(at + 1);
+  }
+  if (at != all.begin() && touches(*(at - 1), *at)) {
+    (at - 1)->addresses.last = at->addresses.last;
+    all.erase(at);
+  }
 }
 
 void free(subnet_state& subnet, const ipv4_range& addresses) {
-  const auto at = std::ranges::find(subnet.reserved, addresses, &reserved_range::addresses);
-  if (at == subnet.reserved.end())
-    return;
-  subnet.reserved_taken -= taken_in(subnet, addresses);
-  subnet.reserved.erase(at);
+  std::vector<reserved_range> left;
+  for (auto& one : subnet.reserved) {
+    const auto [first, last] = one.addresses;
+    if (!one.addresses.overlaps(addresses)) {
+      left.push_back(std::move(one));
+      continue;
+    }
+    subnet.reserved_taken -=
+        taken_in(subnet, {std::max(first, addresses.first), std::min(last, addresses.last)});
+    if (first < addresses.first)
+      left.push_back({{first, ipv4{addresses.first.bits - 1}}, one.note});
+    if (addresses.last < last)
+      left.push_back({{ipv4{addresses.last.bits + 1}, last}, std::move(one.note)});
+  }
+  subnet.reserved = std::move(left);
 }
 
 } // namespace orrery::domain

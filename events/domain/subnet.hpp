@@ -68,7 +68,8 @@ inline constexpr std::size_t reserved_ranges_max = 256;
 /// When the first of those that rest may be given again; nothing when none does.
 [[nodiscard]] std::optional<utc_time> next_rested(const subnet_state& subnet);
 
-/// The rest of the functions are total: they take whatever the events say.
+/// The rest of the functions are total: they take whatever the events say. Neighbours with the same
+/// note become one range; what is freed is cut out of whatever ranges it is in.
 void give(subnet_state& subnet, ipv4 address, const uuid& nic);
 void take_back(subnet_state& subnet, ipv4 address, utc_time rests_until);
 void reserve(subnet_state& subnet, reserved_range range);

@@ -83,6 +83,12 @@ struct list_filter {
 
 using list_filters = std::vector<list_filter>;
 
+/// A word that a script has left empty means all, or any: surely not what was meant.
+CLI::Validator something() {
+  return CLI::Validator([](const std::string& word) { return word.empty() ? "it is empty" : ""; },
+                        "");
+}
+
 const list_filter in_cluster{"cluster", &words::cluster, "only of this cluster (name or id)"};
 const list_filter labelled{"label", &words::label,
                            "only those with these labels: KEY=VALUE or KEY, commas between"};
@@ -102,7 +108,7 @@ void add_list_and_get(tree& t, CLI::App& parent, const view& what,
                       list_things(t.how, what, t.said.limit, asked);
                     });
   for (const auto& one : filters)
-    list.add_option("--" + std::string(one.name), t.said.*one.text, one.help);
+    list.add_option("--" + std::string(one.name), t.said.*one.text, one.help)->check(something());
   list.add_option("--limit", t.said.limit, "at most so many (default: all)")
       ->check(CLI::Range(std::size_t{1}, list_limit_max));
   auto& get = verb(
@@ -216,9 +222,12 @@ json quarantine_of(const tree& t) {
     return json::of(std::uint64_t{0});
   const auto wanted = parse_duration(t.said.quarantine);
   if (!wanted)
-    throw failure(exit_code::usage, "usage", "--quarantine: " + wanted.error().text);
-  return json::of(static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::seconds>(*wanted).count()));
+    throw failure(exit_code::usage, "usage", "quarantine: " + wanted.error().text);
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*wanted);
+  if (seconds != *wanted)
+    throw failure(exit_code::usage, "usage",
+                  "quarantine: '" + t.said.quarantine + "' is no whole number of seconds");
+  return json::of(static_cast<std::uint64_t>(seconds.count()));
 }
 
 /// What happens to addresses of a network: a verb of the API and what it wants.
@@ -325,7 +334,8 @@ void add_vm_create(tree& t, CLI::App& parent) {
   make.add_option("--cluster", t.said.cluster, "name or id of its cluster (default: the only one)");
   make.add_option("--network", t.said.network, "name or id of its network (default: the only one)");
   make.add_option("--address", t.said.address,
-                  "this address of the network, also a reserved one (default: any that is free)");
+                  "this address of the network, also a reserved one (default: any that is free)")
+      ->check(something());
   make.add_option("--image", t.said.image, "name of its image")->required();
   make.add_option("--vcpus,--cpu", t.said.vcpus, "virtual processors (default 1)");
   make.add_option("--memory", t.said.memory,

@@ -169,12 +169,10 @@ TEST(network, reserves_ranges_all_or_none) {
   EXPECT_EQ(to_text(kept[0].addresses), "10.99.0.4");
   EXPECT_EQ(to_text(kept[1].addresses), "10.99.0.8-10.99.0.15");
   EXPECT_TRUE(leaves_nothing_behind(at, [&at] {
-    at.must(reserve({"10.99.0.8-10.99.0.15"}, "racks"));
+    at.must(reserve({"10.99.0.9-10.99.0.15", "10.99.0.8"}, "racks"));
   })) << "what is so already is no news";
   expect_refused(at, reserve({"10.99.0.40", "10.99.0.15-10.99.0.16"}), error_code::conflict,
-                 "overlaps 10.99.0.8-10.99.0.15, which is reserved (racks)");
-  expect_refused(at, reserve({"10.99.0.40-10.99.0.50", "10.99.0.50-10.99.0.60"}),
-                 error_code::conflict, "overlaps 10.99.0.40-10.99.0.50");
+                 "overlaps 10.99.0.8-10.99.0.15, which is reserved as 'racks'");
   expect_refused(at, reserve({"10.99.0.9-10.99.0.8"}), error_code::invalid_argument,
                  "no range of addresses of network 'lan'");
   expect_refused(at, reserve({"10.99.0.250-10.99.1.5"}), error_code::invalid_argument,
@@ -185,15 +183,46 @@ TEST(network, reserves_ranges_all_or_none) {
   expect_refused(at, reserve({"10.99.0.40"}, "a\nb"), error_code::invalid_argument, "plain text");
 }
 
-TEST(network, frees_what_was_reserved_as_it_was_said) {
+std::string reserved_in(const world& at) {
+  std::string made;
+  for (const auto& [addresses, note] : at.find_network()->subnets[0].reserved)
+    made += to_text(addresses) + (note.empty() ? "" : "=" + note) + " ";
+  return made;
+}
+
+TEST(network, reserves_by_address_and_joins_what_touches) {
   auto at = ready_world();
-  at.must(reserve({"10.99.0.8-10.99.0.15", "10.99.0.4"}));
-  expect_refused(at, free({"10.99.0.8-10.99.0.14"}), error_code::not_found,
-                 "no reserved range 10.99.0.8-10.99.0.14");
-  expect_refused(at, free({"10.99.0.4", "10.99.0.4"}), error_code::not_found, "10.99.0.4");
+  at.must(reserve({"10.99.0.40-10.99.0.50", "10.99.0.50-10.99.0.60", "10.99.0.62"}, "a"));
+  EXPECT_EQ(reserved_in(at), "10.99.0.40-10.99.0.60=a 10.99.0.62=a ");
+  at.must(reserve({"10.99.0.35-10.99.0.65"}, "a"));
+  EXPECT_EQ(reserved_in(at), "10.99.0.35-10.99.0.65=a ");
+  at.must(reserve({"10.99.0.66"}, "b"));
+  at.must(reserve({"10.99.0.34"}));
+  EXPECT_EQ(reserved_in(at), "10.99.0.34 10.99.0.35-10.99.0.65=a 10.99.0.66=b ");
+  expect_refused(at, reserve({"10.99.0.30-10.99.0.34"}, "a"), error_code::conflict,
+                 "reserved without a note");
+  at.must(reserve({"10.99.0.0-10.99.0.33"}, "c"));
+  at.must(reserve({"10.99.0.67-10.99.0.255"}, "b"));
+  EXPECT_EQ(domain::reserved_size_of(at.find_network()->subnets[0]), 253U);
+  EXPECT_TRUE(keeps_invariants(at));
+}
+
+TEST(network, frees_by_address_out_of_whatever_ranges) {
+  auto at = ready_world();
+  at.must(reserve({"10.99.0.8-10.99.0.15"}, "a"));
+  at.must(reserve({"10.99.0.16-10.99.0.20"}, "b"));
+  expect_refused(at, free({"10.99.0.7-10.99.0.9"}), error_code::not_found,
+                 "10.99.0.7 is not reserved in network 'lan'");
+  expect_refused(at, free({"10.99.0.18-10.99.0.30"}), error_code::not_found, "10.99.0.21 is not");
+  expect_refused(at, free({"10.99.0.9", "10.99.0.9"}), error_code::not_found, "10.99.0.9 is not");
   expect_refused(at, free({}), error_code::invalid_argument, "no range to free");
-  at.must(free({"10.99.0.8-10.99.0.15"}));
-  EXPECT_EQ(at.find_network()->subnets[0].reserved.size(), 1U);
+  at.must(place_vm({.address = "10.99.0.14"}));
+  at.must(free({"10.99.0.14-10.99.0.17", "10.99.0.10"}));
+  EXPECT_EQ(reserved_in(at),
+            "10.99.0.8-10.99.0.9=a 10.99.0.11-10.99.0.13=a 10.99.0.18-10.99.0.20=b ");
+  EXPECT_TRUE(keeps_invariants(at));
+  at.must(free({"10.99.0.8-10.99.0.9", "10.99.0.11-10.99.0.13", "10.99.0.18-10.99.0.20"}));
+  EXPECT_EQ(reserved_in(at), "");
   EXPECT_TRUE(keeps_invariants(at));
 }
 
@@ -206,6 +235,9 @@ TEST(network_refuses, more_ranges_than_it_may_have) {
         to_text(ipv4{address_of("10.99.0.2").bits + 2 * static_cast<std::uint32_t>(i)}));
   at.must(reserve(ranges));
   expect_refused(at, reserve({"10.99.3.100"}), error_code::limit_reached, "at most 256");
+  at.must(reserve({"10.99.0.3"})); // joins two
+  at.must(reserve({"10.99.3.100"}));
+  expect_refused(at, free({"10.99.0.3"}), error_code::limit_reached, "at most 256");
 }
 
 TEST(nic, has_a_local_unicast_ethernet_address_and_a_short_link_of_its_id) {

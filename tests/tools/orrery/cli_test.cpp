@@ -204,7 +204,14 @@ TEST(cli_addressing, refuses_what_is_no_range_before_it_asks) {
       {{"network", "reserve", "one", "10.99.0.9-10.99.0.8"}, "the lower end first"},
       {{"network", "free", "one", "--file", "/no/such/file"}, "cannot read '/no/such/file'"},
       {{"network", "reserve", "one", "--file", file}, "orrery-ranges-bad:2: 'printer'"},
-      {{"network", "quarantine", "one", "soon"}, "--quarantine"}};
+      {{"network", "quarantine", "one", "soon"}, "quarantine: "},
+      {{"network", "quarantine", "one", "1500ms"}, "no whole number of seconds"},
+      {{"vm", "list", "--label", ""}, "--label"},
+      {{"vm", "create", "a", "--image", "i", "--address", ""}, "--address"},
+      {{"vm", "label", "web-1", "a=1", "a=2"}, "'a' is said twice"},
+      {{"vm", "create", "a", "--cluster", "c", "--network", "n", "--image", "i", "--label", "a=1",
+        "--label", "a=2"},
+       "'a' is said twice"}};
   for (const auto& [command, words] : bad) {
     const auto done = run(command, api.variables());
     EXPECT_EQ(done.exit, 64) << joined(command);
