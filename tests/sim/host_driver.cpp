@@ -8,7 +8,7 @@ namespace {
 constexpr std::uint32_t fails = 15;
 constexpr std::uint32_t fails_for_good = 2;
 constexpr std::uint32_t fails_after = 15;
-constexpr std::uint32_t is_late = 20;
+constexpr std::uint32_t is_late = 50;
 constexpr std::uint32_t hint_is_lost = 100;
 
 /// When a verb that was given up on is done: around how long the product waits for one, and longer.
