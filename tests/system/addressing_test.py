@@ -4,10 +4,9 @@
 Usage: addressing_test.py [PART OF A TEST'S NAME …]
 """
 
-import subprocess
 import sys
 
-from harness import make_site, program, run_tests, scratch, simulated_daemon, vm_body
+from harness import make_site, run_tests, scratch, simulated_daemon, vm_body
 
 
 def make_vm(daemon, name, address=None):
@@ -143,34 +142,26 @@ def addressing_by_the_command_line():
     with scratch() as folder:
         daemon = simulated_daemon(folder).start()
         make_site(daemon)
-
-        def orrery(*words, wanted=0):
-            done = subprocess.run(
-                [program("orrery"), "--url", f"http://127.0.0.1:{daemon.port}", "--token-file",
-                 str(daemon.token_file), *words], capture_output=True, text=True, check=False)
-            assert done.returncode == wanted, (words, done)
-            return done
-
         used = daemon.directory / "in-use.txt"
         used.write_text("10.99.0.5  # a printer\n10.99.0.6\n10.99.0.7-10.99.0.9\n")
-        orrery("network", "reserve", "net1", "--file", str(used), "--note", "before Orrery")
+        daemon.orrery("network", "reserve", "net1", "--file", str(used), "--note", "before Orrery")
         shown = daemon.get("/v1/networks/net1")["subnets"][0]["reserved"]
         assert shown == [{"first": "10.99.0.5", "last": "10.99.0.9",
                           "note": "before Orrery"}], shown
-        orrery("network", "quarantine", "net1", "10m")
-        row = orrery("network", "list", "-o", "wide").stdout.splitlines()[1].split()
+        daemon.orrery("network", "quarantine", "net1", "10m")
+        row = daemon.orrery("network", "list", "-o", "wide").stdout.splitlines()[1].split()
         assert {"5", "600"} <= set(row), row
-        orrery("vm", "create", "web-1", "--cluster", "c1", "--image", "tiny", "--memory", "64MiB",
-               "--address", "10.99.0.7")
+        daemon.orrery("vm", "create", "web-1", "--cluster", "c1", "--image", "tiny", "--memory",
+                      "64MiB", "--address", "10.99.0.7")
         assert daemon.vm("web-1")["address"] == "10.99.0.7"
-        orrery("network", "free", "net1", "10.99.0.5-10.99.0.9")
-        said = orrery("network", "free", "net1", "10.99.0.5-10.99.0.9", wanted=5).stderr
+        daemon.orrery("network", "free", "net1", "10.99.0.5-10.99.0.9")
+        said = daemon.orrery("network", "free", "net1", "10.99.0.5-10.99.0.9", wanted=5).stderr
         assert "10.99.0.5 is not reserved" in said, said
         # A list may grow, and single addresses are freed as they were said.
-        orrery("network", "reserve", "net1", "--file", str(used), "--note", "before Orrery")
+        daemon.orrery("network", "reserve", "net1", "--file", str(used), "--note", "before Orrery")
         used.write_text(used.read_text() + "10.99.0.10\n")
-        orrery("network", "reserve", "net1", "--file", str(used), "--note", "before Orrery")
-        orrery("network", "free", "net1", "10.99.0.6")
+        daemon.orrery("network", "reserve", "net1", "--file", str(used), "--note", "before Orrery")
+        daemon.orrery("network", "free", "net1", "10.99.0.6")
         shown = daemon.get("/v1/networks/net1")["subnets"][0]["reserved"]
         assert [(one["first"], one["last"]) for one in shown] == [
             ("10.99.0.5", "10.99.0.5"), ("10.99.0.7", "10.99.0.10")], shown

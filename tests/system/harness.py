@@ -213,6 +213,18 @@ class Daemon:
         parsed = json.loads(text) if "json" in kind and text else text
         return reply.status, dict(reply.getheaders()), parsed
 
+    def command(self, *words):
+        """`orrery` that asks this daemon."""
+        return [program("orrery"), "--url", f"http://127.0.0.1:{self.port}", "--token-file",
+                str(self.token_file), *words]
+
+    def orrery(self, *words, wanted=0):
+        """Runs it until it ends, with that status; what it printed."""
+        done = subprocess.run(self.command(*words), capture_output=True, text=True, timeout=600,
+                              check=False)
+        assert done.returncode == wanted, (words, done)
+        return done
+
     def get(self, path):
         status, _, body = self.request("GET", path)
         assert status == 200, (path, status, body)

@@ -5,10 +5,9 @@ Usage: labels_test.py [PART OF A TEST'S NAME …]
 """
 
 import json
-import subprocess
 import sys
 
-from harness import make_site, program, run_tests, scratch, simulated_daemon, vm_body
+from harness import make_site, run_tests, scratch, simulated_daemon, vm_body
 
 
 def label(daemon, path, put=None, remove=None):
@@ -136,26 +135,19 @@ def labels_by_the_command_line():
     with scratch() as folder:
         daemon = simulated_daemon(folder).start()
         make_site(daemon)
-
-        def orrery(*words, code=0):
-            done = subprocess.run(
-                [program("orrery"), "--url", f"http://127.0.0.1:{daemon.port}", "--token-file",
-                 str(daemon.token_file), *words], capture_output=True, text=True, check=False)
-            assert done.returncode == code, (words, done)
-            return done.stdout if code == 0 else done.stderr
-
-        orrery("vm", "create", "web-1", "--image", "tiny", "--memory", "64MiB", "--label",
-               "env=prod,team=web", "--label", "tier=1")
-        orrery("vm", "label", "web-1", "env=test", "tier-")
-        shown = json.loads(orrery("vm", "get", "web-1", "-o", "json"))
+        daemon.orrery("vm", "create", "web-1", "--image", "tiny", "--memory", "64MiB", "--label",
+                      "env=prod,team=web", "--label", "tier=1")
+        daemon.orrery("vm", "label", "web-1", "env=test", "tier-")
+        shown = json.loads(daemon.orrery("vm", "get", "web-1", "-o", "json").stdout)
         assert shown["labels"] == {"env": "test", "team": "web"}, shown
-        assert "env=test,team=web" in orrery("vm", "list", "-o", "wide")
-        assert orrery("vm", "list", "--label", "env=test", "-o", "name") == "web-1\n"
-        assert orrery("vm", "list", "--label", "tier", "-o", "name") == ""
+        assert "env=test,team=web" in daemon.orrery("vm", "list", "-o", "wide").stdout
+        assert daemon.orrery("vm", "list", "--label", "env=test", "-o", "name").stdout == "web-1\n"
+        assert daemon.orrery("vm", "list", "--label", "tier", "-o", "name").stdout == ""
         for noun, name in (("cluster", "c1"), ("node", "n1"), ("network", "net1")):
-            orrery(noun, "label", name, "site=fra")
-            assert orrery(noun, "list", "--label", "site", "-o", "name") == name + "\n"
-        assert "KEY=VALUE" in orrery("vm", "label", "web-1", "nonsense", code=64)
+            daemon.orrery(noun, "label", name, "site=fra")
+            found = daemon.orrery(noun, "list", "--label", "site", "-o", "name")
+            assert found.stdout == name + "\n", found
+        assert "KEY=VALUE" in daemon.orrery("vm", "label", "web-1", "nonsense", wanted=64).stderr
         daemon.finish()
 
 

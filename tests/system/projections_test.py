@@ -6,23 +6,15 @@ Usage: projections_test.py [PART OF A TEST'S NAME …]
 """
 
 import collections
-import subprocess
 import sys
 import time
 
 from clients import Clients
-from harness import (make_site, program, run_tests, scratch, seed, simulated_daemon, vm_body,
+from harness import (make_site, run_tests, scratch, seed, simulated_daemon, vm_body,
                      wait_until)
 
 KILLS = 12
 Site = collections.namedtuple("Site", "daemons")
-
-
-def orrery(daemon, *arguments):
-    return subprocess.run(
-        [program("orrery"), "--url", f"http://127.0.0.1:{daemon.port}", "--token-file",
-         str(daemon.token_file), *arguments],
-        capture_output=True, text=True, timeout=600, check=False)
 
 
 def names(daemon):
@@ -77,15 +69,15 @@ def a_kill_at_any_moment_leaves_good_rows():
 def the_command_line_tells_how_it_goes():
     with scratch() as folder:
         daemon = site_with_vms(folder, 2)
-        listed = orrery(daemon, "projection", "list", "-o", "name")
-        assert listed.returncode == 0 and listed.stdout.split() == names(daemon), listed
+        listed = daemon.orrery("projection", "list", "-o", "name")
+        assert listed.stdout.split() == names(daemon), listed
         for projection in names(daemon):
             for verb in ("rebuild", "verify"):
-                done = orrery(daemon, "projection", verb, projection)
-                assert done.returncode == 0 and "DONE" in done.stdout, done
+                done = daemon.orrery("projection", verb, projection)
+                assert "DONE" in done.stdout, done
                 assert done.stderr == "", done
-        unknown = orrery(daemon, "projection", "rebuild", "inventary")
-        assert unknown.returncode == 5 and "projection list" in unknown.stderr, unknown
+        unknown = daemon.orrery("projection", "rebuild", "inventary", wanted=5)
+        assert "projection list" in unknown.stderr, unknown
         status, _, problem = daemon.request("POST", "/v1/projections/jobs:forget")
         assert status == 404 and "rebuild or verify" in problem["detail"], problem
         status, _, problem = daemon.request("GET", "/v1/projections?pageSized=3")
@@ -137,8 +129,8 @@ def the_past_is_what_was_told_then():
         assert status == 400 and "twice" in problem["detail"], problem
         status, _, problem = daemon.request("GET", "/v1/clusters/c1?asOf=1/99999999")
         assert status == 503, problem
-        shown = orrery(daemon, "cluster", "get", "c1", "--as-of", "2999-01-01T00:00:00Z")
-        assert shown.returncode == 0 and "c1" in shown.stdout, shown
+        shown = daemon.orrery("cluster", "get", "c1", "--as-of", "2999-01-01T00:00:00Z")
+        assert "c1" in shown.stdout, shown
         daemon.finish()
         return f"{len(told)} answers, {dead} of them of what is gone"
 

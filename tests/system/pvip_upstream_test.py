@@ -66,10 +66,15 @@ def move(guest, port):
     old.must("remove", guest.link)
 
 
-def lost_in_a_move(guest, told=""):
+def promise_of_a_move(protocol, most, told="", more=""):
+    """That the first guest's move loses no more pings; what is told of its port; more words."""
+    guest = LAB.guests[0]
     with Pings(guest, BEYOND) as pings:
         move(guest, guest.port(told))
-        return pings.lost()
+        lost = pings.lost()
+    figure(f"upstream:{protocol}:move", f"{lost} pings of 10 ms lost")
+    assert lost <= most, lost
+    promise(f"upstream:{protocol}:move", f"fewer than {most} pings of 10 ms lost{more}")
 
 
 # --- BGP -----------------------------------------------------------------------------------------
@@ -213,12 +218,7 @@ def a_wrong_password_is_told_and_nothing_is():
 
 
 def a_move_is_told_by_bgp():
-    guest = LAB.guests[0]
-    lost = lost_in_a_move(guest)
-    figure("upstream:bgp:move", f"{lost} pings of 10 ms lost")
-    assert lost <= MOVE_LOST_MAX, lost
-    promise("upstream:bgp:move", f"fewer than {MOVE_LOST_MAX} pings of 10 ms lost, without a "
-            "forwarding tail")
+    promise_of_a_move("bgp", MOVE_LOST_MAX, more=", without a forwarding tail")
 
 
 # --- OSPF ----------------------------------------------------------------------------------------
@@ -240,11 +240,7 @@ def ospf_tells_the_router_of_each_guest():
 
 
 def a_move_is_told_by_ospf():
-    guest = LAB.guests[0]
-    lost = lost_in_a_move(guest)
-    figure("upstream:ospf:move", f"{lost} pings of 10 ms lost")
-    assert lost <= OSPF_MOVE_LOST_MAX, lost
-    promise("upstream:ospf:move", f"fewer than {OSPF_MOVE_LOST_MAX} pings of 10 ms lost")
+    promise_of_a_move("ospf", OSPF_MOVE_LOST_MAX)
 
 
 # --- static routes and ARP -----------------------------------------------------------------------
@@ -272,11 +268,7 @@ def arp_is_answered_for_each_guest():
 
 
 def a_move_is_told_by_arp():
-    guest = LAB.guests[0]
-    lost = lost_in_a_move(guest, ",uplink=up0")
-    figure("upstream:static:move", f"{lost} pings of 10 ms lost")
-    assert lost <= MOVE_LOST_MAX, lost
-    promise("upstream:static:move", f"fewer than {MOVE_LOST_MAX} pings of 10 ms lost")
+    promise_of_a_move("static", MOVE_LOST_MAX, told=",uplink=up0")
 
 
 def the_document_has_these_promises():

@@ -6,10 +6,9 @@ import csv
 import datetime
 import io
 import shutil
-import subprocess
 import sys
 
-from harness import AROUND_NOW, make_site, program, run_tests, scratch, simulated_daemon, vm_body
+from harness import AROUND_NOW, make_site, run_tests, scratch, simulated_daemon, vm_body
 
 STATES = {"vm.created": "ABSENT", "vm.absent": "ABSENT", "vm.defined": "STOPPED",
           "vm.stopped": "STOPPED", "vm.started": "RUNNING", "vm.reachable": "RUNNING",
@@ -125,10 +124,8 @@ def check_sums(daemon):
         parts = [total(begin, cut), total(cut, end)]
         added = {key: sum(part.get(key, 0) for part in parts) for key in whole}
         assert added == whole, (cut, added, whole)
-    printed = subprocess.run(
-        [program("orrery"), "--url", f"http://127.0.0.1:{daemon.port}", "--token-file",
-         str(daemon.token_file), "usage", "list", "--from", begin, "--to", end, "--sum", "-o",
-         "csv"], capture_output=True, check=True).stdout.decode()
+    printed = daemon.orrery("usage", "list", "--from", begin, "--to", end, "--sum", "-o",
+                            "csv").stdout
     read = {(one["meter"], one["state"] or "STATE_UNSPECIFIED"): int(one["unit_microseconds"])
             for one in csv.DictReader(io.StringIO(printed, newline=""))}
     assert read == whole, (read, whole)

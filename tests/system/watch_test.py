@@ -21,7 +21,7 @@ import threading
 import time
 
 import harness
-from harness import (JOB_LIMIT, POLL, Died, fresh_key, make_site, program, run_tests, scratch, seed,
+from harness import (JOB_LIMIT, POLL, Died, fresh_key, make_site, run_tests, scratch, seed,
                      simulated_daemon, vm_body, wait_until)
 from cluster import free_ports  # where it is, the harness says
 from shared_log import Site
@@ -355,14 +355,12 @@ def the_command_line_follows_across_a_restart():
         config = daemon.config.read_text()
         daemon.config.write_text(config.replace("127.0.0.1:0", f"127.0.0.1:{free_ports(1)[0]}"))
         daemon.start()
-        orrery = [program("orrery"), "--url", f"http://127.0.0.1:{daemon.port}", "--token-file",
-                  str(daemon.token_file), "event", "follow"]
         errors = pathlib.Path(folder) / "follow.err"
 
         def follow(*more):
             with open(errors, "wb") as to:
-                return subprocess.Popen([*orrery, *more], stdout=subprocess.PIPE, stderr=to,
-                                        text=True)
+                return subprocess.Popen(daemon.command("event", "follow", *more),
+                                        stdout=subprocess.PIPE, stderr=to, text=True)
 
         def end(process):
             process.send_signal(signal.SIGINT)
