@@ -1,6 +1,7 @@
 #include "projections/event_text.hpp"
 
 #include "events/core/net.hpp"
+#include "events/domain/addressing.hpp"
 #include "projections/views.hpp"
 
 #include <google/protobuf/descriptor.h>
@@ -56,12 +57,12 @@ std::string ended_text(const v1::JobEvent::Ended& ended) {
   }
 }
 
-std::string ranges_text(const google::protobuf::RepeatedPtrField<v1::AddressRange>& ranges) {
+std::string ranges_text(const domain::address_ranges& ranges) {
   constexpr int shown_max = 3; // the rest by its number: a line, not a list
   std::string made;
   for (int i = 0; i < std::min(shown_max, ranges.size()); ++i) {
     const auto& range = ranges[i];
-    made += (i == 0 ? "" : ", ") + to_text(ipv4_range{ipv4{range.first()}, ipv4{range.last()}});
+    made += (i == 0 ? "" : ", ") + to_text(domain::addresses_of(range));
     if (!range.note().empty())
       made += " (" + range.note() + ")";
   }

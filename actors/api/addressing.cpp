@@ -11,23 +11,18 @@ namespace orrery::actors {
 
 namespace {
 
-using ranges = google::protobuf::RepeatedPtrField<v1::AddressRange>;
-
 /// `ranges` of the body, each with `note`. Errors: `invalid_argument`.
-result<ranges> read_ranges(body_reader& body, const std::string& note) {
+result<domain::address_ranges> read_ranges(body_reader& body, const std::string& note) {
   constexpr std::size_t range_text_size_max = 31; // 255.255.255.255-255.255.255.255
   const auto texts = body.texts("ranges", domain::reserved_ranges_max, range_text_size_max);
   if (auto read = body.finish(); !read)
     return read.error();
-  ranges made;
+  domain::address_ranges made;
   for (const auto& text : texts) {
     const auto addresses = parse_ipv4_range(text);
     if (!addresses)
       return addresses.error();
-    auto* one = made.Add();
-    one->set_first(addresses->first.bits);
-    one->set_last(addresses->last.bits);
-    one->set_note(note);
+    domain::add(made, *addresses, note);
   }
   return made;
 }

@@ -17,6 +17,16 @@ inline constexpr std::size_t name_size_max = 63;
 /// '-'. `what` names the field in the error text. Errors: `invalid_argument`.
 [[nodiscard]] result<void> check_name(std::string_view what, std::string_view name);
 
+/// A letter or digit of ASCII, or one of '.', '_' and '-': means nothing in paths, URIs, shells and
+/// configurations.
+[[nodiscard]] constexpr bool is_plain(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '_' || c == '-';
+}
+
+/// The same, or '/'.
+[[nodiscard]] constexpr bool is_plain_in_path(char c) { return is_plain(c) || c == '/'; }
+
 /// How much of a bad input an error shows, in bytes: enough to know it again.
 inline constexpr std::size_t text_shown_max = 64;
 

@@ -27,10 +27,6 @@ error not_ready(const network_state& state) {
                 true);
 }
 
-ipv4_range addresses_of(const v1::AddressRange& range) {
-  return {ipv4{range.first()}, ipv4{range.last()}};
-}
-
 /// The subnet of the network in which all of them are, or null.
 const subnet_state* subnet_around(const network_state& state, const ipv4_range& addresses) {
   const auto at = std::ranges::find_if(state.subnets, [&](const subnet_state& one) {
@@ -80,11 +76,11 @@ result<place> any_place(const network_state& state, const context& with) {
   for (const auto& subnet : state.subnets) {
     if (const auto address = next_free(subnet, with.now))
       return place{&subnet, *address};
-    if (const auto first = next_rested(subnet); first && (!rested || *first < *rested))
+    if (const auto first = next_rested(subnet, with.now); first && (!rested || *first < *rested))
       rested = first;
   }
   const std::string words = "network '" + state.name + "' has no free address";
-  if (rested && *rested > with.now)
+  if (rested)
     return refuse(error_code::addresses_exhausted,
                   words + " that has rested since its release; the next has at " +
                       to_text(*rested) + ": wait, or use another network",
@@ -120,20 +116,14 @@ std::vector<const reserved_range*> met_by(const std::vector<reserved_range>& all
   return met;
 }
 
-v1::AddressRange* add(google::protobuf::RepeatedPtrField<v1::AddressRange>& to, ipv4 first,
-                      ipv4 last, const std::string& note) {
-  auto* made = to.Add();
-  made->set_first(first.bits);
-  made->set_last(last.bits);
-  made->set_note(note);
-  return made;
-}
+/// An address by its number, which is counted in 64 bits so that one behind the last is a number,
+/// too.
+ipv4 at(std::uint64_t bits) { return ipv4{static_cast<std::uint32_t>(bits)}; }
 
-/// What of `addresses` is not reserved yet. Errors: `conflict` when some of it is, with another
+/// What of `range` is not reserved yet. Errors: `conflict` when some of it is, with another
 /// note: then it is somebody else's.
-result<void> add_missing(google::protobuf::RepeatedPtrField<v1::AddressRange>& to,
-                         const std::vector<reserved_range>& all, const network_state& state,
-                         const v1::AddressRange& range) {
+result<void> add_missing(address_ranges& to, const std::vector<reserved_range>& all,
+                         const network_state& state, const v1::AddressRange& range) {
   const auto addresses = addresses_of(range);
   std::uint64_t next = addresses.first.bits;
   for (const auto* met : met_by(all, addresses)) {
@@ -144,40 +134,67 @@ result<void> add_missing(google::protobuf::RepeatedPtrField<v1::AddressRange>& t
                         (met->note.empty() ? "without a note" : "as '" + met->note + "'") +
                         ": free that first, say the same note, or leave it out");
     if (next < met->addresses.first.bits)
-      add(to, ipv4{static_cast<std::uint32_t>(next)}, ipv4{met->addresses.first.bits - 1},
-          range.note());
+      add(to, {at(next), at(met->addresses.first.bits - 1)}, range.note());
     next = std::max<std::uint64_t>(next, std::uint64_t{met->addresses.last.bits} + 1);
   }
   if (next <= addresses.last.bits)
-    add(to, ipv4{static_cast<std::uint32_t>(next)}, addresses.last, range.note());
+    add(to, {at(next), addresses.last}, range.note());
   return {};
 }
 
-/// What of the reserved ranges is `addresses`. Errors: `not_found` when some of it is not reserved.
-result<void> add_reserved(google::protobuf::RepeatedPtrField<v1::AddressRange>& to,
-                          const std::vector<reserved_range>& all, const network_state& state,
-                          const ipv4_range& addresses) {
+/// What of the reserved ranges `range` is. Errors: `not_found` when some of it is not reserved.
+result<void> add_reserved(address_ranges& to, const std::vector<reserved_range>& all,
+                          const network_state& state, const v1::AddressRange& range) {
+  const auto addresses = addresses_of(range);
   std::uint64_t next = addresses.first.bits;
   for (const auto* met : met_by(all, addresses)) {
     if (next < met->addresses.first.bits)
       break;
     const auto last = std::min(met->addresses.last, addresses.last);
-    add(to, ipv4{static_cast<std::uint32_t>(next)}, last, met->note);
+    add(to, {at(next), last}, met->note);
     next = std::uint64_t{last.bits} + 1;
   }
   if (next > addresses.last.bits)
     return {};
-  return refuse(error_code::not_found, to_text(ipv4{static_cast<std::uint32_t>(next)}) +
-                                           " is not reserved in network '" + state.name +
-                                           "': `orrery network get " + state.name +
+  return refuse(error_code::not_found, to_text(at(next)) + " is not reserved in network '" +
+                                           state.name + "': `orrery network get " + state.name +
                                            " -o json` shows what is");
 }
 
-error too_many_ranges(const network_state& state) {
-  return refuse(error_code::limit_reached,
-                "a subnet has at most " + std::to_string(reserved_ranges_max) +
-                    " reserved ranges, and network '" + state.name +
-                    "' would have more: say neighbours as one range with one note, or free some");
+/// What a command makes of a subnet's reserved ranges: for each of its ranges `gather` adds to the
+/// event what changes, and `apply` does it, so that the next one finds it done.
+template <auto Event, class Gather, class Apply>
+outcome change_ranges(const network_state& state, const address_ranges& ranges, Gather gather,
+                      Apply apply) {
+  for (const auto& range : ranges)
+    if (auto checked = check_range(state, range); !checked)
+      return checked.error();
+  decision made;
+  for (const auto& subnet : state.subnets) {
+    address_ranges changed;
+    auto then = subnet.reserved;
+    for (const auto& range : ranges) {
+      if (!subnet.prefix.contains(ipv4{range.first()}))
+        continue;
+      const auto before = changed.size();
+      if (auto gathered = gather(changed, then, state, range); !gathered)
+        return gathered.error();
+      for (int i = before; i < changed.size(); ++i)
+        apply(then, changed[i]);
+    }
+    if (then.size() > reserved_ranges_max)
+      return refuse(error_code::limit_reached,
+                    "a subnet has at most " + std::to_string(reserved_ranges_max) +
+                        " reserved ranges, and network '" + state.name +
+                        "' would have more: say neighbours as one range with one note, or free "
+                        "some");
+    if (changed.empty())
+      continue;
+    auto* event = (add_event(made)->*Event)();
+    set(event->mutable_subnet(), subnet.subnet);
+    *event->mutable_ranges() = std::move(changed);
+  }
+  return made;
 }
 
 subnet_state* find_subnet(network_state& state, const uuid& subnet) {
@@ -188,6 +205,17 @@ subnet_state* find_subnet(network_state& state, const uuid& subnet) {
 }
 
 } // namespace
+
+ipv4_range addresses_of(const v1::AddressRange& range) {
+  return {ipv4{range.first()}, ipv4{range.last()}};
+}
+
+void add(address_ranges& to, const ipv4_range& addresses, const std::string& note) {
+  auto* made = to.Add();
+  made->set_first(addresses.first.bits);
+  made->set_last(addresses.last.bits);
+  made->set_note(note);
+}
 
 outcome assign(const network_state& state, const uuid& self,
                const v1::NetworkCommand::AssignAddress& command, const context& with) {
@@ -245,59 +273,21 @@ outcome reserve(const network_state& state, const v1::NetworkCommand::ReserveRan
     return not_ready(state);
   if (command.ranges().empty())
     return refuse(error_code::invalid_argument, "there is no range to reserve: name one or more");
-  for (const auto& range : command.ranges())
-    if (auto checked = check_range(state, range); !checked)
-      return checked.error();
-  decision made;
-  for (const auto& subnet : state.subnets) {
-    v1::SubnetEvent::RangesReserved event;
-    auto then = subnet;
-    for (const auto& range : command.ranges()) {
-      if (!subnet.prefix.contains(ipv4{range.first()}))
-        continue;
-      const auto before = event.ranges_size();
-      if (auto added = add_missing(*event.mutable_ranges(), then.reserved, state, range); !added)
-        return added.error();
-      for (int i = before; i < event.ranges_size(); ++i)
-        reserve(then, {addresses_of(event.ranges(i)), range.note()});
-    }
-    if (then.reserved.size() > reserved_ranges_max)
-      return too_many_ranges(state);
-    if (event.ranges().empty())
-      continue;
-    set(event.mutable_subnet(), subnet.subnet);
-    *add_event(made)->mutable_ranges_reserved() = std::move(event);
-  }
-  return made;
+  return change_ranges<&v1::NetworkEvent::mutable_ranges_reserved>(
+      state, command.ranges(), add_missing,
+      [](std::vector<reserved_range>& all, const v1::AddressRange& added) {
+        put_apart(all, {addresses_of(added), added.note()});
+      });
 }
 
 outcome free(const network_state& state, const v1::NetworkCommand::FreeRanges& command) {
   if (command.ranges().empty())
     return refuse(error_code::invalid_argument, "there is no range to free: name one or more");
-  for (const auto& range : command.ranges())
-    if (auto checked = check_range(state, range); !checked)
-      return checked.error();
-  decision made;
-  for (const auto& subnet : state.subnets) {
-    v1::SubnetEvent::RangesFreed event;
-    auto then = subnet;
-    for (const auto& range : command.ranges()) {
-      if (!subnet.prefix.contains(ipv4{range.first()}))
-        continue;
-      if (auto added =
-              add_reserved(*event.mutable_ranges(), then.reserved, state, addresses_of(range));
-          !added)
-        return added.error();
-      free(then, addresses_of(range));
-    }
-    if (then.reserved.size() > reserved_ranges_max)
-      return too_many_ranges(state);
-    if (event.ranges().empty())
-      continue;
-    set(event.mutable_subnet(), subnet.subnet);
-    *add_event(made)->mutable_ranges_freed() = std::move(event);
-  }
-  return made;
+  return change_ranges<&v1::NetworkEvent::mutable_ranges_freed>(
+      state, command.ranges(), add_reserved,
+      [](std::vector<reserved_range>& all, const v1::AddressRange& freed) {
+        cut_out(all, addresses_of(freed));
+      });
 }
 
 result<void> check_quarantine(std::uint32_t seconds) {
@@ -349,12 +339,12 @@ void evolve_addresses(network_state& state, const v1::NetworkEvent& event) {
   case v1::NetworkEvent::kRangesReserved:
     if (auto* subnet = find_subnet(state, from_proto(event.ranges_reserved().subnet())))
       for (const auto& range : event.ranges_reserved().ranges())
-        reserve(*subnet, {{ipv4{range.first()}, ipv4{range.last()}}, range.note()});
+        reserve(*subnet, {addresses_of(range), range.note()});
     break;
   case v1::NetworkEvent::kRangesFreed:
     if (auto* subnet = find_subnet(state, from_proto(event.ranges_freed().subnet())))
       for (const auto& range : event.ranges_freed().ranges())
-        free(*subnet, {ipv4{range.first()}, ipv4{range.last()}});
+        free(*subnet, addresses_of(range));
     break;
   case v1::NetworkEvent::kQuarantineChanged:
     state.quarantine_seconds = event.quarantine_changed().seconds();

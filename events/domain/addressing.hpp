@@ -3,6 +3,7 @@
 #include "events/domain/network.hpp"
 
 #include <cstdint>
+#include <string>
 
 namespace orrery::domain {
 
@@ -12,6 +13,14 @@ inline constexpr std::uint32_t quarantine_seconds_max = 24 * 60 * 60;
 
 /// The longest note of a reserved range, in bytes.
 inline constexpr std::size_t range_note_size_max = 100;
+
+/// Ranges as commands and events hold them.
+using address_ranges = google::protobuf::RepeatedPtrField<v1::AddressRange>;
+
+[[nodiscard]] ipv4_range addresses_of(const v1::AddressRange& range);
+
+/// Appends one.
+void add(address_ranges& to, const ipv4_range& addresses, const std::string& note);
 
 /// What a network decides about its addresses: who is given one, which rest, which nobody is given
 /// unasked. `state` is a network that exists.

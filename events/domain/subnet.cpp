@@ -32,8 +32,8 @@ std::uint32_t taken_in(const subnet_state& subnet, const ipv4_range& range) {
 }
 
 /// Before which of the reserved ranges one that begins there would stand.
-auto place_behind(const subnet_state& subnet, ipv4 first) {
-  return std::ranges::upper_bound(subnet.reserved, first, {},
+auto place_behind(const std::vector<reserved_range>& all, ipv4 first) {
+  return std::ranges::upper_bound(all, first, {},
                                   [](const reserved_range& one) { return one.addresses.first; });
 }
 
@@ -78,7 +78,7 @@ std::uint32_t reserved_size_of(const subnet_state& subnet) {
 }
 
 const reserved_range* range_around(const subnet_state& subnet, ipv4 address) {
-  const auto after = place_behind(subnet, address);
+  const auto after = place_behind(subnet.reserved, address);
   if (after == subnet.reserved.begin() || !std::prev(after)->addresses.contains(address))
     return nullptr;
   return &*std::prev(after);
@@ -105,13 +105,45 @@ std::optional<ipv4> next_free(const subnet_state& subnet, utc_time now) {
   return std::nullopt;
 }
 
-std::optional<utc_time> next_rested(const subnet_state& subnet) {
+std::optional<utc_time> next_rested(const subnet_state& subnet, utc_time now) {
   std::optional<utc_time> first;
-  subnet.resting.for_each([&first](std::uint32_t, utc_time until) {
-    if (!first || until < *first)
+  subnet.resting.for_each([&](std::uint32_t bits, utc_time until) {
+    if (until > now && (!first || until < *first) && range_around(subnet, ipv4{bits}) == nullptr)
       first = until;
   });
   return first;
+}
+
+void put_apart(std::vector<reserved_range>& all, reserved_range added) {
+  const auto touch = [](const reserved_range& before, const reserved_range& after) {
+    return before.note == after.note &&
+           std::uint64_t{before.addresses.last.bits} + 1 == after.addresses.first.bits;
+  };
+  const auto at = all.insert(place_behind(all, added.addresses.first), std::move(added));
+  if (at + 1 != all.end() && touch(*at, *(at + 1))) {
+    at->addresses.last = (at + 1)->addresses.last;
+    all.erase(at + 1);
+  }
+  if (at != all.begin() && touch(*(at - 1), *at)) {
+    (at - 1)->addresses.last = at->addresses.last;
+    all.erase(at);
+  }
+}
+
+void cut_out(std::vector<reserved_range>& all, const ipv4_range& addresses) {
+  std::vector<reserved_range> left;
+  for (auto& one : all) {
+    const auto [first, last] = one.addresses;
+    if (!one.addresses.overlaps(addresses)) {
+      left.push_back(std::move(one));
+      continue;
+    }
+    if (first < addresses.first)
+      left.push_back({{first, ipv4{addresses.first.bits - 1}}, one.note});
+    if (addresses.last < last)
+      left.push_back({{ipv4{addresses.last.bits + 1}, last}, std::move(one.note)});
+  }
+  all = std::move(left);
 }
 
 void give(subnet_state& subnet, ipv4 address, const uuid& nic) {
@@ -134,38 +166,21 @@ void take_back(subnet_state& subnet, ipv4 address, utc_time rests_until) {
 
 void reserve(subnet_state& subnet, reserved_range range) {
   subnet.reserved_taken += taken_in(subnet, range.addresses);
-  const auto touches = [&range](const reserved_range& before, const reserved_range& after) {
-    return before.note == after.note && before.note == range.note &&
-           std::uint64_t{before.addresses.last.bits} + 1 == after.addresses.first.bits;
-  };
-  auto& all = subnet.reserved;
-  auto at = all.insert(place_behind(subnet, range.addresses.first), range);
-  if (at + 1 != all.end() && touches(*at, *(at + 1))) {
-    at->addresses.last = (at + 1)->addresses.last;
-    all.erase(at + 1);
-  }
-  if (at != all.begin() && touches(*(at - 1), *at)) {
-    (at - 1)->addresses.last = at->addresses.last;
-    all.erase(at);
-  }
+  put_apart(subnet.reserved, std::move(range));
 }
 
 void free(subnet_state& subnet, const ipv4_range& addresses) {
-  std::vector<reserved_range> left;
-  for (auto& one : subnet.reserved) {
-    const auto [first, last] = one.addresses;
-    if (!one.addresses.overlaps(addresses)) {
-      left.push_back(std::move(one));
-      continue;
-    }
-    subnet.reserved_taken -=
-        taken_in(subnet, {std::max(first, addresses.first), std::min(last, addresses.last)});
-    if (first < addresses.first)
-      left.push_back({{first, ipv4{addresses.first.bits - 1}}, one.note});
-    if (addresses.last < last)
-      left.push_back({{ipv4{addresses.last.bits + 1}, last}, std::move(one.note)});
-  }
-  subnet.reserved = std::move(left);
+  for (const auto& [kept, note] : subnet.reserved)
+    if (kept.overlaps(addresses))
+      subnet.reserved_taken -= taken_in(
+          subnet, {std::max(kept.first, addresses.first), std::min(kept.last, addresses.last)});
+  cut_out(subnet.reserved, addresses);
+}
+
+void subnet_state::complete() {
+  reserved_taken = 0;
+  for (const auto& [addresses, note] : reserved)
+    reserved_taken += taken_in(*this, addresses);
 }
 
 } // namespace orrery::domain

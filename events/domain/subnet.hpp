@@ -32,9 +32,10 @@ struct subnet_state {
   std::uint32_t reserved_taken = 0;     ///< of `taken`, how many are in `reserved`
 
   template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
-    bytes.all(of.subnet, of.prefix, of.gateway, of.last_given, of.taken, of.resting, of.reserved,
-              of.reserved_taken);
+    bytes.all(of.subnet, of.prefix, of.gateway, of.last_given, of.taken, of.resting, of.reserved);
   }
+
+  void complete();
 };
 
 /// The shortest and longest prefix of a subnet: below /16 a broadcast address is not the worst
@@ -65,11 +66,17 @@ inline constexpr std::size_t reserved_ranges_max = 256;
 /// range allows; nothing when all are taken, reserved, or still rest at `now`.
 [[nodiscard]] std::optional<ipv4> next_free(const subnet_state& subnet, utc_time now);
 
-/// When the first of those that rest may be given again; nothing when none does.
-[[nodiscard]] std::optional<utc_time> next_rested(const subnet_state& subnet);
+/// When the first of those that rest at `now`, and are not reserved, may be given again; nothing
+/// when none does.
+[[nodiscard]] std::optional<utc_time> next_rested(const subnet_state& subnet, utc_time now);
 
-/// The rest of the functions are total: they take whatever the events say. Neighbours with the same
-/// note become one range; what is freed is cut out of whatever ranges it is in.
+/// Adds a range that is apart from those in order; neighbours with the same note become one.
+void put_apart(std::vector<reserved_range>& all, reserved_range added);
+
+/// Cuts addresses out of whatever ranges they are in.
+void cut_out(std::vector<reserved_range>& all, const ipv4_range& addresses);
+
+/// The rest of the functions are total: they take whatever the events say.
 void give(subnet_state& subnet, ipv4 address, const uuid& nic);
 void take_back(subnet_state& subnet, ipv4 address, utc_time rests_until);
 void reserve(subnet_state& subnet, reserved_range range);

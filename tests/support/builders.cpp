@@ -1,6 +1,7 @@
 #include "tests/support/builders.hpp"
 
 #include "events/core/net.hpp"
+#include "events/domain/addressing.hpp"
 #include "events/domain/labels.hpp"
 
 namespace orrery::support {
@@ -26,15 +27,14 @@ v1::Command for_node(std::uint32_t number) {
   return made;
 }
 
-google::protobuf::RepeatedPtrField<v1::AddressRange>
-ranges_of(const std::vector<std::string>& texts, const std::string& note) {
-  google::protobuf::RepeatedPtrField<v1::AddressRange> made;
+domain::address_ranges ranges_of(const std::vector<std::string>& texts, const std::string& note) {
+  domain::address_ranges made;
   for (const auto& text : texts) {
     const auto dash = text.find('-');
-    auto* one = made.Add();
-    one->set_first(address_of(text.substr(0, dash)).bits);
-    one->set_last(address_of(dash == std::string::npos ? text : text.substr(dash + 1)).bits);
-    one->set_note(note);
+    domain::add(made,
+                {address_of(text.substr(0, dash)),
+                 address_of(dash == std::string::npos ? text : text.substr(dash + 1))},
+                note);
   }
   return made;
 }

@@ -143,10 +143,10 @@ TEST(subnet, lets_an_address_rest_until_its_time) {
   domain::give(at, address_of("10.0.0.2"), nic(1));
   domain::take_back(at, address_of("10.0.0.2"), until);
   EXPECT_FALSE(domain::next_free(at, until - std::chrono::microseconds(1)));
-  EXPECT_EQ(domain::next_rested(at), until);
+  EXPECT_EQ(domain::next_rested(at, start_of_time()), until);
   EXPECT_EQ(domain::next_free(at, until), address_of("10.0.0.2"));
   domain::give(at, address_of("10.0.0.2"), nic(2));
-  EXPECT_FALSE(domain::next_rested(at));
+  EXPECT_FALSE(domain::next_rested(at, start_of_time()));
 }
 
 TEST(subnet, works_at_the_upper_end_of_all_addresses) {
