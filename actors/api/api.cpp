@@ -51,45 +51,58 @@ struct api::route {
   std::string_view method;
   std::string_view pattern; ///< {name} stands for a name or an id, {verb} for a word behind a colon
   void (api::*handle)(call&);
-  bool is_open = false; ///< needs no token
+  std::vector<std::string_view> parameters{}; ///< that it takes; others are refused, never ignored
+  bool is_open = false;                       ///< needs no token, and is not asked what for
 };
 
+namespace {
+
+/// The parameters of a list with these filters.
+std::vector<std::string_view> paged(std::vector<std::string_view> filters) {
+  filters.insert(filters.end(), {"pageSize", "pageToken"});
+  return filters;
+}
+
+} // namespace
+
 const std::vector<api::route>& api::routes() {
+  // What changes something takes no parameters: its body says all.
   static const std::vector<route> table{
-      {"GET", "/v1/vms", &api::get_vms},
+      {"GET", "/v1/vms", &api::get_vms, paged({"cluster", "node", "name", "observed", "label"})},
       {"POST", "/v1/vms", &api::post_vm},
-      {"GET", "/v1/vms/{name}", &api::get_vm},
+      {"GET", "/v1/vms/{name}", &api::get_vm, {"asOf"}},
       {"DELETE", "/v1/vms/{name}", &api::delete_vm},
       {"POST", "/v1/vms/{name}:{verb}", &api::act_on_vm},
-      {"GET", "/v1/vms/{name}/console", &api::get_console},
-      {"GET", "/v1/clusters", &api::get_clusters},
+      {"GET", "/v1/vms/{name}/console", &api::get_console, {"lines"}},
+      {"GET", "/v1/clusters", &api::get_clusters, paged({"name", "label"})},
       {"POST", "/v1/clusters", &api::post_cluster},
-      {"GET", "/v1/clusters/{name}", &api::get_cluster},
+      {"GET", "/v1/clusters/{name}", &api::get_cluster, {"asOf"}},
       {"POST", "/v1/clusters/{name}:{verb}", &api::act_on_cluster},
-      {"GET", "/v1/nodes", &api::get_nodes},
+      {"GET", "/v1/nodes", &api::get_nodes, paged({"cluster", "name", "label"})},
       {"POST", "/v1/nodes", &api::post_node},
-      {"GET", "/v1/nodes/{name}", &api::get_node},
+      {"GET", "/v1/nodes/{name}", &api::get_node, {"asOf"}},
       {"POST", "/v1/nodes/{name}:{verb}", &api::act_on_node},
-      {"GET", "/v1/networks", &api::get_networks},
+      {"GET", "/v1/networks", &api::get_networks, paged({"cluster", "name", "label"})},
       {"POST", "/v1/networks", &api::post_network},
-      {"GET", "/v1/networks/{name}", &api::get_network},
+      {"GET", "/v1/networks/{name}", &api::get_network, {"asOf"}},
       {"DELETE", "/v1/networks/{name}", &api::delete_network},
       {"POST", "/v1/networks/{name}:{verb}", &api::act_on_network},
-      {"GET", "/v1/jobs", &api::get_jobs},
+      {"GET", "/v1/jobs", &api::get_jobs, paged({"resource", "state"})},
       {"GET", "/v1/jobs/{name}", &api::get_job},
-      {"GET", "/v1/events", &api::get_events},
-      {"GET", "/v1/watch", &api::get_watch},
-      {"GET", "/v1/usage", &api::get_usage},
+      {"GET", "/v1/events", &api::get_events, paged({"resource"})},
+      {"GET", "/v1/watch", &api::get_watch, {"after", "noun", "resource"}},
+      {"GET", "/v1/usage", &api::get_usage,
+       paged({"from", "to", "resource", "cluster", "meter", "by"})},
       {"GET", "/v1/hypervisors", &api::get_hypervisors},
-      {"GET", "/v1/status", &api::get_status},
-      {"GET", "/v1/projections", &api::get_projections},
+      {"GET", "/v1/status", &api::get_status, {"digest"}},
+      {"GET", "/v1/projections", &api::get_projections, paged({})},
       {"GET", "/v1/projections/{name}", &api::get_projection},
       {"POST", "/v1/projections/{name}:{verb}", &api::act_on_projection},
       {"GET", "/v1/installation", &api::get_installation},
       {"POST", "/v1/installation:trustClock", &api::post_trust_clock},
       {"POST", "/v1/installation:setLimit", &api::post_set_limit},
-      {"GET", "/metrics", &api::get_metrics, true},
-      {"GET", "/healthz", &api::get_health, true},
+      {"GET", "/metrics", &api::get_metrics, {}, true},
+      {"GET", "/healthz", &api::get_health, {}, true},
   };
   return table;
 }
@@ -248,8 +261,8 @@ void api::handle(http::request request, http::responder respond) {
              "this process has not folded position " + position_text(place) + " yet: try again",
              true});
   }
-  if (made.request.method != "GET")
-    if (auto known = made.only({}); !known) // what changes something says all in its body
+  if (!found->is_open)
+    if (auto known = made.only(found->parameters); !known)
       return made.fail(known.error());
   (this->*found->handle)(made);
 }

@@ -155,18 +155,10 @@ std::string api::call::parameter(const char* which) const {
   return value == nullptr ? std::string() : *value;
 }
 
-namespace {
-
-error unknown_parameter(std::string_view name) {
-  return invalid("there is no parameter '" + printable(name, 40) + "' here");
-}
-
-} // namespace
-
 result<void> api::call::only(const std::vector<std::string_view>& allowed) const {
   for (auto one = request.query.begin(); one != request.query.end(); ++one) {
     if (std::ranges::find(allowed, std::string_view(one->name)) == allowed.end())
-      return unknown_parameter(one->name);
+      return invalid("there is no parameter '" + printable(one->name, 40) + "' here");
     if (one->value.empty())
       return invalid("parameter '" + one->name + "' is empty: say what is wanted, or leave it out");
     if (std::find_if(request.query.begin(), one,
@@ -178,45 +170,34 @@ result<void> api::call::only(const std::vector<std::string_view>& allowed) const
 
 result<projections::as_of> api::call::as_of() const {
   projections::as_of when;
-  for (const auto& [key, value] : request.query) {
-    if (key != "asOf")
-      return unknown_parameter(key);
-    if (!when.is_now())
-      return invalid("asOf is given twice");
-    if (value.find('/') == std::string::npos) {
-      const auto time = parse_time(value);
-      if (!time)
-        return invalid("asOf: '" + printable(value, 40) +
-                       "' is neither a time (2026-11-28T12:00:00Z) nor a position (1/118)");
-      when.time = *time;
-      continue;
-    }
-    const auto places = parse_position(value);
-    if (!places)
-      return places.error();
-    for (const auto& place : *places)
-      when.position.set(place.where, {place.seq, {}});
-    if (when.is_now())
-      return invalid("asOf: '" + printable(value, 40) + "' is before everything");
+  const auto text = parameter("asOf");
+  if (text.empty())
+    return when;
+  if (text.find('/') == std::string::npos) {
+    const auto time = parse_time(text);
+    if (!time)
+      return invalid("asOf: '" + printable(text, 40) +
+                     "' is neither a time (2026-11-28T12:00:00Z) nor a position (1/118)");
+    when.time = *time;
+    return when;
   }
+  const auto places = parse_position(text);
+  if (!places)
+    return places.error();
+  for (const auto& place : *places)
+    when.position.set(place.where, {place.seq, {}});
+  if (when.is_now())
+    return invalid("asOf: '" + printable(text, 40) + "' is before everything");
   return when;
 }
 
-result<projections::page> api::call::page(std::initializer_list<std::string_view> allowed) const {
-  std::vector<std::string_view> all{"pageToken", "pageSize"};
-  all.insert(all.end(), allowed.begin(), allowed.end());
-  if (auto known = only(all); !known)
-    return known.error();
+result<projections::page> api::call::page() const {
   projections::page wanted;
-  for (const auto& [key, value] : request.query) {
-    if (key == "pageToken") {
-      wanted.token = value;
-    } else if (key == "pageSize") {
-      const auto [end, failed] =
-          std::from_chars(value.data(), value.data() + value.size(), wanted.size);
-      if (failed != std::errc() || end != value.data() + value.size())
-        return invalid("pageSize '" + printable(value, 20) + "' is not a number");
-    }
+  wanted.token = parameter("pageToken");
+  if (const auto size = parameter("pageSize"); !size.empty()) {
+    const auto [end, failed] = std::from_chars(size.data(), size.data() + size.size(), wanted.size);
+    if (failed != std::errc() || end != size.data() + size.size())
+      return invalid("pageSize '" + printable(size, 20) + "' is not a number");
   }
   return wanted;
 }

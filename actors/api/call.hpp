@@ -2,7 +2,6 @@
 
 #include "actors/api/api.hpp"
 
-#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
@@ -94,16 +93,15 @@ struct api::call {
   /// What `cluster`, `name` and `label` ask of a list. Errors: `invalid_argument`.
   [[nodiscard]] result<projections::inventory_filter> inventory_filter() const;
 
-  /// The moment that `asOf` names, now when there is none; other parameters are refused. Errors:
-  /// `invalid_argument`.
+  /// The moment that `asOf` names, now when there is none. Errors: `invalid_argument`.
   [[nodiscard]] result<projections::as_of> as_of() const;
 
-  /// Errors: `invalid_argument` when there is another parameter than these.
+  /// Errors: `invalid_argument` when there is another parameter than these, an empty one, or one
+  /// twice.
   [[nodiscard]] result<void> only(const std::vector<std::string_view>& allowed) const;
 
-  /// The paging parameters; others than `allowed` are refused, never ignored.
-  [[nodiscard]] result<projections::page>
-  page(std::initializer_list<std::string_view> allowed) const;
+  /// The paging parameters. Errors: `invalid_argument`.
+  [[nodiscard]] result<projections::page> page() const;
 };
 
 } // namespace orrery::actors

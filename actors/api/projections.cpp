@@ -55,7 +55,7 @@ nlohmann::ordered_json body_of(const projections::projection_status& one,
 } // namespace
 
 void api::get_projections(call& made) {
-  if (const auto page = made.page({}); !page)
+  if (const auto page = made.page(); !page)
     return made.fail(page.error());
   nlohmann::ordered_json body;
   body["projections"] = nlohmann::ordered_json::array();
@@ -71,11 +71,7 @@ void api::send_projection(const call& made, int status) {
   made.fail(projections::no_projection(made.name));
 }
 
-void api::get_projection(call& made) {
-  if (auto known = made.only({}); !known)
-    return made.fail(known.error());
-  send_projection(made, 200);
-}
+void api::get_projection(call& made) { send_projection(made, 200); }
 
 void api::act_on_projection(call& made) {
   constexpr int accepted = 202;

@@ -25,7 +25,7 @@ constexpr std::size_t console_bytes_max = std::size_t{64} * 1024;
 } // namespace
 
 void api::get_vms(call& made) {
-  auto page = made.page({"cluster", "node", "name", "observed", "label"});
+  auto page = made.page();
   if (!page)
     return made.fail(page.error());
   projections::vm_filter filter;
@@ -52,7 +52,7 @@ void api::get_vm(call& made) {
 }
 
 void api::get_clusters(call& made) {
-  const auto page = made.page({"name", "label"});
+  const auto page = made.page();
   if (!page)
     return made.fail(page.error());
   const auto filter = made.inventory_filter();
@@ -69,7 +69,7 @@ void api::get_cluster(call& made) {
 }
 
 void api::get_nodes(call& made) {
-  const auto page = made.page({"cluster", "name", "label"});
+  const auto page = made.page();
   if (!page)
     return made.fail(page.error());
   const auto filter = made.inventory_filter();
@@ -86,7 +86,7 @@ void api::get_node(call& made) {
 }
 
 void api::get_networks(call& made) {
-  const auto page = made.page({"cluster", "name", "label"});
+  const auto page = made.page();
   if (!page)
     return made.fail(page.error());
   const auto filter = made.inventory_filter();
@@ -103,13 +103,11 @@ void api::get_network(call& made) {
 }
 
 void api::get_installation(call& made) {
-  if (auto known = made.only({}); !known)
-    return made.fail(known.error());
   made.send(x_services.store->find_installation(x_services.installation));
 }
 
 void api::get_jobs(call& made) {
-  auto page = made.page({"resource", "state"});
+  auto page = made.page();
   if (!page)
     return made.fail(page.error());
   projections::job_filter filter;
@@ -121,14 +119,10 @@ void api::get_jobs(call& made) {
   made.send("jobs", x_services.store->list_jobs(filter, *page));
 }
 
-void api::get_job(call& made) {
-  if (auto known = made.only({}); !known)
-    return made.fail(known.error());
-  made.send(x_services.store->find_job(made.name));
-}
+void api::get_job(call& made) { made.send(x_services.store->find_job(made.name)); }
 
 void api::get_events(call& made) {
-  auto page = made.page({"resource"});
+  auto page = made.page();
   if (!page)
     return made.fail(page.error());
   projections::event_filter filter;
@@ -188,8 +182,6 @@ result<projections::entry_places> api::watched_from(const call& made) const {
 }
 
 void api::get_watch(call& made) {
-  if (const auto known = made.only({"after", "noun", "resource"}); !known)
-    return made.fail(known.error());
   watch_terms terms;
   terms.noun = made.parameter("noun");
   if (!terms.noun.empty() && std::ranges::find(nouns, terms.noun) == nouns.end())
@@ -215,7 +207,7 @@ void api::get_watch(call& made) {
 }
 
 void api::get_usage(call& made) {
-  const auto page = made.page({"from", "to", "resource", "cluster", "meter", "by"});
+  const auto page = made.page();
   if (!page)
     return made.fail(page.error());
   const auto from = moment(made.parameter("from"), "from");
@@ -245,8 +237,6 @@ void api::get_usage(call& made) {
 }
 
 void api::get_hypervisors(call& made) {
-  if (auto known = made.only({}); !known)
-    return made.fail(known.error());
   nlohmann::ordered_json body;
   body["hypervisors"] = nlohmann::ordered_json::array();
   for (const auto kind : drivers::all_kinds()) {
@@ -334,8 +324,6 @@ nlohmann::ordered_json status_body(const std::map<partition_number, partition_st
 } // namespace
 
 void api::get_status(call& made) {
-  if (auto known = made.only({"digest"}); !known)
-    return made.fail(known.error());
   const auto gathered = std::make_shared<gathered_status>();
   const auto projected = x_services.store->lowest_positions();
   const bool with_digest = made.parameter("digest") == "true";
@@ -366,8 +354,6 @@ void api::get_status(call& made) {
 }
 
 void api::get_console(call& made) {
-  if (auto known = made.only({"lines"}); !known)
-    return made.fail(known.error());
   const auto vm = x_services.store->find_vm(made.name);
   if (!vm)
     return made.fail(vm.error());
