@@ -212,11 +212,6 @@ void api::post_cluster(call& made) {
 
 namespace {
 
-bool is_plain_path_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
-         c == '.' || c == '_' || c == '-';
-}
-
 result<void> check_endpoint(const std::string& hypervisor, const v1::NodeEndpoint& endpoint) {
   if (hypervisor != "kvm") {
     if (!endpoint.libvirt_socket().empty() || !endpoint.network_namespace().empty())
@@ -224,10 +219,9 @@ result<void> check_endpoint(const std::string& hypervisor, const v1::NodeEndpoin
     return {};
   }
   if (!endpoint.libvirt_socket().starts_with('/') ||
-      !std::ranges::all_of(endpoint.libvirt_socket(), is_plain_path_character))
+      !std::ranges::all_of(endpoint.libvirt_socket(), is_plain_in_path))
     return invalid("libvirtSocket is not an absolute path of letters, digits and /._-");
-  if (!std::ranges::all_of(endpoint.network_namespace(), is_plain_path_character) ||
-      endpoint.network_namespace().find('/') != std::string::npos ||
+  if (!std::ranges::all_of(endpoint.network_namespace(), is_plain) ||
       endpoint.network_namespace().starts_with('.'))
     return invalid("networkNamespace is not a name as `ip netns list` shows it");
   return {};

@@ -68,9 +68,11 @@ bool is_as_known(const drivers::guest_seen& seen, const domain::vm_state& vm) {
           (runs && vm.observed.state == v1::VmObserved::REACHABLE));
 }
 
-void tell_drift(const std::string& node, const pvip::apply_report& report) {
+/// What was found and done in a node's network: nothing of ours can have drifted on a new one.
+void tell(const domain::node_state& node, const pvip::apply_report& report, bool is_new) {
   for (const auto& line : report.drift)
-    std::fprintf(stderr, "warn: node %s: drift repaired: %s\n", node.c_str(), line.c_str());
+    std::fprintf(stderr, "%s: node %s: %s: %s\n", is_new ? "info" : "warn", node.name.c_str(),
+                 is_new ? "set up" : "drift repaired", line.c_str());
 }
 
 } // namespace
@@ -200,12 +202,8 @@ void cluster_driving::on_prepared(const uuid& node, std::uint64_t nonce,
     return; // lost meanwhile
   if (!report)
     return lose(node, "its network cannot be prepared: " + report.error().text);
-  // Nothing of ours can have drifted on a node that we see for the first time.
-  if (entry.node().epoch > 1)
-    tell_drift(entry.node().name, *report);
-  else
-    for (const auto& line : report->drift)
-      std::fprintf(stderr, "info: node %s: set up: %s\n", entry.node().name.c_str(), line.c_str());
+  const bool is_seen_first = entry.node().epoch <= 1;
+  tell(entry.node(), *report, is_seen_first);
   entry.phase = node_phase::serving;
   entry.last_sweep = x_birth.steady_clock();
   for (auto& [vm, guest] : x_guests)
@@ -278,12 +276,12 @@ void cluster_driving::recheck_network(const uuid& node) {
   entry.bench->tasks->add({}, [this, node, post = x_hands.poster(), to = entry.bench.get()] {
     auto report = std::make_shared<result<pvip::apply_report>>(to->link.network->recheck());
     post([this, node, report] {
-      const auto& name = x_nodes.at(node).node().name;
+      const auto& state = x_nodes.at(node).node();
       if (!*report)
-        std::fprintf(stderr, "warn: node %s: its network cannot be looked at: %s\n", name.c_str(),
-                     report->error().text.c_str());
+        std::fprintf(stderr, "warn: node %s: its network cannot be looked at: %s\n",
+                     state.name.c_str(), report->error().text.c_str());
       else
-        tell_drift(name, **report);
+        tell(state, **report, false);
     });
   });
 }

@@ -4,6 +4,7 @@
 #include "drivers/libvirt/call_book.hpp"
 #include "drivers/libvirt/connection.hpp"
 #include "drivers/libvirt/guest_files.hpp"
+#include "events/core/text.hpp"
 
 #include <algorithm>
 #include <thread>
@@ -37,15 +38,8 @@ error abandoned() {
           .retryable = true};
 }
 
-bool is_plain_path(const std::string& path) {
-  return path.starts_with('/') && std::ranges::all_of(path, [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '/' || c == '.' || c == '_' || c == '-';
-         });
-}
-
 result<void> check_path(std::string_view what, const std::string& path) {
-  if (!is_plain_path(path))
+  if (!path.starts_with('/') || !std::ranges::all_of(path, is_plain_in_path))
     return refusal(error_code::invalid_argument,
                    "the " + std::string(what) + " '" + path +
                        "' is not an absolute path of letters, digits and /._-");

@@ -49,12 +49,8 @@ constexpr std::size_t words_bytes_max = 4'096;
 constexpr std::chrono::milliseconds ending_look{20};
 
 bool is_folder(std::string_view path) {
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
-           c == '.' || c == '_' || c == '-';
-  };
   return path.starts_with('/') && path.size() > 1 && path.size() <= folder_bytes_max &&
-         std::ranges::all_of(path, allowed);
+         std::ranges::all_of(path, is_plain_in_path);
 }
 
 result<unsigned> number_of_group(const std::string& name) {

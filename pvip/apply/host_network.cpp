@@ -31,22 +31,7 @@ public:
   }
 
   result<apply_report> reconcile(std::vector<port> ports) override {
-    return x_thread->run([&]() -> result<apply_report> {
-      auto on = kernel_of_now();
-      if (!on) {
-        return on.error();
-      }
-      auto report = converge(**on, ports, x_prefix, std::nullopt);
-      // When something is in the way of one port, the others are there and served.
-      if (report || report.error().code != error_code::invalid_argument) {
-        x_wanted.emplace();
-        for (const port& each : ports) {
-          x_wanted->emplace(each.link, each);
-        }
-        x_services->replace(std::move(ports));
-      }
-      return report;
-    });
+    return x_thread->run([&] { return make_right(std::move(ports)); });
   }
 
   result<apply_report> recheck() override {
@@ -54,18 +39,12 @@ public:
       if (!x_wanted) {
         return apply_report{};
       }
-      auto on = kernel_of_now();
-      if (!on) {
-        return on.error();
-      }
       std::vector<port> ports;
       ports.reserve(x_wanted->size());
       for (const auto& [link, each] : *x_wanted) {
         ports.push_back(each);
       }
-      auto report = converge(**on, ports, x_prefix, std::nullopt);
-      x_services->replace(std::move(ports)); // links may have new numbers
-      return report;
+      return make_right(std::move(ports));
     });
   }
 
@@ -116,6 +95,24 @@ public:
   }
 
 private:
+  /// Makes the node what these ports want, and them what is wanted. Within tasks only.
+  result<apply_report> make_right(std::vector<port> ports) {
+    auto on = kernel_of_now();
+    if (!on) {
+      return on.error();
+    }
+    auto report = converge(**on, ports, x_prefix, std::nullopt);
+    // When something is in the way of one port, the others are there and served.
+    if (report || report.error().code != error_code::invalid_argument) {
+      x_wanted.emplace();
+      for (const port& each : ports) {
+        x_wanted->emplace(each.link, each);
+      }
+      x_services->replace(std::move(ports));
+    }
+    return report;
+  }
+
   /// Also begins to serve guests. Within tasks only.
   result<kernel*> kernel_of_now() {
     if (x_kernel == nullptr || x_kernel_entry != x_thread->entries()) {

@@ -1,5 +1,6 @@
 #include "pvip/plan/plan.hpp"
 
+#include "events/core/text.hpp"
 #include "pvip/plan/pvip.hpp"
 
 #include <algorithm>
@@ -107,12 +108,8 @@ bool can_be_host(ipv4 address) {
 }
 
 bool is_uplink_name(std::string_view name) {
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-  };
   return !name.empty() && name.size() <= link_name_bytes_max && name != "." && name != ".." &&
-         std::ranges::all_of(name, allowed);
+         std::ranges::all_of(name, is_plain);
 }
 
 result<host_state> plan(std::vector<port> ports) {

@@ -80,6 +80,16 @@ protected:
     return spec;
   }
 
+  /// Has a fresh libvirtd take a guest back for as long as that does not answer its monitor, since
+  /// its process stands still.
+  void be_taking_back(pid_t guest) {
+    ASSERT_GT(guest, 0);
+    ASSERT_EQ(kill(guest, SIGSTOP), 0);
+    node().kill_libvirtd();
+    node().start_daemons();
+    ASSERT_TRUE(wait_until(limit, [&] { return driver().connect().has_value(); }));
+  }
+
   const uuid installation = fresh_uuid();
 
 private:
@@ -234,16 +244,11 @@ TEST_F(libvirt_real, after_libvirtd_died_guests_are_adopted_and_causes_forgotten
   EXPECT_EQ(driver().inspect(running.vm)->cause, stop_cause::host);
 }
 
-// A guest that does not answer its monitor: libvirtd is taking it back for as long as that lasts.
-// Of an end meanwhile it tells nobody (seen with libvirt 9.0).
+// Of an end meanwhile libvirtd tells nobody (seen with libvirt 9.0).
 TEST_F(libvirt_real, an_end_while_libvirtd_takes_its_guests_back_is_seen) {
   const auto spec = make_running();
   const auto pid = node().guest_pid(spec.vm);
-  ASSERT_GT(pid, 0);
-  ASSERT_EQ(kill(pid, SIGSTOP), 0);
-  node().kill_libvirtd();
-  node().start_daemons();
-  ASSERT_TRUE(wait_until(limit, [&] { return driver().connect().has_value(); }));
+  ASSERT_NO_FATAL_FAILURE(be_taking_back(pid));
   EXPECT_EQ(driver().inspect(spec.vm)->condition, guest_condition::running);
   ASSERT_EQ(kill(pid, SIGKILL), 0);
   ASSERT_TRUE(wait_until(
@@ -253,11 +258,7 @@ TEST_F(libvirt_real, an_end_while_libvirtd_takes_its_guests_back_is_seen) {
 TEST_F(libvirt_real, behind_a_fence_libvirtd_has_its_guest_back_and_tells_its_end) {
   const auto spec = make_running();
   const auto pid = node().guest_pid(spec.vm);
-  ASSERT_GT(pid, 0);
-  ASSERT_EQ(kill(pid, SIGSTOP), 0);
-  node().kill_libvirtd();
-  node().start_daemons();
-  ASSERT_TRUE(wait_until(limit, [&] { return driver().connect().has_value(); }));
+  ASSERT_NO_FATAL_FAILURE(be_taking_back(pid));
   auto fenced =
       std::async(std::launch::async, [&] { return driver().fence(spec.vm, newer).has_value(); });
   EXPECT_EQ(fenced.wait_for(milliseconds(300)), std::future_status::timeout);

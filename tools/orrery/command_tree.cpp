@@ -256,12 +256,13 @@ void add_addressing(tree& t, CLI::App& parent) {
         return body;
       });
   reserve.add_option("--note", t.said.note, "who has them");
-  auto& free = add_address_verb(t, parent, "free", "Take back what was reserved, as it was said",
-                                "  orrery network free lan 10.99.0.2-10.99.0.9", ":free", [&t] {
-                                  auto body = json::object();
-                                  body.set("ranges", ranges_of(t.said.ranges, t.said.file));
-                                  return body;
-                                });
+  auto& free =
+      add_address_verb(t, parent, "free", "Give reserved addresses back to VMs that ask for none",
+                       "  orrery network free lan 10.99.0.2-10.99.0.9", ":free", [&t] {
+                         auto body = json::object();
+                         body.set("ranges", ranges_of(t.said.ranges, t.said.file));
+                         return body;
+                       });
   for (auto* one : {&reserve, &free}) {
     one->add_option("RANGE", t.said.ranges, "FIRST-LAST, or one address");
     one->add_option("--file", t.said.file, "a file with one RANGE a line; - is standard input");
