@@ -36,6 +36,7 @@ endfunction()
 function(orrery_test name)
   cmake_parse_arguments(A "" "TIMEOUT" "SOURCES;PRIVATE;LABELS" ${ARGN})
   orrery_program(${name} SOURCES ${A_SOURCES} PRIVATE ${A_PRIVATE} GTest::gtest GTest::gmock GTest::gtest_main)
+  target_compile_options(${name} PRIVATE -O0) # what is tested is optimised; a test is compiled more often than it runs
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 300)
   endif()

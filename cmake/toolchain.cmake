@@ -16,7 +16,7 @@ find_package(PkgConfig REQUIRED)
 
 set(ORRERY_SANITIZE "" CACHE STRING "Sanitisers for every target, for instance address,undefined or thread")
 if(ORRERY_SANITIZE)
-  add_compile_options(-fsanitize=${ORRERY_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+  add_compile_options(-fsanitize=${ORRERY_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${ORRERY_SANITIZE})
 endif()
 if(ORRERY_FUZZERS)

@@ -1,5 +1,9 @@
 #include "tests/sim/simulation.hpp"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -27,12 +31,13 @@ constexpr const char* help =
     "                   clock, board, transport, leave, verb, host, guest\n"
     "  --without-barrier  hosts know tokens for each guest only, as the drivers of today do\n"
     "  --for TIME       new seeds from N on for so long: 300s, 5m\n"
+    "  --jobs J         with --for: so many at once, each a million seeds after the one before\n"
     "  --trace          prints what happens, line by line\n"
     "\n"
     "examples:\n"
     "  orrery-sim --seed 7\n"
     "  orrery-sim --seed 7 --trace | less\n"
-    "  orrery-sim --seed 1000 --for 5m\n"
+    "  orrery-sim --seed 1000 --for 5m --jobs 2\n"
     "  orrery-sim --seed 7 --vms 100 --seconds 1000 --faults crash,pause\n"
     "\n"
     "Exit status: 0 all promises were kept; 1 one was broken, and it is said which, at which\n"
@@ -41,6 +46,7 @@ constexpr const char* help =
 struct wish {
   settings of = with_all_faults(1);
   std::optional<std::chrono::seconds> for_time;
+  std::uint64_t jobs = 1; ///< processes, each with seeds of its own
   bool is_traced = false;
   bool wants_help = false;
 };
@@ -97,6 +103,8 @@ wish parse(int count, char** words) {
       made.of.partitions = static_cast<std::uint32_t>(number_in(option, value, 16));
     else if (option == "--for")
       made.for_time = time_in(value);
+    else if (option == "--jobs")
+      made.jobs = std::max<std::uint64_t>(1, number_in(option, value, 64));
     else if (option != "--faults")
       complain("there is no option '" + option + "'");
     else if (const auto set = set_faults(made.of, value); !set)
@@ -178,6 +186,29 @@ bool run_seeds(wish wanted, std::chrono::seconds for_time) {
   return !sum.broken;
 }
 
+/// The same in several processes. False: a promise was broken in one, or one died.
+bool run_jobs(const wish& wanted, std::chrono::seconds for_time) {
+  constexpr std::uint64_t seeds_each = 1'000'000; // more than a day's
+  std::fflush(stdout);
+  std::uint64_t begun = 0;
+  for (; begun < wanted.jobs; ++begun) {
+    const auto child = ::fork();
+    if (child < 0)
+      break;
+    if (child == 0) {
+      auto own = wanted;
+      own.of.seed += begun * seeds_each;
+      std::exit(run_seeds(own, for_time) ? 0 : 1);
+    }
+  }
+  bool are_well = begun == wanted.jobs;
+  for (; begun > 0; --begun) {
+    int status = 0;
+    are_well = ::wait(&status) > 0 && status == 0 && are_well;
+  }
+  return are_well;
+}
+
 } // namespace
 
 int main(int count, char** words) {
@@ -189,6 +220,6 @@ int main(int count, char** words) {
   // What the simulated processes say to people would drown what the simulation says.
   if (std::freopen("/dev/null", "w", stderr) == nullptr)
     return 2;
-  const bool is_well = wanted.for_time ? run_seeds(wanted, *wanted.for_time) : run_seed(wanted);
+  const bool is_well = wanted.for_time ? run_jobs(wanted, *wanted.for_time) : run_seed(wanted);
   return is_well ? 0 : 1;
 }

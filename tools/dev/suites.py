@@ -27,8 +27,8 @@ LOG_LINES_SHOWN = 100  # of a failed suite
 OUTPUT_BYTES_KEPT = 8 * 1024 * 1024  # of one ctest test; case counts come from this output
 TSAN_TESTS = "^log_"  # the log has threads of its own; CAF in Debian is not instrumented
 TSAN_CASES = "-segment_damage.*"  # one thread, minutes of it: nothing for this sanitiser to see
-FUZZ_SECONDS = 37  # for each fuzz program, unless ORRERY_FUZZ_SECONDS says otherwise
-SIM_SECONDS = 300  # for new seeds of the simulation, unless ORRERY_SIM_SECONDS says otherwise
+FUZZ_SECONDS = 33  # for each fuzz program, unless ORRERY_FUZZ_SECONDS says otherwise
+SIM_SECONDS = 150  # of each job, for new seeds of the simulation; or what ORRERY_SIM_SECONDS says
 FUZZ_MEMORY_MIB = 2048  # libFuzzer's limit for one fuzz program; its default, written down
 JOBS = os.cpu_count() or 2
 
@@ -167,7 +167,8 @@ def sim(run):
     found = ctest(run, LABELS["sim"], jobs=JOBS)
     seconds = os.environ.get("ORRERY_SIM_SECONDS", str(SIM_SECONDS))
     found.add(run.program("new seeds", ["build/release/tests/sim/orrery-sim", "--seed",
-                                        int(time.time()), "--for", f"{seconds}s"]))
+                                        int(time.time()), "--for", f"{seconds}s",
+                                        "--jobs", JOBS]))
     return found
 
 
