@@ -130,6 +130,14 @@ public:
 
   result<void> ensure(const pvip::port&) override { return {}; }
 
+  result<void> announce(const std::string&, bool) override { return {}; }
+
+  result<void> amend(const pvip::port&) override { return {}; }
+
+  std::unordered_set<std::string> announced() override { return {}; }
+
+  result<pvip::apply_report> answer_on(const std::string&) override { return pvip::apply_report{}; }
+
   result<void> remove(const std::string&) override { return {}; }
 
   result<bool> answers_arp(const pvip::port&, std::chrono::milliseconds) override { return true; }

@@ -216,13 +216,14 @@ void simulated_world::unplug(const std::string& link) {
   x_links.erase(link);
 }
 
+std::optional<vm_id> simulated_world::guest_on(const std::string& link) {
+  const std::lock_guard lock(x_links_guard);
+  const auto found = x_links.find(link);
+  return found == x_links.end() ? std::nullopt : std::optional(found->second);
+}
+
 bool simulated_world::answers_on(const std::string& link) {
-  std::optional<vm_id> vm;
-  {
-    const std::lock_guard lock(x_links_guard);
-    if (const auto found = x_links.find(link); found != x_links.end())
-      vm = found->second;
-  }
+  const auto vm = guest_on(link);
   return vm && answers(*vm);
 }
 

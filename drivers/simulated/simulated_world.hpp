@@ -98,6 +98,9 @@ public:
   /// The same for whichever guest is plugged into this link.
   [[nodiscard]] bool answers_on(const std::string& link);
 
+  /// The guest that is defined with that link.
+  [[nodiscard]] std::optional<vm_id> guest_on(const std::string& link);
+
   /// From now on this guest never answers (`is_silent`), or does again. May be said before the
   /// guest exists.
   void set_silent(vm_id vm, bool is_silent);

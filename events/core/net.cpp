@@ -2,6 +2,9 @@
 
 #include "events/core/text.hpp"
 
+#include <arpa/inet.h>
+
+#include <algorithm>
 #include <cstdio>
 #include <optional>
 
@@ -32,7 +35,48 @@ std::optional<std::uint32_t> take_number(std::string_view& text, std::uint32_t v
   return value;
 }
 
+/// The bits of `address` that a prefix of `length` leaves, the others zero.
+ipv6 masked(ipv6 address, std::uint8_t length) {
+  for (std::size_t at = 0; at < address.bytes.size(); ++at) {
+    const int kept = std::clamp(int{length} - static_cast<int>(8 * at), 0, 8);
+    address.bytes[at] &= static_cast<std::uint8_t>(0xff << (8 - kept));
+  }
+  return address;
+}
+
+/// `parse` reads its address, `what` and `want` are words for a refusal.
+template <class Prefix, class Parse>
+result<Prefix> parse_prefix(std::string_view text, Parse parse, std::uint32_t length_max,
+                            std::string_view what, std::string_view want) {
+  const auto slash = text.find('/');
+  if (slash == std::string_view::npos)
+    return invalid(what, text, want);
+  const auto base = parse(text.substr(0, slash));
+  auto rest = text.substr(slash + 1);
+  const auto length = take_number(rest, length_max);
+  if (!base || !length || !rest.empty())
+    return invalid(what, text, want);
+  const Prefix parsed{*base, static_cast<std::uint8_t>(*length)};
+  if (!parsed.contains(parsed.base)) // a host bit is not zero
+    return invalid(what, text, want);
+  return parsed;
+}
+
+/// No text of IPv4 has one.
+bool is_ipv6_text(std::string_view text) { return text.find(':') != std::string_view::npos; }
+
 } // namespace
+
+bool ipv6_prefix::contains(const ipv6& address) const { return masked(address, length) == base; }
+
+bool ip_prefix::contains(const ip_address& address) const {
+  if (const auto* of_ipv4 = std::get_if<ipv4>(&address)) {
+    const auto* own = std::get_if<ipv4>(&base);
+    return own != nullptr && ipv4_prefix{*own, length}.contains(*of_ipv4);
+  }
+  const auto* own = std::get_if<ipv6>(&base);
+  return own != nullptr && ipv6_prefix{*own, length}.contains(std::get<ipv6>(address));
+}
 
 std::string to_text(ipv4 address) {
   std::string text;
@@ -51,6 +95,24 @@ std::string to_text(const ipv4_prefix& prefix) {
 std::string to_text(const ipv4_range& range) {
   auto text = to_text(range.first);
   return range.first == range.last ? text : text + "-" + to_text(range.last);
+}
+
+std::string to_text(const ipv6& address) {
+  std::array<char, INET6_ADDRSTRLEN> buffer{};
+  inet_ntop(AF_INET6, address.bytes.data(), buffer.data(), buffer.size());
+  return buffer.data();
+}
+
+std::string to_text(const ipv6_prefix& prefix) {
+  return to_text(prefix.base) + "/" + std::to_string(prefix.length);
+}
+
+std::string to_text(const ip_address& address) {
+  return std::visit([](const auto& of_family) { return to_text(of_family); }, address);
+}
+
+std::string to_text(const ip_prefix& prefix) {
+  return to_text(prefix.base) + "/" + std::to_string(prefix.length);
 }
 
 std::string to_text(const mac_address& address) {
@@ -81,19 +143,8 @@ result<ipv4> parse_ipv4(std::string_view text) {
 }
 
 result<ipv4_prefix> parse_ipv4_prefix(std::string_view text) {
-  constexpr std::string_view want = "one like 10.99.0.0/24, host bits zero";
-  const auto slash = text.find('/');
-  if (slash == std::string_view::npos)
-    return invalid("an IPv4 prefix", text, want);
-  const auto base = parse_ipv4(text.substr(0, slash));
-  auto rest = text.substr(slash + 1);
-  const auto length = take_number(rest, 32);
-  if (!base || !length || !rest.empty())
-    return invalid("an IPv4 prefix", text, want);
-  const ipv4_prefix parsed{*base, static_cast<std::uint8_t>(*length)};
-  if ((parsed.base.bits & ~parsed.mask()) != 0)
-    return invalid("an IPv4 prefix", text, want);
-  return parsed;
+  return parse_prefix<ipv4_prefix>(text, parse_ipv4, 32, "an IPv4 prefix",
+                                   "one like 10.99.0.0/24, host bits zero");
 }
 
 result<ipv4_range> parse_ipv4_range(std::string_view text) {
@@ -104,6 +155,34 @@ result<ipv4_range> parse_ipv4_range(std::string_view text) {
   if (!first || !last || *last < *first)
     return invalid("an IPv4 range", text, want);
   return ipv4_range{*first, *last};
+}
+
+result<ipv6> parse_ipv6(std::string_view text) {
+  ipv6 parsed;
+  // As a string with its end; a zero within it would end it too early.
+  if (text.size() >= INET6_ADDRSTRLEN || text.find('\0') != std::string_view::npos ||
+      inet_pton(AF_INET6, std::string(text).c_str(), parsed.bytes.data()) != 1)
+    return invalid("an IPv6 address", text, "one like 2001:db8::17");
+  return parsed;
+}
+
+result<ipv6_prefix> parse_ipv6_prefix(std::string_view text) {
+  return parse_prefix<ipv6_prefix>(text, parse_ipv6, 128, "an IPv6 prefix",
+                                   "one like 2001:db8:7::/64, host bits zero");
+}
+
+result<ip_address> parse_ip_address(std::string_view text) {
+  const auto widen = [](const auto& parsed) {
+    return parsed ? result<ip_address>(*parsed) : parsed.error();
+  };
+  return is_ipv6_text(text) ? widen(parse_ipv6(text)) : widen(parse_ipv4(text));
+}
+
+result<ip_prefix> parse_ip_prefix(std::string_view text) {
+  const auto widen = [](const auto& parsed) {
+    return parsed ? result<ip_prefix>(ip_prefix{parsed->base, parsed->length}) : parsed.error();
+  };
+  return is_ipv6_text(text) ? widen(parse_ipv6_prefix(text)) : widen(parse_ipv4_prefix(text));
 }
 
 result<mac_address> parse_mac(std::string_view text) {

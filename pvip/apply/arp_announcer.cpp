@@ -2,6 +2,7 @@
 
 #include "pvip/apply/arp.hpp"
 #include "pvip/apply/arp_probe.hpp"
+#include "pvip/guest/neighbour_discovery.hpp"
 
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -11,8 +12,25 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
+#include <vector>
 
 namespace orrery::pvip {
+
+namespace {
+
+/// Of ARP a question and an answer in turn.
+std::vector<std::byte> frame_of(const mac_address& mac, const ip_address& address,
+                                std::size_t number) {
+  if (const auto* of_ipv6 = std::get_if<ipv6>(&address)) {
+    return unasked_advertisement(mac, *of_ipv6);
+  }
+  const auto operation = number % 2 == 0 ? arp_operation::request : arp_operation::reply;
+  const auto bytes = write_arp(gratuitous_arp(mac, std::get<ipv4>(address), operation));
+  return {bytes.begin(), bytes.end()};
+}
+
+} // namespace
 
 arp_announcer::arp_announcer() {
   // All signals are for the process's own threads.
@@ -49,7 +67,7 @@ result<std::shared_ptr<arp_announcer::sender>> arp_announcer::known(const std::s
   return made;
 }
 
-result<void> arp_announcer::tell(ipv4 address, const std::string& uplink) {
+result<void> arp_announcer::tell(const ip_address& address, const std::string& uplink) {
   auto on = known(uplink);
   if (!on) {
     return on.error();
@@ -65,7 +83,7 @@ result<void> arp_announcer::tell(ipv4 address, const std::string& uplink) {
   return {};
 }
 
-void arp_announcer::forget(ipv4 address, const std::string& uplink) {
+void arp_announcer::forget(const ip_address& address, const std::string& uplink) {
   const std::lock_guard guard(x_lock);
   std::erase_if(x_waiting, [&](const auto& each) {
     return each.second.address == address && each.second.on->name == uplink;
@@ -81,8 +99,7 @@ void arp_announcer::send(const waiting& what) {
   }
   mac_address mac;
   std::copy_n(std::begin(own.sll_addr), mac.bytes.size(), mac.bytes.begin());
-  const auto operation = what.number % 2 == 0 ? arp_operation::request : arp_operation::reply;
-  const auto bytes = write_arp(gratuitous_arp(mac, what.address, operation));
+  const auto bytes = frame_of(mac, what.address, what.number);
   (void)::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
 }
 

@@ -17,10 +17,10 @@
 
 namespace orrery::pvip {
 
-/// Tells everybody on an uplink, by gratuitous ARP with the uplink's own Ethernet address, that
-/// addresses are here now. Three times, for frames get lost, and Linux takes no news of an address
-/// within a second of the last (`locktime`); a thread sends all but the first. What waits when it
-/// ends is not sent.
+/// Tells everybody on an uplink, by gratuitous ARP or, for IPv6, by neighbour advertisements that
+/// nobody asked for, with the uplink's own Ethernet address, that addresses are here now. Three
+/// times, for frames get lost, and Linux takes no news of an address within a second of the last
+/// (`locktime`); a thread sends all but the first. What waits when it ends is not sent.
 class arp_announcer {
 public:
   /// When, counted from the first: soon, and after a router's `locktime`.
@@ -38,10 +38,10 @@ public:
 
   /// Begins, from a thread in the uplink's namespace. Blocks no longer than sending a frame does.
   /// Errors: `not_found` (no such link), `io_failed`.
-  [[nodiscard]] result<void> tell(ipv4 address, const std::string& uplink);
+  [[nodiscard]] result<void> tell(const ip_address& address, const std::string& uplink);
 
   /// Ends: somebody else may have the address from now on.
-  void forget(ipv4 address, const std::string& uplink);
+  void forget(const ip_address& address, const std::string& uplink);
 
 private:
   using time = std::chrono::steady_clock::time_point;
@@ -53,7 +53,7 @@ private:
   };
 
   struct waiting {
-    ipv4 address;
+    ip_address address;
     std::shared_ptr<sender> on;
     std::size_t number = 0; ///< which of `times`
   };

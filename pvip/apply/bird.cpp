@@ -1,9 +1,11 @@
 #include "pvip/apply/bird.hpp"
 
 #include "events/core/text.hpp"
+#include "pvip/apply/bird_process.hpp"
 #include "pvip/apply/file_descriptor.hpp"
 #include "pvip/apply/spawn.hpp"
 #include "pvip/apply/system_error.hpp"
+#include "pvip/apply/waiting.hpp"
 #include "pvip/upstream/bird_config.hpp"
 
 #include <fcntl.h>
@@ -18,6 +20,8 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -70,6 +74,11 @@ result<unsigned> number_of_group(const std::string& name) {
 }
 
 result<void> make_folder(const std::string& path, unsigned group) {
+  const auto above = std::filesystem::path(path).parent_path();
+  std::error_code failed;
+  if (std::filesystem::create_directories(above, failed)) {
+    std::filesystem::permissions(above, std::filesystem::perms(0755), failed);
+  }
   if (::mkdir(path.c_str(), folder_mode) != 0 && errno != EEXIST) {
     return system_error(path + " cannot be made", errno);
   }
@@ -104,23 +113,16 @@ result<void> remove_file(const std::string& path) {
   return {};
 }
 
-std::chrono::milliseconds left_until(steady::time_point until) {
-  return std::max(std::chrono::ceil<std::chrono::milliseconds>(until - steady::now()),
-                  std::chrono::milliseconds{0});
-}
-
 /// What comes, less its last end of a line, until the other end is closed; nothing when that takes
 /// too long.
 std::optional<std::string> heard(const file_descriptor& from, steady::time_point until) {
   std::string words;
   std::array<char, 1'024> bytes{};
   while (true) {
-    pollfd ready{.fd = from.number(), .events = POLLIN, .revents = 0};
-    const int count = ::poll(&ready, 1, static_cast<int>(left_until(until).count()));
-    if (count == 0) {
+    if (wait_for(from.number(), POLLIN, until) != waited::ready) {
       return std::nullopt;
     }
-    const auto more = count < 0 ? -1 : ::read(from.number(), bytes.data(), bytes.size());
+    const auto more = ::read(from.number(), bytes.data(), bytes.size());
     if (more == 0) {
       words.resize(words.size() - (words.ends_with('\n') ? 1 : 0));
       return words;
@@ -152,6 +154,10 @@ result<std::unique_ptr<bird>> bird::open(std::string namespace_name, bird_place 
     return thread.error();
   }
   return std::make_unique<bird>(*std::move(thread), std::move(place), *group);
+}
+
+bool bird::is_there(const bird_place& place) {
+  return process_of_bird(place.program, place.folder + "/" + std::string(file_name)).has_value();
 }
 
 bird::bird(std::unique_ptr<namespace_thread> thread, bird_place place, unsigned group)
@@ -239,11 +245,15 @@ result<void> bird::start() const {
   }
   const file_descriptor words_read(ends[0]);
   file_descriptor words_write(ends[1]);
+  const auto was_there = end_unheard(SIGKILL); // so that routers keep what it told
+  if (!was_there) {
+    return was_there.error();
+  }
   std::vector<std::string> command{x_place.program,      "-c", path_of(file_name),    "-s",
                                    path_of(socket_name), "-P", path_of(process_name), "-u",
                                    x_place.user,         "-g", x_place.user};
   // The mark of one that died: `stop` removes it.
-  if (::access(path_of(process_name).c_str(), F_OK) == 0) {
+  if (*was_there || ::access(path_of(process_name).c_str(), F_OK) == 0) {
     command.emplace_back("-R");
   }
   pid_t child = 0;
@@ -278,14 +288,46 @@ result<void> bird::start() const {
   return x_control.status();
 }
 
+/// A BIRD that goes on and cannot be spoken to: its socket was removed. True when there was one.
+result<bool> bird::end_unheard(int signal) const {
+  bool was_there = false;
+  while (const auto process = process_of_bird(x_place.program, path_of(file_name))) {
+    was_there = true;
+    if (auto ended = end_process(*process, signal, start_limit); !ended) {
+      return ended.error();
+    }
+  }
+  return was_there;
+}
+
 result<std::vector<neighbour_state>> bird::neighbours(const routed_upstream& settings) {
   const auto* bgp = std::get_if<bgp_upstream>(&settings.protocol);
-  const auto reply = x_control.ask(
-      bgp != nullptr ? "show protocols" : "show ospf neighbors " + std::string(ospf_protocol_name));
+  if (bgp == nullptr) {
+    return neighbours();
+  }
+  const auto reply = x_control.ask("show protocols");
+  return reply ? read_bgp_neighbours(*reply, *bgp)
+               : result<std::vector<neighbour_state>>(reply.error());
+}
+
+result<std::vector<neighbour_state>> bird::neighbours() {
+  const auto reply = x_control.ask("show protocols");
   if (!reply) {
     return reply.error();
   }
-  return bgp != nullptr ? read_bgp_neighbours(*reply, *bgp) : read_ospf_neighbours(*reply);
+  auto found = read_bgp_neighbours(*reply);
+  for (const protocol_state& each : read_protocols(*reply)) {
+    if (each.name != ospf_protocol_name && each.name != ospf6_protocol_name) {
+      continue;
+    }
+    auto more = x_control.ask("show ospf neighbors " + each.name);
+    if (!more) {
+      return more.error();
+    }
+    std::ranges::move(read_ospf_neighbours(*more), std::back_inserter(found));
+  }
+  std::ranges::sort(found, {}, &neighbour_state::address);
+  return found;
 }
 
 result<void> bird::stop() {
@@ -304,6 +346,9 @@ result<void> bird::stop() {
                    .retryable = true};
     }
     (void)::poll(nullptr, 0, static_cast<int>(ending_look.count()));
+  }
+  if (auto ended = end_unheard(SIGTERM); !ended) {
+    return ended.error();
   }
   for (const auto name : {file_name, file_beside_name, socket_name, process_name}) {
     if (auto gone = remove_file(path_of(name)); !gone) {

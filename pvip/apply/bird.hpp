@@ -13,7 +13,7 @@ namespace orrery::pvip {
 
 /// Where a node's BIRD lives.
 struct bird_place {
-  std::string folder; ///< absolute; made when missing, its parent is not, which `user` may pass
+  std::string folder; ///< absolute; made when missing, and those above it, for `user` to pass
   std::string program = "/usr/sbin/bird";
   std::string user =
       "bird"; ///< and its group: what BIRD becomes; keeps the rights of networks alone
@@ -22,7 +22,8 @@ struct bird_place {
 /// The BIRD of one node's network namespace: a process that outlives ours, so that our death or
 /// update tells no router anything. Known by its control socket: one that answers there is ours and
 /// is taken over. One that died is started again with graceful restart (RFC 4724), so that routers
-/// keep what they knew. Not for several threads at once. Calls block.
+/// keep what they knew; so is one whose socket is gone, which is known by its command. Not for
+/// several threads at once. Calls block.
 ///
 ///   bird.conf   its configuration, root's, readable by its group alone
 ///   bird.ctl    its control socket      bird.pid   while it runs, and after it died
@@ -37,6 +38,9 @@ public:
   [[nodiscard]] static result<std::unique_ptr<bird>> open(std::string namespace_name,
                                                           bird_place place);
 
+  /// Whether one runs there, by its command: also where its folder is gone.
+  [[nodiscard]] static bool is_there(const bird_place& place);
+
   bird(std::unique_ptr<namespace_thread> thread, bird_place place, unsigned group);
 
   /// That a BIRD runs with these settings: starts one, or has one read its configuration again when
@@ -49,8 +53,11 @@ public:
   /// of `bird_control`.
   [[nodiscard]] result<std::vector<neighbour_state>> neighbours(const routed_upstream& settings);
 
+  /// How those stand that it has, whatever is wanted by now. Errors: those of `bird_control`.
+  [[nodiscard]] result<std::vector<neighbour_state>> neighbours();
+
   /// Ends it, if it runs, so that routers forget the node's guests at once, and removes its files.
-  /// Idempotent. Errors: those of `bird_control`, `io_failed`.
+  /// Idempotent. Errors: those of `bird_control`, `timed_out`, `io_failed`.
   [[nodiscard]] result<void> stop();
 
 private:
@@ -59,6 +66,7 @@ private:
   [[nodiscard]] result<void> keep_written() const;
   [[nodiscard]] result<void> change(bool is_running, const std::string& text);
   [[nodiscard]] result<void> start() const;
+  [[nodiscard]] result<bool> end_unheard(int signal) const;
 
   std::unique_ptr<namespace_thread> x_thread;
   bird_place x_place;

@@ -3,6 +3,7 @@
 #include "events/core/text.hpp"
 #include "pvip/apply/file_descriptor.hpp"
 #include "pvip/apply/system_error.hpp"
+#include "pvip/apply/waiting.hpp"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -111,22 +112,16 @@ private:
   static error ended() { return bird_failed(error_code::unavailable, "ended while it was asked"); }
 
   result<void> wait_for(short event) {
-    while (true) {
-      const auto left =
-          std::chrono::ceil<std::chrono::milliseconds>(x_until - std::chrono::steady_clock::now());
-      pollfd ready{.fd = x_socket.number(), .events = event, .revents = 0};
-      const int count = left.count() <= 0 ? 0 : ::poll(&ready, 1, static_cast<int>(left.count()));
-      if (count > 0) {
-        return {};
-      }
-      if (count == 0) {
-        return bird_failed(error_code::timed_out,
-                           "gave no answer within " + std::to_string(x_patience.count()) + " ms");
-      }
-      if (errno != EINTR) {
-        return system_error("BIRD cannot be waited for", errno);
-      }
+    switch (pvip::wait_for(x_socket.number(), event, x_until)) {
+    case waited::ready:
+      return {};
+    case waited::in_vain:
+      return bird_failed(error_code::timed_out,
+                         "gave no answer within " + std::to_string(x_patience.count()) + " ms");
+    case waited::failed:
+      break;
     }
+    return system_error("BIRD cannot be waited for", errno);
   }
 
   file_descriptor x_socket;

@@ -4,7 +4,6 @@
 #include "pvip/upstream/bird_config.hpp"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 namespace orrery::pvip {
@@ -113,9 +112,8 @@ result<void> bird_reply_reader::take_line(std::string_view line) {
   return {};
 }
 
-std::vector<neighbour_state> read_bgp_neighbours(const bird_reply& reply,
-                                                 const bgp_upstream& wanted) {
-  std::map<std::string, std::string, std::less<>> info_of;
+std::vector<protocol_state> read_protocols(const bird_reply& reply) {
+  std::vector<protocol_state> found;
   for (const bird_line& line : reply) {
     if (line.code != code_of_protocols) {
       continue;
@@ -123,13 +121,33 @@ std::vector<neighbour_state> read_bgp_neighbours(const bird_reply& reply,
     std::string_view rest = line.text;
     const auto name = next_word(rest);
     skip_words(rest, 4); // protocol, table, state, since
-    info_of.insert_or_assign(std::string(name), told(rest));
+    found.push_back({.name = std::string(name), .info = told(rest)});
   }
+  return found;
+}
+
+std::vector<neighbour_state> read_bgp_neighbours(const bird_reply& reply) {
+  std::vector<neighbour_state> found;
+  for (protocol_state& each : read_protocols(reply)) {
+    if (const auto address = bgp_neighbour_in_name(each.name)) {
+      found.push_back({.address = *address,
+                       .established = each.info == "Established",
+                       .info = std::move(each.info)});
+    }
+  }
+  std::ranges::sort(found, {}, &neighbour_state::address);
+  return found;
+}
+
+std::vector<neighbour_state> read_bgp_neighbours(const bird_reply& reply,
+                                                 const bgp_upstream& wanted) {
+  const auto there = read_bgp_neighbours(reply);
   std::vector<neighbour_state> found;
   for (const bgp_neighbour& each : wanted.neighbours) {
-    const auto at = info_of.find(bgp_protocol_name(each.address));
-    const std::string info = at == info_of.end() ? "BIRD does not have it" : at->second;
-    found.push_back({.address = each.address, .established = info == "Established", .info = info});
+    const auto at = std::ranges::find(there, each.address, &neighbour_state::address);
+    found.push_back(at != there.end() ? *at
+                                      : neighbour_state{.address = each.address,
+                                                        .info = "BIRD does not have it"});
   }
   std::ranges::sort(found, {}, &neighbour_state::address);
   return found;
@@ -145,7 +163,7 @@ std::vector<neighbour_state> read_ospf_neighbours(const bird_reply& reply) {
     skip_words(rest, 2); // router id, priority
     const auto state = next_word(rest);
     skip_words(rest, 2); // dead in, interface
-    if (const auto address = parse_ipv4(next_word(rest))) {
+    if (const auto address = parse_ip_address(next_word(rest))) {
       found.push_back({.address = *address,
                        .established = state.starts_with("Full/") || state == "2-Way/Other",
                        .info = printable(state, info_bytes_max)});

@@ -50,19 +50,34 @@ private:
 
 /// How a neighbour stands, as BIRD says it.
 struct neighbour_state {
-  ipv4 address;
+  ip_address address;
   bool established = false;
-  std::string info; ///< BIRD's words: "Established", "Active Socket: Connection refused"
+  std::string info{}; ///< BIRD's words: "Established", "Active Socket: Connection refused"
 
   friend bool operator==(const neighbour_state&, const neighbour_state&) = default;
 };
+
+/// A protocol of BIRD's, and its words about it.
+struct protocol_state {
+  std::string name;
+  std::string info;
+
+  friend bool operator==(const protocol_state&, const protocol_state&) = default;
+};
+
+/// Of "show protocols": all there are, in BIRD's order.
+[[nodiscard]] std::vector<protocol_state> read_protocols(const bird_reply& reply);
+
+/// Of "show protocols": the neighbours in protocols that we name, sorted.
+[[nodiscard]] std::vector<neighbour_state> read_bgp_neighbours(const bird_reply& reply);
 
 /// Of "show protocols": the wanted neighbours, sorted; those that BIRD does not have are not
 /// established.
 [[nodiscard]] std::vector<neighbour_state> read_bgp_neighbours(const bird_reply& reply,
                                                                const bgp_upstream& wanted);
 
-/// Of "show ospf neighbors": all there are, sorted. Established: Full, or 2-Way with one that is
+/// Of "show ospf neighbors": all there are, sorted; of version 3 by their link-local addresses.
+/// Established: Full, or 2-Way with one that is
 /// not the link's designated router either.
 [[nodiscard]] std::vector<neighbour_state> read_ospf_neighbours(const bird_reply& reply);
 

@@ -189,7 +189,7 @@ result<void> check_prefix(std::string_view link, std::string_view prefix) {
 } // namespace
 
 result<apply_report> converge(kernel& on, std::vector<port> ports, std::string_view link_prefix,
-                              const std::optional<std::string>& only_link) {
+                              const std::optional<std::string>& only_link, former_tail former) {
   for (const port& each : ports) {
     if (auto right = check_prefix(each.link, link_prefix); !right) {
       return right.error();
@@ -201,7 +201,11 @@ result<apply_report> converge(kernel& on, std::vector<port> ports, std::string_v
   }
   const apply_scope scope = only_link ? apply_scope::one_port : apply_scope::whole_node;
   ledger book;
-  auto part = only_link;
+  const bool with_tails =
+      former == former_tail::perhaps || std::ranges::any_of(wanted->routes, &wanted_route::is_tail);
+  reading part{.only_link = only_link,
+               .with_tails = with_tails,
+               .with_listeners = std::ranges::any_of(wanted->links, &wanted_link::has_ipv6)};
   for (int round = 0; round < rounds_max; ++round) {
     const auto found = on.read(part);
     if (!found) {
@@ -209,8 +213,8 @@ result<apply_report> converge(kernel& on, std::vector<port> ports, std::string_v
     }
     const difference todo = compare(*wanted, *found, link_prefix, scope);
     run_steps(on, todo, book);
-    if (part && book.is_blocked()) {
-      part.reset(); // what is in the way stands elsewhere
+    if (part.only_link && book.is_blocked()) {
+      part.only_link.reset(); // what is in the way stands elsewhere
       continue;
     }
     if (book.did_something()) {
@@ -230,17 +234,20 @@ result<apply_report> converge(kernel& on, std::vector<port> ports, std::string_v
                .retryable = true};
 }
 
-result<void> remove_port(kernel& on, const std::string& link, std::string_view link_prefix) {
+result<void> remove_port(kernel& on, const std::string& link, std::string_view link_prefix,
+                         apply_scope scope) {
   if (auto right = check_prefix(link, link_prefix); !right) {
     return right;
   }
-  // All links are read, since others tell which gateways are still needed.
-  const auto found = on.read(std::nullopt);
+  // Of a whole node all links are read, since others tell which gateways are still needed.
+  const bool is_alone = scope == apply_scope::one_port;
+  const auto found =
+      on.read({.only_link = is_alone ? std::optional(link) : std::nullopt, .with_settings = false});
   if (!found) {
     return found.error();
   }
   ledger book;
-  run_steps(on, compare_without(link, *found, link_prefix), book);
+  run_steps(on, compare_without(link, *found, link_prefix, scope), book);
   if (book.has_failures()) {
     return book.failure();
   }

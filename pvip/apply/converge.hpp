@@ -1,10 +1,12 @@
 #pragma once
 
 #include "events/core/error.hpp"
+#include "pvip/apply/apply.hpp"
 #include "pvip/apply/host_network.hpp"
 #include "pvip/apply/kernel.hpp"
 #include "pvip/plan/plan.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,15 +22,23 @@ inline constexpr int rounds_max = 4;
 /// Sentences of one report; what is beyond is counted in a last one.
 inline constexpr std::size_t drift_sentences_max = 1'000;
 
+/// Whether one port may have a tail that is wanted no more. To look for it costs with the number of
+/// all routes.
+enum class former_tail : std::uint8_t { none, perhaps };
+
 /// Brings `kernel` to the plan of `ports` and reads back that it is so. With `only_link`, that of
 /// one port. Errors as `host_network::reconcile`; `conflict` when it still differs after
 /// `rounds_max`. What could be done is done.
 [[nodiscard]] result<apply_report> converge(kernel& on, std::vector<port> ports,
                                             std::string_view link_prefix,
-                                            const std::optional<std::string>& only_link);
+                                            const std::optional<std::string>& only_link,
+                                            former_tail former = former_tail::none);
 
-/// Removes one port. Errors as `host_network::remove`.
+/// Removes one port. `one_port` when others use its gateway and it has no tail: then the time that
+/// it takes does not grow with the number of links, which are all read otherwise. Errors as
+/// `host_network::remove`.
 [[nodiscard]] result<void> remove_port(kernel& on, const std::string& link,
-                                       std::string_view link_prefix);
+                                       std::string_view link_prefix,
+                                       apply_scope scope = apply_scope::whole_node);
 
 } // namespace orrery::pvip

@@ -36,32 +36,56 @@ public:
 
   result<apply_report> recheck() override {
     return x_thread->run([&]() -> result<apply_report> {
-      if (!x_wanted) {
-        return apply_report{};
+      return x_is_whole ? make_right(ports_there()) : result(apply_report{});
+    });
+  }
+
+  std::unordered_set<std::string> announced() override {
+    auto links = x_thread->run([&] {
+      std::unordered_set<std::string> found;
+      for (const auto& [link, each] : x_ports) {
+        if (each.announced) {
+          found.insert(link);
+        }
       }
-      std::vector<port> ports;
-      ports.reserve(x_wanted->size());
-      for (const auto& [link, each] : *x_wanted) {
-        ports.push_back(each);
-      }
-      return make_right(std::move(ports));
+      return result(std::move(found));
+    });
+    return links ? *std::move(links) : std::unordered_set<std::string>();
+  }
+
+  result<apply_report> answer_on(const std::string& uplink) override {
+    return x_thread->run([&]() -> result<apply_report> {
+      const bool is_new = x_uplink != uplink;
+      x_uplink = uplink;
+      return is_new && x_is_whole ? make_right(ports_there()) : result(apply_report{});
     });
   }
 
   result<void> ensure(const port& wanted) override {
+    return x_thread->run([&] { return make_one_right(wanted); });
+  }
+
+  result<void> announce(const std::string& link, bool announced) override {
     return x_thread->run([&]() -> result<void> {
-      auto on = kernel_of_now();
-      if (!on) {
-        return on.error();
+      const auto known = x_ports.find(link);
+      if (known == x_ports.end() || known->second.announced == announced) {
+        return {};
       }
-      if (auto done = converge(**on, {wanted}, x_prefix, wanted.link); !done) {
-        return done.error();
+      port changed = known->second;
+      changed.announced = announced;
+      changed.awaited = changed.awaited && !announced;
+      return make_one_right(changed);
+    });
+  }
+
+  result<void> amend(const port& wanted) override {
+    return x_thread->run([&]() -> result<void> {
+      const auto known = x_ports.find(wanted.link);
+      if (known == x_ports.end()) {
+        return {};
       }
-      if (x_wanted) {
-        x_wanted->insert_or_assign(wanted.link, wanted);
-      }
-      x_services->put(wanted);
-      return {};
+      known->second = standing_as(wanted, known->second);
+      return make_one_right(known->second);
     });
   }
 
@@ -71,11 +95,11 @@ public:
       if (!on) {
         return on.error();
       }
-      if (x_wanted) {
-        x_wanted->erase(link);
-      }
+      const apply_scope scope =
+          concerns_no_other(link) ? apply_scope::one_port : apply_scope::whole_node;
+      x_ports.erase(link);
       x_services->remove(link);
-      return remove_port(**on, link, x_prefix);
+      return remove_port(**on, link, x_prefix, scope);
     });
   }
 
@@ -86,27 +110,77 @@ public:
                      [&] { return x_thread->run([&] { return open_arp_socket(wanted.link); }); });
   }
 
-  std::map<std::string, dhcp_counts> dhcp_counts_of_ports() override {
+  std::map<std::string, guest_counts> guest_counts_of_ports() override {
     auto counted = x_thread->run([&] {
-      return result(x_services == nullptr ? std::map<std::string, dhcp_counts>()
+      return result(x_services == nullptr ? std::map<std::string, guest_counts>()
                                           : x_services->counts());
     });
-    return counted ? *std::move(counted) : std::map<std::string, dhcp_counts>();
+    return counted ? *std::move(counted) : std::map<std::string, guest_counts>();
+  }
+
+  result<traffic_of_ports> traffic() override {
+    return x_thread->run([&]() -> result<traffic_of_ports> {
+      if (auto on = kernel_of_now(); !on) {
+        return on.error();
+      }
+      return x_kernel->traffic();
+    });
   }
 
 private:
+  /// Whether the port can go without a look at others: the node is known, one of them uses its
+  /// gateway, and it has no tail. Within tasks only.
+  [[nodiscard]] bool concerns_no_other(const std::string& link) const {
+    const auto known = x_ports.find(link);
+    return x_is_whole && known != x_ports.end() && !known->second.tail &&
+           std::ranges::any_of(x_ports, [&](const auto& other) {
+             return other.first != link && other.second.gateway == known->second.gateway;
+           });
+  }
+
+  [[nodiscard]] std::vector<port> ports_there() const {
+    std::vector<port> ports;
+    ports.reserve(x_ports.size());
+    for (const auto& [link, each] : x_ports) {
+      ports.push_back(each);
+    }
+    return ports;
+  }
+
+  /// Makes or repairs one port. Within tasks only.
+  result<void> make_one_right(port wanted) {
+    auto on = kernel_of_now();
+    if (!on) {
+      return on.error();
+    }
+    wanted.arp_uplink = x_uplink.value_or(wanted.arp_uplink);
+    const auto known = x_ports.find(wanted.link);
+    const auto former =
+        known != x_ports.end() && known->second.tail ? former_tail::perhaps : former_tail::none;
+    if (auto done = converge(**on, {wanted}, x_prefix, wanted.link, former); !done) {
+      return done.error();
+    }
+    x_ports.insert_or_assign(wanted.link, wanted);
+    x_services->put(wanted);
+    return {};
+  }
+
   /// Makes the node what these ports want, and them what is wanted. Within tasks only.
   result<apply_report> make_right(std::vector<port> ports) {
     auto on = kernel_of_now();
     if (!on) {
       return on.error();
     }
+    for (port& each : ports) {
+      each.arp_uplink = x_uplink.value_or(each.arp_uplink);
+    }
     auto report = converge(**on, ports, x_prefix, std::nullopt);
     // When something is in the way of one port, the others are there and served.
     if (report || report.error().code != error_code::invalid_argument) {
-      x_wanted.emplace();
+      x_is_whole = true;
+      x_ports.clear();
       for (const port& each : ports) {
-        x_wanted->emplace(each.link, each);
+        x_ports.emplace(each.link, each);
       }
       x_services->replace(std::move(ports));
     }
@@ -139,7 +213,9 @@ private:
   std::unique_ptr<arp_announcer> x_announcer;
   std::unique_ptr<linux_kernel> x_kernel;
   std::unique_ptr<guest_services> x_services;
-  std::optional<std::map<std::string, port>> x_wanted; // by link; none before `reconcile`
+  std::map<std::string, port> x_ports; // as they were last wanted, by link
+  std::optional<std::string> x_uplink; // of all ports, once it was said
+  bool x_is_whole = false;             // they are all that there shall be: after `reconcile`
   std::uint64_t x_kernel_entry = 0;
   std::unique_ptr<namespace_thread> x_thread; // last: its tasks use what stands above
 };

@@ -15,6 +15,17 @@ enum class outcome : std::uint8_t {
   put_off ///< cannot be done while a guest holds the tap; harmless until it leaves
 };
 
+/// What of a node is read.
+struct reading {
+  std::optional<std::string> only_link{}; ///< none: the whole node
+  /// Of one link, also the routes by way of other nodes, of whichever port: costs with the number
+  /// of all routes.
+  bool with_tails = false;
+  /// `found_state::router_listeners`: costs with the number of all links.
+  bool with_listeners = false;
+  bool with_settings = true; ///< ten of each link
+};
+
 /// The network state of one node, as read and as written. Implementations: netlink
 /// (linux_kernel.hpp) and memory (memory_kernel.hpp). Not for several threads at once. Calls block.
 class kernel {
@@ -28,9 +39,8 @@ public:
   /// neighbours on what was read, the routes of the main table (all, or those over that link), the
   /// addresses of `lo` and the settings. Settings of links are read for taps whose name begins with
   /// the prefix. What is read of one link does not grow with the number of the others, but for the
-  /// addresses that are answered for on uplinks, which are always read whole.
-  /// Errors: `io_failed`.
-  [[nodiscard]] virtual result<found_state> read(const std::optional<std::string>& only_link) = 0;
+  /// addresses that are answered for on uplinks, which are always read whole. Errors: `io_failed`.
+  [[nodiscard]] virtual result<found_state> read(const reading& wanted) = 0;
 
   /// Does one operation. Removing what is not there is done. Errors: `io_failed`, `already_exists`
   /// (a tap of that name, or another route in the place of one to be added).

@@ -22,9 +22,12 @@ public:
                arp_announcer& announcer);
   linux_kernel(linux_kernel&& other) noexcept;
 
-  [[nodiscard]] result<found_state> read(const std::optional<std::string>& only_link) override;
+  [[nodiscard]] result<found_state> read(const reading& wanted) override;
   [[nodiscard]] result<outcome> apply(const operation& what) override;
   [[nodiscard]] result<void> apply_together(const std::vector<const operation*>& all) override;
+
+  /// As `host_network::traffic`.
+  [[nodiscard]] result<traffic_of_ports> traffic() { return x_filter.traffic(); }
 
 private:
   netlink_socket x_socket;

@@ -38,16 +38,33 @@ struct applier {
   }
 
   [[nodiscard]] static bool is_same(const found_route& a, const found_route& b) {
-    return a.destination == b.destination && a.length == b.length && a.priority == b.priority &&
-           a.tos == b.tos;
+    return a.destination == b.destination && a.priority == b.priority && a.tos == b.tos;
+  }
+
+  [[nodiscard]] static found_route made(const wanted_route& from) {
+    return {.destination = from.destination,
+            .priority = priority_of_routes_to(from.destination.base),
+            .protocol = protocol_of(from),
+            .link = from.is_tail ? std::string() : from.link,
+            .direct = !from.via,
+            .via = from.via};
   }
 
   result<outcome> operator()(const write_setting& what) const {
     for (std::size_t i = 0; i < node_settings.size(); ++i) {
       if (node_settings[i].path == what.path) {
         state.node_values[i] = what.value;
+        if (what.path == ipv6_forwarding_path) {
+          state.router_listeners.clear(); // they are deaf from now on
+        }
         return outcome::done;
       }
+    }
+    const auto listener =
+        std::ranges::find(state.router_listeners, what.path, path_of_router_listening);
+    if (listener != state.router_listeners.end()) {
+      state.router_listeners.erase(listener);
+      return outcome::done;
     }
     // A link's: .../its name/the setting's.
     const auto end = what.path.rfind('/');
@@ -65,7 +82,13 @@ struct applier {
   }
 
   result<outcome> operator()(const add_address& what) const {
-    state.addresses.push_back({.address = what.address, .length = 32, .ours = true});
+    if (what.address.link != loopback && !is_up(what.address.link)) {
+      return refused("the link is down");
+    }
+    state.addresses.push_back({.address = what.address.address,
+                               .length = what.address.length,
+                               .link = what.address.link,
+                               .ours = true});
     return outcome::done;
   }
 
@@ -157,11 +180,10 @@ struct applier {
   }
 
   result<outcome> operator()(const add_route& what) const {
-    if (!is_up(what.route.link)) {
+    if (!what.route.is_tail && !is_up(what.route.link)) {
       return refused("the link is down");
     }
-    const found_route route{
-        .destination = what.route.destination, .protocol = route_protocol, .link = what.route.link};
+    const found_route route = made(what.route);
     const auto same = [&](const found_route& r) { return is_same(r, route); };
     if (std::ranges::any_of(state.routes, same)) {
       return error{
@@ -172,8 +194,7 @@ struct applier {
   }
 
   result<outcome> operator()(const replace_route& what) const {
-    const found_route route{
-        .destination = what.route.destination, .protocol = route_protocol, .link = what.route.link};
+    const found_route route = made(what.route);
     std::erase_if(state.routes, [&](const found_route& r) { return is_same(r, route); });
     return (*this)(add_route{what.route});
   }
@@ -211,12 +232,14 @@ struct applier {
     std::erase_if(state.links, [&](const found_link& l) { return l.index == what.index; });
     std::erase_if(state.routes, [&](const found_route& r) { return r.link == what.link; });
     std::erase_if(state.neighbours, [&](const found_neighbour& n) { return n.link == what.link; });
+    std::erase_if(state.addresses, [&](const found_address& a) { return a.link == what.link; });
     return outcome::done;
   }
 
   result<outcome> operator()(const remove_address& what) const {
-    std::erase_if(state.addresses,
-                  [&](const found_address& a) { return a.address == what.address && a.ours; });
+    std::erase_if(state.addresses, [&](const found_address& a) {
+      return a.address == what.address.address && a.link == what.address.link && a.ours;
+    });
     return outcome::done;
   }
 };
@@ -233,25 +256,31 @@ memory_kernel::memory_kernel() {
   x_state.filter_of_all.assign(1, '0');
 }
 
-result<found_state> memory_kernel::read(const std::optional<std::string>& only_link) {
-  if (!only_link) {
+result<found_state> memory_kernel::read(const reading& wanted) {
+  const auto& only = wanted.only_link;
+  if (!only) {
     return x_state;
   }
   found_state found{.links = {},
                     .routes = {},
                     .neighbours = {},
                     .proxies = x_state.proxies,
-                    .addresses = x_state.addresses,
+                    .addresses = {},
                     .node_values = x_state.node_values,
+                    .router_listeners = x_state.router_listeners,
                     .filter_of_all = x_state.filter_of_all,
                     .filter = {.base = x_state.filter.base, .ports = {}}};
   std::ranges::copy_if(x_state.links, std::back_inserter(found.links),
-                       [&](const found_link& l) { return l.name == *only_link; });
-  std::ranges::copy_if(x_state.routes, std::back_inserter(found.routes),
-                       [&](const found_route& r) { return r.link == *only_link; });
+                       [&](const found_link& l) { return l.name == *only; });
+  std::ranges::copy_if(x_state.routes, std::back_inserter(found.routes), [&](const found_route& r) {
+    return r.link == *only || (wanted.with_tails && r.is_ours() && r.via && r.link.empty());
+  });
   std::ranges::copy_if(x_state.neighbours, std::back_inserter(found.neighbours),
-                       [&](const found_neighbour& n) { return n.link == *only_link; });
-  if (const auto at = x_state.filter.ports.find(*only_link); at != x_state.filter.ports.end()) {
+                       [&](const found_neighbour& n) { return n.link == *only; });
+  std::ranges::copy_if(
+      x_state.addresses, std::back_inserter(found.addresses),
+      [&](const found_address& a) { return a.link == loopback || a.link == *only; });
+  if (const auto at = x_state.filter.ports.find(*only); at != x_state.filter.ports.end()) {
     found.filter.ports.insert(*at);
   }
   return found;

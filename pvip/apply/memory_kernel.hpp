@@ -16,7 +16,7 @@ class memory_kernel final : public kernel {
 public:
   memory_kernel();
 
-  [[nodiscard]] result<found_state> read(const std::optional<std::string>& only_link) override;
+  [[nodiscard]] result<found_state> read(const reading& wanted) override;
   [[nodiscard]] result<outcome> apply(const operation& what) override;
 
   /// The state itself, for those who play the intruder.

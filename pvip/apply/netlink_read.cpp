@@ -87,6 +87,33 @@ std::optional<ipv4> ipv4_in(bytes_view from) {
   return ipv4{bits};
 }
 
+/// The address with which routes and others of a family begin; nothing for other families.
+std::optional<ip_address> none_of(unsigned family) {
+  switch (family) {
+  case AF_INET:
+    return ipv4{};
+  case AF_INET6:
+    return ipv6{};
+  default:
+    return std::nullopt;
+  }
+}
+
+/// An address of the family of `like`.
+std::optional<ip_address> address_in(bytes_view from, const ip_address& like) {
+  if (std::holds_alternative<ipv4>(like)) {
+    const auto found = ipv4_in(from);
+    return found ? std::optional<ip_address>(*found) : std::nullopt;
+  }
+  ipv6 found;
+  if (from.size() != found.bytes.size()) {
+    return std::nullopt;
+  }
+  std::ranges::transform(from, found.bytes.begin(),
+                         [](std::byte b) { return std::to_integer<std::uint8_t>(b); });
+  return found;
+}
+
 mac_address mac_in(bytes_view from) {
   mac_address mac;
   if (from.size() == mac.bytes.size()) {
@@ -214,11 +241,12 @@ std::optional<netlink_link> read_link(bytes_view payload) {
 
 std::optional<netlink_route> read_route(bytes_view payload) {
   const auto header = read_struct<rtmsg>(payload);
-  if (!header || header->rtm_family != AF_INET || header->rtm_dst_len > 32) {
+  const auto none = header ? none_of(header->rtm_family) : std::nullopt;
+  if (!none || header->rtm_dst_len > bits_of(*none)) {
     return std::nullopt;
   }
   netlink_route route;
-  route.length = header->rtm_dst_len;
+  route.destination = {*none, header->rtm_dst_len};
   route.tos = header->rtm_tos;
   route.type = header->rtm_type;
   route.protocol = header->rtm_protocol;
@@ -228,11 +256,11 @@ std::optional<netlink_route> read_route(bytes_view payload) {
   while (const auto each = all.next()) {
     const auto number = read_struct<std::uint32_t>(each->payload);
     if (each->type == RTA_DST) {
-      const auto destination = ipv4_in(each->payload);
+      const auto destination = address_in(each->payload, *none);
       if (!destination) {
         return std::nullopt;
       }
-      route.destination = *destination;
+      route.destination.base = *destination;
     } else if (each->type == RTA_OIF) {
       route.link_index = number.value_or(0);
     } else if (each->type == RTA_PRIORITY) {
@@ -242,6 +270,9 @@ std::optional<netlink_route> read_route(bytes_view payload) {
     } else if (each->type == RTA_GATEWAY || each->type == RTA_VIA || each->type == RTA_MULTIPATH ||
                each->type == RTA_NH_ID) {
       route.has_gateway = true;
+      if (each->type == RTA_GATEWAY) {
+        route.gateway = address_in(each->payload, *none);
+      }
     }
   }
   return route;
@@ -249,7 +280,8 @@ std::optional<netlink_route> read_route(bytes_view payload) {
 
 std::optional<netlink_neighbour> read_neighbour(bytes_view payload) {
   const auto header = read_struct<ndmsg>(payload);
-  if (!header || header->ndm_family != AF_INET || header->ndm_ifindex <= 0) {
+  const auto none = header ? none_of(header->ndm_family) : std::nullopt;
+  if (!none || header->ndm_ifindex <= 0) {
     return std::nullopt;
   }
   netlink_neighbour neighbour;
@@ -260,9 +292,9 @@ std::optional<netlink_neighbour> read_neighbour(bytes_view payload) {
   attributes all(after(payload, sizeof(ndmsg)));
   while (const auto each = all.next()) {
     if (each->type == NDA_DST) {
-      const auto address = ipv4_in(each->payload);
+      const auto address = address_in(each->payload, *none);
       addressed = address.has_value();
-      neighbour.address = address.value_or(ipv4{});
+      neighbour.address = address.value_or(*none);
     } else if (each->type == NDA_LLADDR) {
       neighbour.mac = mac_in(each->payload);
     } else if (each->type == NDA_PROTOCOL) {
@@ -274,19 +306,24 @@ std::optional<netlink_neighbour> read_neighbour(bytes_view payload) {
 
 std::optional<netlink_address> read_address(bytes_view payload) {
   const auto header = read_struct<ifaddrmsg>(payload);
-  if (!header || header->ifa_family != AF_INET || header->ifa_prefixlen > 32) {
+  const auto none = header ? none_of(header->ifa_family) : std::nullopt;
+  if (!none || header->ifa_prefixlen > bits_of(*none)) {
     return std::nullopt;
   }
+  // IPv6 has the local one as IFA_ADDRESS, unless the link has a far end.
+  const auto local = [&](const attribute& of) {
+    return of.type == IFA_LOCAL || (of.type == IFA_ADDRESS && header->ifa_family == AF_INET6);
+  };
   netlink_address address;
   address.length = header->ifa_prefixlen;
   address.link_index = header->ifa_index;
   bool addressed = false;
   attributes all(after(payload, sizeof(ifaddrmsg)));
   while (const auto each = all.next()) {
-    if (each->type == IFA_LOCAL) {
-      const auto local = ipv4_in(each->payload);
-      addressed = local.has_value();
-      address.address = local.value_or(ipv4{});
+    if (local(*each) && !(addressed && each->type == IFA_ADDRESS)) {
+      const auto found = address_in(each->payload, *none);
+      addressed = found.has_value();
+      address.address = found.value_or(*none);
     } else if (each->type == IFA_PROTO) {
       address.protocol = read_struct<std::uint8_t>(each->payload).value_or(0);
     }

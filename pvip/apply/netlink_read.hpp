@@ -59,8 +59,7 @@ struct netlink_link {
 };
 
 struct netlink_route {
-  ipv4 destination;
-  std::uint8_t length = 0;
+  ip_prefix destination; ///< of no length when the kernel names none: the default route
   std::uint8_t tos = 0;
   std::uint8_t type = 0; ///< RTN_…
   std::uint8_t protocol = 0;
@@ -69,10 +68,11 @@ struct netlink_route {
   std::uint32_t priority = 0;
   std::uint32_t link_index = 0; ///< 0: none, or several
   bool has_gateway = false;
+  std::optional<ip_address> gateway; ///< of the destination's family, when there is one alone
 };
 
 struct netlink_neighbour {
-  ipv4 address;
+  ip_address address;
   mac_address mac;
   std::uint32_t link_index = 0;
   std::uint16_t state = 0; ///< NUD_…
@@ -81,7 +81,7 @@ struct netlink_neighbour {
 };
 
 struct netlink_address {
-  ipv4 address; ///< the local one
+  ip_address address; ///< the local one
   std::uint8_t length = 0;
   std::uint8_t protocol = 0;
   std::uint32_t link_index = 0;

@@ -1,6 +1,7 @@
 #include "pvip/apply/netlink_socket.hpp"
 
 #include "pvip/apply/system_error.hpp"
+#include "pvip/apply/waiting.hpp"
 
 #include <libmnl/libmnl.h>
 #include <linux/netlink.h>
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <utility>
@@ -62,17 +64,14 @@ result<netlink_socket> netlink_socket::open(int protocol) {
 
 result<std::size_t> netlink_socket::receive(std::chrono::steady_clock::time_point until) {
   while (true) {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-    pollfd readable{.fd = mnl_socket_get_fd(x_socket), .events = POLLIN, .revents = 0};
-    const int ready = ::poll(&readable, 1, static_cast<int>(std::max(left.count(), 0L)));
-    if (ready == 0) {
+    const waited found = wait_for(mnl_socket_get_fd(x_socket), POLLIN, until);
+    if (found == waited::in_vain) {
       return error{.code = error_code::timed_out,
                    .text = "the kernel gave no answer on netlink within " +
                            std::to_string(answer_limit.count()) + " s",
                    .retryable = true};
     }
-    if (ready > 0) {
+    if (found == waited::ready) {
       const auto bytes = mnl_socket_recvfrom(x_socket, x_datagram.data(), x_datagram.size());
       if (bytes >= 0) {
         return static_cast<std::size_t>(bytes);
@@ -90,8 +89,28 @@ netlink_socket::ask(nlmsghdr& request, const std::function<void(const netlink_me
   request.nlmsg_seq = ++x_sequence;
   request.nlmsg_flags |=
       static_cast<std::uint16_t>(dump ? NLM_F_REQUEST : NLM_F_REQUEST | NLM_F_ACK);
+  return exchange({reinterpret_cast<const std::byte*>(&request), request.nlmsg_len}, take);
+}
+
+result<netlink_ending> netlink_socket::ask_together(std::span<std::byte> messages,
+                                                    std::size_t last) {
+  ++x_sequence;
+  for (std::size_t at = 0; at < messages.size();) {
+    nlmsghdr header{};
+    std::memcpy(&header, &messages[at], sizeof(header));
+    header.nlmsg_seq = x_sequence;
+    header.nlmsg_flags |= static_cast<std::uint16_t>(at == last ? NLM_F_ACK : 0);
+    std::memcpy(&messages[at], &header, sizeof(header));
+    at += header.nlmsg_len;
+  }
+  return exchange(messages, [](const netlink_message&) {});
+}
+
+result<netlink_ending>
+netlink_socket::exchange(std::span<const std::byte> sent,
+                         const std::function<void(const netlink_message&)>& take) {
   const auto until = std::chrono::steady_clock::now() + answer_limit;
-  if (mnl_socket_sendto(x_socket, &request, request.nlmsg_len) < 0) {
+  if (mnl_socket_sendto(x_socket, sent.data(), sent.size()) < 0) {
     return system_error("a request cannot be sent on netlink", errno);
   }
   bool disturbed = false;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <vector>
 
 struct mnl_socket;
@@ -39,7 +40,17 @@ public:
   [[nodiscard]] result<netlink_ending> ask(nlmsghdr& request,
                                            const std::function<void(const netlink_message&)>& take);
 
+  /// The same of messages that belong together, one behind the other, which begin with a request
+  /// each, and end together: with the first refusal, or when the one at `last` is acknowledged.
+  [[nodiscard]] result<netlink_ending> ask_together(std::span<std::byte> messages,
+                                                    std::size_t last);
+
 private:
+  /// Sends what has the last number, and hears the answer.
+  [[nodiscard]] result<netlink_ending>
+  exchange(std::span<const std::byte> sent,
+           const std::function<void(const netlink_message&)>& take);
+
   explicit netlink_socket(mnl_socket* socket);
 
   [[nodiscard]] result<std::size_t> receive(std::chrono::steady_clock::time_point until);

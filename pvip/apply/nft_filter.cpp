@@ -1,6 +1,8 @@
 #include "pvip/apply/nft_filter.hpp"
 
 #include "pvip/apply/netlink_read.hpp"
+#include "pvip/apply/nft_change.hpp"
+#include "pvip/apply/nft_request.hpp"
 #include "pvip/apply/system_error.hpp"
 
 #include <libmnl/libmnl.h>
@@ -60,16 +62,20 @@ result<std::uint32_t> nft_filter::generation() {
   return *number;
 }
 
-result<filter_listing> nft_filter::list() {
+result<bool> nft_filter::exists() {
   const auto tables = x_helper->run(listing_of_tables());
   if (!tables) {
     return tables.error();
   }
-  const auto exists = has_table(*tables, x_table);
-  if (!exists) {
-    return exists.error();
+  return has_table(*tables, x_table);
+}
+
+result<filter_listing> nft_filter::list() {
+  const auto is_there = exists();
+  if (!is_there) {
+    return is_there.error();
   }
-  if (!*exists) {
+  if (!*is_there) {
     return filter_listing{};
   }
   const auto listing = x_helper->run(listing_of(x_table));
@@ -116,6 +122,7 @@ found_port_filter nft_filter::as_it_is(const std::string& link, found_port_filte
   const unsigned number = number_of_link(link);
   if (number != 0 && at != x_links.end() && at->second != number) {
     port.has_chain = false;
+    port.has_out_chain = false;
     port.is_chain_right = false;
   }
   return port;
@@ -138,8 +145,38 @@ result<found_filter> nft_filter::read(const std::optional<std::string>& only_lin
   return found;
 }
 
+result<traffic_of_ports> nft_filter::traffic() {
+  const auto is_there = exists();
+  if (!is_there) {
+    return is_there.error();
+  }
+  traffic_of_ports all;
+  for (const filter_set_kind& kind : filter_set_kinds) {
+    if (!kind.counts || !*is_there) {
+      continue;
+    }
+    const auto listing = x_helper->run(listing_of(x_table, kind.set));
+    if (!listing) {
+      return listing.error();
+    }
+    if (auto read = read_traffic(*listing, kind.set, all); !read) {
+      return read.error();
+    }
+  }
+  return all;
+}
+
+result<void> nft_filter::change(const std::vector<const operation*>& operations) {
+  return are_of_few_ports(operations) ? changed(change_by_netlink(x_socket, x_table, operations))
+                                      : change(transaction_of(x_table, operations));
+}
+
 result<void> nft_filter::change(const std::string& transaction) {
-  auto done = x_helper->run(transaction);
+  const auto done = x_helper->run(transaction);
+  return changed(done ? result<void>() : done.error());
+}
+
+result<void> nft_filter::changed(const result<void>& done) {
   if (!done) {
     x_is_known = x_is_known && done.error().code == error_code::driver_failed;
     return done.error();
@@ -161,17 +198,18 @@ result<void> nft_filter::mark() {
 }
 
 result<void> nft_filter::apply(const std::vector<const operation*>& operations) {
-  auto done = change(transaction_of(x_table, operations));
+  auto done = change(operations);
   if (!done) {
     const auto* off =
         operations.size() == 1 ? std::get_if<unfilter_link>(operations.front()) : nullptr;
-    if (off == nullptr || !off->has_chain || done.error().code != error_code::driver_failed) {
+    if (off == nullptr || !(off->has_chain || off->has_out_chain) ||
+        done.error().code != error_code::driver_failed) {
       return done;
     }
     // Before Linux 6.16 the chain went with its link.
-    const operation without_chain =
-        unfilter_link{.link = off->link, .has_chain = false, .removed = off->removed};
-    if (auto again = change(transaction_of(x_table, {&without_chain})); !again) {
+    const operation without_chain = unfilter_link{
+        .link = off->link, .has_chain = false, .has_out_chain = false, .removed = off->removed};
+    if (auto again = change({&without_chain}); !again) {
       return done;
     }
   }

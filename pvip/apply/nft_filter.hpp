@@ -1,9 +1,9 @@
 #pragma once
 
 #include "pvip/apply/apply.hpp"
-#include "pvip/apply/filter_json.hpp"
 #include "pvip/apply/netlink_socket.hpp"
 #include "pvip/apply/nft_helper.hpp"
+#include "pvip/apply/nft_reply.hpp"
 
 #include <cstdint>
 #include <map>
@@ -15,10 +15,11 @@
 
 namespace orrery::pvip {
 
-/// The filter of one namespace, read and written by orrery-nft. A listing of thousands of ports
-/// takes long, and each transaction, whoever does it, gives the kernel's rules a new generation: so
-/// what was read is kept, and read again only when the generation is neither that nor our own. Not
-/// for several threads at once. Calls block.
+/// The filter of one namespace, read and written by orrery-nft, but for changes of few ports, which
+/// are netlink's (nft_change.hpp). A listing of thousands of ports takes long, and each
+/// transaction, whoever does it, gives the kernel's rules a new generation: so what was read is
+/// kept, and read again only when the generation is neither that nor our own. Not for several
+/// threads at once. Calls block.
 class nft_filter {
 public:
   /// Errors: `io_failed`. `helper` is the path of orrery-nft.
@@ -30,13 +31,25 @@ public:
   /// Does operations of the filter, all or none. Errors: those of `nft_helper::run`.
   [[nodiscard]] result<void> apply(const std::vector<const operation*>& operations);
 
+  /// What was counted of all ports; empty without our table. Errors: as `read`.
+  [[nodiscard]] result<traffic_of_ports> traffic();
+
 private:
   nft_filter(netlink_socket socket, std::string table, std::string helper);
 
   [[nodiscard]] result<std::uint32_t> generation();
   [[nodiscard]] result<void> know();
+
+  /// Whether our table is there.
+  [[nodiscard]] result<bool> exists();
+
+  /// Our table, read anew; empty without it.
   [[nodiscard]] result<filter_listing> list();
+  [[nodiscard]] result<void> change(const std::vector<const operation*>& operations);
   [[nodiscard]] result<void> change(const std::string& transaction);
+
+  /// What a transaction of ours leaves known, by how it ended.
+  [[nodiscard]] result<void> changed(const result<void>& done);
   [[nodiscard]] result<void> mark();
   [[nodiscard]] found_port_filter as_it_is(const std::string& link, found_port_filter port) const;
 

@@ -3,6 +3,7 @@
 #include "events/core/text.hpp"
 #include "pvip/apply/spawn.hpp"
 #include "pvip/apply/system_error.hpp"
+#include "pvip/apply/waiting.hpp"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -94,23 +95,17 @@ result<void> nft_helper::start() {
 }
 
 result<void> nft_helper::wait_for(short event, deadline until) {
-  while (true) {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-    pollfd ready{.fd = x_socket.number(), .events = event, .revents = 0};
-    const int count = ::poll(&ready, 1, static_cast<int>(std::max(left.count(), 0L)));
-    if (count > 0) {
-      return {};
-    }
-    if (count == 0) {
-      return helper_failed(error_code::timed_out, "gave no answer within " +
-                                                      std::to_string(x_patience.count()) +
-                                                      " ms and was ended");
-    }
-    if (errno != EINTR) {
-      return system_error("orrery-nft cannot be waited for", errno);
-    }
+  switch (pvip::wait_for(x_socket.number(), event, until)) {
+  case waited::ready:
+    return {};
+  case waited::in_vain:
+    return helper_failed(error_code::timed_out, "gave no answer within " +
+                                                    std::to_string(x_patience.count()) +
+                                                    " ms and was ended");
+  case waited::failed:
+    break;
   }
+  return system_error("orrery-nft cannot be waited for", errno);
 }
 
 result<void> nft_helper::send(std::string_view bytes, deadline until) {

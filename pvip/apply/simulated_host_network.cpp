@@ -21,18 +21,22 @@ namespace {
 class kept_port {
 public:
   explicit kept_port(const port& of)
-      : x_address(of.address), x_gateway(of.gateway), x_tap_owner_uid(of.tap_owner_uid),
-        x_mac(of.mac), x_prefix_length(of.prefix_length), x_announced(of.announced) {
+      : x_address(of.address), x_address6(of.address6), x_gateway(of.gateway),
+        x_tap_owner_uid(of.tap_owner_uid), x_mac(of.mac), x_prefix_length(of.prefix_length),
+        x_announced(of.announced) {
     of.link.copy(x_link.data(), x_link.size() - 1); // `plan` takes no longer one
   }
 
   [[nodiscard]] std::string_view link() const { return x_link.data(); }
+
+  [[nodiscard]] bool announced() const { return x_announced; }
 
   [[nodiscard]] port whole() const {
     port made;
     made.link = link();
     made.mac = x_mac;
     made.address = x_address;
+    made.address6 = x_address6;
     made.gateway = x_gateway;
     made.tap_owner_uid = x_tap_owner_uid;
     made.announced = x_announced;
@@ -43,6 +47,7 @@ public:
 private:
   std::array<char, link_name_bytes_max + 1> x_link{};
   ipv4 x_address;
+  std::optional<ipv6> x_address6;
   ipv4 x_gateway;
   std::uint32_t x_tap_owner_uid = 0;
   mac_address x_mac;
@@ -110,6 +115,33 @@ public:
     keep(wanted);
     return {};
   }
+
+  result<void> announce(const std::string& link, bool announced) override {
+    const std::lock_guard guard(x_lock);
+    const auto known = x_ports.find(std::string_view(link));
+    if (known != x_ports.end()) {
+      port changed = known->whole();
+      changed.announced = announced;
+      keep(changed);
+    }
+    return {};
+  }
+
+  /// Nothing is kept of what it changes.
+  result<void> amend(const port& /*wanted*/) override { return {}; }
+
+  std::unordered_set<std::string> announced() override {
+    const std::lock_guard guard(x_lock);
+    std::unordered_set<std::string> found;
+    for (const kept_port& each : x_ports) {
+      if (each.announced()) {
+        found.emplace(each.link());
+      }
+    }
+    return found;
+  }
+
+  result<apply_report> answer_on(const std::string& /*uplink*/) override { return apply_report{}; }
 
   result<void> remove(const std::string& link) override {
     memory_kernel kernel;

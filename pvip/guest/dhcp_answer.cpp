@@ -30,7 +30,7 @@ value bytes_of_addresses(const std::vector<ipv4>& addresses) {
 
 value bytes_of_seconds(std::chrono::seconds time) {
   value bytes(4);
-  field_writer(bytes).long_number(static_cast<std::uint32_t>(time.count()));
+  field_writer(bytes).seconds(time);
   return bytes;
 }
 
@@ -40,7 +40,7 @@ value classless_routes_over(ipv4 gateway) {
   field_writer to(bytes);
   to.byte(32);
   to.address(gateway);
-  to.address({}); // 0.0.0.0: no router before it
+  to.address(ipv4{}); // 0.0.0.0: no router before it
   to.byte(0);
   to.address(gateway);
   return bytes;
@@ -80,31 +80,31 @@ struct question {
 };
 
 /// The question, or why there is none to answer.
-std::variant<question, dhcp_outcome> understand(const port& of, std::span<const std::byte> bytes) {
+std::variant<question, guest_outcome> understand(const port& of, std::span<const std::byte> bytes) {
   const auto frame = read_udp(bytes);
   if (!frame || frame->target_port != dhcp_server_port || frame->source_port != dhcp_client_port) {
-    return dhcp_outcome::malformed;
+    return guest_outcome::malformed;
   }
   const bool is_own_frame =
       frame->frame_source == of.mac && (frame->source == ipv4{} || frame->source == of.address);
   if (!is_own_frame) {
-    return dhcp_outcome::foreign;
+    return guest_outcome::foreign;
   }
   const bool is_to_us =
       (frame->frame_target == everyone_mac || frame->frame_target == gateway_mac) &&
       (frame->target == everyone || frame->target == of.gateway);
   if (!is_to_us) {
-    return dhcp_outcome::other_server;
+    return guest_outcome::other_server;
   }
   auto message = read_dhcp(frame->payload);
   if (!message || message->is_reply) {
-    return dhcp_outcome::malformed;
+    return guest_outcome::malformed;
   }
   if (message->relay != ipv4{}) {
-    return dhcp_outcome::relayed;
+    return guest_outcome::relayed;
   }
   if (message->mac != of.mac) {
-    return dhcp_outcome::foreign;
+    return guest_outcome::foreign;
   }
   const auto type = type_of(*message);
   const auto server = read_address(*message, dhcp_option::server);
@@ -113,7 +113,7 @@ std::variant<question, dhcp_outcome> understand(const port& of, std::span<const 
   const bool has_long_name =
       client != message->options.end() && client->second.size() > client_id_bytes_max;
   if (!type || server.is_malformed || requested.is_malformed || has_long_name) {
-    return dhcp_outcome::malformed;
+    return guest_outcome::malformed;
   }
   return question{.message = *std::move(message),
                   .type = *type,
@@ -174,29 +174,29 @@ std::vector<std::byte> frame_of(const dhcp_message& answer, const port& of, bool
                     .payload = payload});
 }
 
-dhcp_answer offer(const question& asked, const port& of) {
+guest_answer offer(const question& asked, const port& of) {
   dhcp_message answer = answer_to(asked, of, dhcp_type::offer);
   add_settings(answer, of);
   add_lease(answer, of);
-  return {.outcome = dhcp_outcome::offered,
+  return {.outcome = guest_outcome::offered,
           .frame = frame_of(answer, of, asked.message.wants_broadcast)};
 }
 
-dhcp_answer refuse(const question& asked, const port& of) {
+guest_answer refuse(const question& asked, const port& of) {
   dhcp_message answer = answer_to(asked, of, dhcp_type::refuse);
   constexpr std::string_view reason = "not the address of this NIC";
   const auto bytes = std::as_bytes(std::span(reason));
   answer.options[dhcp_option::text] = value(bytes.begin(), bytes.end());
-  return {.outcome = dhcp_outcome::refused, .frame = frame_of(answer, of, true)};
+  return {.outcome = guest_outcome::refused, .frame = frame_of(answer, of, true)};
 }
 
-dhcp_answer acknowledge_request(const question& asked, const port& of) {
+guest_answer acknowledge_request(const question& asked, const port& of) {
   if (asked.server && *asked.server != of.gateway) {
-    return {.outcome = dhcp_outcome::other_server, .frame = std::nullopt};
+    return silence(guest_outcome::other_server);
   }
   const ipv4 held = asked.message.client;
   if (!asked.requested && held == ipv4{}) {
-    return {.outcome = dhcp_outcome::malformed, .frame = std::nullopt};
+    return silence(guest_outcome::malformed);
   }
   const bool wants_ours = (!asked.requested || *asked.requested == of.address) &&
                           (held == ipv4{} || held == of.address);
@@ -208,49 +208,25 @@ dhcp_answer acknowledge_request(const question& asked, const port& of) {
   add_settings(answer, of);
   add_lease(answer, of);
   const bool to_everyone = held == ipv4{} && asked.message.wants_broadcast;
-  return {.outcome = dhcp_outcome::acknowledged, .frame = frame_of(answer, of, to_everyone)};
+  return {.outcome = guest_outcome::acknowledged, .frame = frame_of(answer, of, to_everyone)};
 }
 
-dhcp_answer inform(const question& asked, const port& of) {
+guest_answer inform(const question& asked, const port& of) {
   if (asked.message.client != of.address) {
-    return {.outcome = dhcp_outcome::foreign, .frame = std::nullopt};
+    return silence(guest_outcome::foreign);
   }
   dhcp_message answer = answer_to(asked, of, dhcp_type::acknowledge);
   answer.client = asked.message.client;
   add_settings(answer, of);
-  return {.outcome = dhcp_outcome::acknowledged, .frame = frame_of(answer, of, false)};
+  return {.outcome = guest_outcome::acknowledged, .frame = frame_of(answer, of, false)};
 }
 
 } // namespace
 
-std::string_view name_of(dhcp_outcome outcome) {
-  switch (outcome) {
-  case dhcp_outcome::offered:
-    return "offered";
-  case dhcp_outcome::acknowledged:
-    return "acknowledged";
-  case dhcp_outcome::refused:
-    return "refused";
-  case dhcp_outcome::nothing_due:
-    return "nothing_due";
-  case dhcp_outcome::other_server:
-    return "other_server";
-  case dhcp_outcome::foreign:
-    return "foreign";
-  case dhcp_outcome::relayed:
-    return "relayed";
-  case dhcp_outcome::malformed:
-    return "malformed";
-  case dhcp_outcome::too_many:
-    return "too_many";
-  }
-  return "unknown";
-}
-
-dhcp_answer answer_dhcp(const port& of, std::span<const std::byte> frame) {
+guest_answer answer_dhcp(const port& of, std::span<const std::byte> frame) {
   const auto understood = understand(of, frame);
-  if (const auto* why = std::get_if<dhcp_outcome>(&understood)) {
-    return {.outcome = *why, .frame = std::nullopt};
+  if (const auto* why = std::get_if<guest_outcome>(&understood)) {
+    return silence(*why);
   }
   const auto& asked = *std::get_if<question>(&understood);
   switch (asked.type) {
@@ -262,13 +238,13 @@ dhcp_answer answer_dhcp(const port& of, std::span<const std::byte> frame) {
     return inform(asked, of);
   case dhcp_type::decline:
   case dhcp_type::release:
-    return {.outcome = dhcp_outcome::nothing_due, .frame = std::nullopt};
+    return silence(guest_outcome::nothing_due);
   case dhcp_type::offer:
   case dhcp_type::acknowledge:
   case dhcp_type::refuse:
     break; // of servers
   }
-  return {.outcome = dhcp_outcome::malformed, .frame = std::nullopt};
+  return silence(guest_outcome::malformed);
 }
 
 } // namespace orrery::pvip

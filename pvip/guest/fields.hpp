@@ -4,6 +4,7 @@
 #include "events/core/net.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -28,6 +29,11 @@ public:
     number(static_cast<std::uint16_t>(value & 0xffff));
   }
 
+  /// At most those of 136 years.
+  void seconds(std::chrono::seconds value) {
+    long_number(static_cast<std::uint32_t>(value.count()));
+  }
+
   void mac(const mac_address& value) {
     for (const std::uint8_t each : value.bytes) {
       byte(each);
@@ -35,6 +41,8 @@ public:
   }
 
   void address(ipv4 value) { long_number(value.bits); }
+
+  void address(const ipv6& value) { bytes(std::as_bytes(std::span(value.bytes))); }
 
   void bytes(std::span<const std::byte> value) {
     std::ranges::copy(value, room(value.size()).begin());
@@ -91,6 +99,14 @@ public:
   }
 
   ipv4 address() { return ipv4{long_number()}; }
+
+  ipv6 address6() {
+    ipv6 value;
+    for (std::uint8_t& each : value.bytes) {
+      each = byte();
+    }
+    return value;
+  }
 
 private:
   std::span<const std::byte> x_from;

@@ -1,7 +1,9 @@
 #include "pvip/guest/udp_frame.hpp"
 
 #include "events/core/check.hpp"
+#include "pvip/guest/checksum.hpp"
 #include "pvip/guest/fields.hpp"
+#include "pvip/guest/ipv6_frame.hpp"
 
 namespace orrery::pvip {
 
@@ -10,31 +12,38 @@ namespace {
 constexpr std::size_t ether_bytes = 14;
 constexpr std::size_t ip_bytes = 20; // without options
 constexpr std::size_t udp_bytes = 8;
-constexpr std::uint16_t ether_type_ipv4 = 0x0800;
 constexpr std::uint8_t version_4 = 4;
 constexpr std::uint8_t time_to_live = 64; // RFC 1340, as everybody sends
 constexpr std::uint8_t protocol_udp = 17;
 constexpr std::uint16_t do_not_fragment = 0x4000;
 constexpr std::uint16_t more_fragments_or_offset = 0x3fff;
 
-/// The ones' complement sum of RFC 1071, not folded.
-std::uint32_t sum_of(std::span<const std::byte> bytes) {
-  std::uint32_t sum = 0;
-  for (std::size_t at = 0; at < bytes.size(); ++at) {
-    const auto value = std::to_integer<std::uint32_t>(bytes[at]);
-    sum += at % 2 == 0 ? value << 8 : value;
-  }
-  return sum;
-}
-
-std::uint16_t checksum_of(std::uint32_t sum) {
-  while (sum > 0xffff) {
-    sum = (sum & 0xffff) + (sum >> 16);
-  }
-  return static_cast<std::uint16_t>(~sum & 0xffff);
-}
-
 void put(std::span<std::byte> at, std::uint16_t value) { field_writer(at).number(value); }
+
+/// A datagram whose checksum is still to come.
+template <typename Address>
+void write_datagram(field_writer& to, const udp_frame_of<Address>& frame) {
+  to.number(frame.source_port);
+  to.number(frame.target_port);
+  to.number(static_cast<std::uint16_t>(udp_bytes + frame.payload.size()));
+  to.number(0);
+  to.bytes(frame.payload);
+}
+
+/// `datagram` holds at least a header; false when its length is not of it. Behind it may be more.
+template <typename Address>
+bool read_datagram(std::span<const std::byte> datagram, udp_frame_of<Address>& frame) {
+  field_reader from(datagram);
+  frame.source_port = from.number();
+  frame.target_port = from.number();
+  const std::size_t length = from.number();
+  from.bytes(2); // checksum
+  if (length < udp_bytes || length > datagram.size()) {
+    return false;
+  }
+  frame.payload = from.bytes(length - udp_bytes);
+  return true;
+}
 
 } // namespace
 
@@ -56,11 +65,7 @@ std::vector<std::byte> write_udp(const udp_frame& frame) {
   to.number(0); // checksum, below
   to.address(frame.source);
   to.address(frame.target);
-  to.number(frame.source_port);
-  to.number(frame.target_port);
-  to.number(udp_length);
-  to.number(0); // checksum, below
-  to.bytes(frame.payload);
+  write_datagram(to, frame);
 
   const auto header = std::span(bytes).subspan(ether_bytes, ip_bytes);
   const auto datagram = std::span(bytes).subspan(ether_bytes + ip_bytes);
@@ -100,15 +105,34 @@ std::optional<udp_frame> read_udp(std::span<const std::byte> bytes) {
     return std::nullopt;
   }
   from.bytes(header - ip_bytes); // options
-  frame.source_port = from.number();
-  frame.target_port = from.number();
-  const std::size_t length = from.number();
-  from.bytes(2); // checksum
-  if (length < udp_bytes || length > total - header) {
+  return read_datagram(from.bytes(total - header), frame) ? std::optional(frame) : std::nullopt;
+}
+
+std::vector<std::byte> write_udp6(const udp6_frame& frame) {
+  ORRERY_CHECK(frame.payload.size() <= udp6_payload_bytes_max);
+  std::vector<std::byte> datagram(udp_bytes + frame.payload.size());
+  field_writer to(datagram);
+  write_datagram(to, frame);
+  return write_ipv6({.frame_source = frame.frame_source,
+                     .frame_target = frame.frame_target,
+                     .source = frame.source,
+                     .target = frame.target,
+                     .protocol = ipv6_protocol::udp,
+                     .hop_limit = time_to_live,
+                     .payload = datagram});
+}
+
+std::optional<udp6_frame> read_udp6(std::span<const std::byte> bytes) {
+  const auto packet = read_ipv6(bytes);
+  if (!packet || packet->protocol != ipv6_protocol::udp) {
     return std::nullopt;
   }
-  frame.payload = from.bytes(length - udp_bytes);
-  return frame;
+  udp6_frame frame{.frame_source = packet->frame_source,
+                   .frame_target = packet->frame_target,
+                   .source = packet->source,
+                   .target = packet->target,
+                   .payload = {}};
+  return read_datagram(packet->payload, frame) ? std::optional(frame) : std::nullopt;
 }
 
 } // namespace orrery::pvip

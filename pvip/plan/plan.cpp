@@ -51,6 +51,72 @@ std::optional<error> fault_of_what_is_told(const port& of) {
     return refused(of, std::to_string(of.name_servers.size()) + " name servers, more than the " +
                            std::to_string(name_servers_max) + " that guests look at");
   }
+  if (of.name_servers6.size() > name_servers_max) {
+    return refused(of, std::to_string(of.name_servers6.size()) +
+                           " IPv6 name servers, more than the " + std::to_string(name_servers_max) +
+                           " that guests look at");
+  }
+  return std::nullopt;
+}
+
+std::optional<error> fault_of_rate(const port& of) {
+  const auto rate = of.bits_a_second_max.value_or(guest_rate_min);
+  if (rate < guest_rate_min || rate > guest_rate_max) {
+    return refused(of, "a rate is " + std::to_string(guest_rate_min) + " to " +
+                           std::to_string(guest_rate_max) + " bits a second, not " +
+                           std::to_string(rate));
+  }
+  return std::nullopt;
+}
+
+std::optional<error> fault_of_move(const port& of) {
+  if (of.awaited && (of.announced || of.tail)) {
+    return refused(of, "its guest is awaited, so it is neither announced nor gone");
+  }
+  if (of.tail &&
+      (!can_be_host(of.tail->address) || (of.tail->address6 && !can_be_host(*of.tail->address6)))) {
+    return refused(of, "the node to which its guest went cannot have the address " +
+                           to_text(of.tail->address) +
+                           (of.tail->address6 ? " or " + to_text(*of.tail->address6) : ""));
+  }
+  return std::nullopt;
+}
+
+std::optional<error> fault_of_more_addresses(const port& of) {
+  if (of.more_addresses.size() > more_addresses_max) {
+    return refused(of, std::to_string(of.more_addresses.size()) + " more addresses, more than " +
+                           std::to_string(more_addresses_max));
+  }
+  for (const ip_address& address : of.more_addresses) {
+    if (!can_be_host(address)) {
+      return refused(of, "its address " + to_text(address) + " cannot be a guest's");
+    }
+    if (std::holds_alternative<ipv6>(address) && !of.address6) {
+      return refused(of, "it has " + to_text(address) + " and no first IPv6 address");
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<error> fault_of_prefixes(const port& of) {
+  if (of.routed_prefixes.size() > routed_prefixes_max) {
+    return refused(of, std::to_string(of.routed_prefixes.size()) +
+                           " prefixes behind it, more than " + std::to_string(routed_prefixes_max));
+  }
+  for (const ip_prefix& prefix : of.routed_prefixes) {
+    const auto bits_min = routed_prefix_bits_min(prefix.base);
+    if (prefix.length < bits_min || prefix.length > bits_of(prefix.base) ||
+        !prefix.contains(prefix.base) || !can_be_host(prefix.base)) {
+      return refused(of, "the prefix " + to_text(prefix) +
+                             " cannot be behind a guest: want hosts' addresses, host bits zero, " +
+                             std::to_string(bits_min) + " to " +
+                             std::to_string(bits_of(prefix.base)) + " bits");
+    }
+    if (std::holds_alternative<ipv6>(prefix.base) && !of.address6) {
+      return refused(of, "the prefix " + to_text(prefix) +
+                             " is behind it, and it has no IPv6 address to hand it to");
+    }
+  }
   return std::nullopt;
 }
 
@@ -60,6 +126,9 @@ std::optional<error> fault_alone(const port& of) {
   }
   if (!can_be_host(of.address)) {
     return refused(of, "its address " + to_text(of.address) + " cannot be a guest's");
+  }
+  if (of.address6 && !can_be_host(*of.address6)) {
+    return refused(of, "its address " + to_text(*of.address6) + " cannot be a guest's");
   }
   if (!can_be_host(of.gateway)) {
     return refused(of, "its gateway " + to_text(of.gateway) + " cannot be a host's address");
@@ -72,13 +141,77 @@ std::optional<error> fault_alone(const port& of) {
   if (auto fault = fault_of_mac(of)) {
     return fault;
   }
+  if (auto fault = fault_of_more_addresses(of)) {
+    return fault;
+  }
+  if (auto fault = fault_of_prefixes(of)) {
+    return fault;
+  }
+  if (auto fault = fault_of_rate(of)) {
+    return fault;
+  }
+  if (auto fault = fault_of_move(of)) {
+    return fault;
+  }
   return fault_of_what_is_told(of);
+}
+
+/// Two prefixes overlap only when one lies in the other; in order, then, in the one before it.
+std::optional<error> fault_of_overlap(const std::vector<port>& ports) {
+  std::map<ip_prefix, const port*> all;
+  for (const port& each : ports) {
+    all.emplace(alone(each.gateway), &each);
+    for (const ip_address& address : addresses_of(each)) {
+      all.emplace(alone(address), &each);
+    }
+  }
+  for (const port& each : ports) {
+    for (const ip_prefix& prefix : each.routed_prefixes) {
+      if (const auto [at, fresh] = all.emplace(prefix, &each); !fresh) {
+        return refused(each, "the prefix " + to_text(prefix) + " is also port \"" +
+                                 at->second->link + "\"'s");
+      }
+    }
+  }
+  for (auto at = all.begin(), next = at; at != all.end() && ++next != all.end(); at = next) {
+    if (at->first.overlaps(next->first)) {
+      return refused(*at->second, "the prefix " + to_text(at->first) + " holds " +
+                                      to_text(next->first) + " of port \"" + next->second->link +
+                                      "\"");
+    }
+  }
+  return std::nullopt;
+}
+
+/// What was sent on to a guest of this node, or to the node itself, would come to nobody.
+std::optional<error> fault_of_tails(const std::vector<port>& ports) {
+  std::map<ip_address, const port*> nodes;
+  for (const port& each : ports) {
+    if (each.tail) {
+      nodes.emplace(each.tail->address, &each);
+      nodes.emplace(each.tail->address6.value_or(gateway6), &each);
+    }
+  }
+  if (nodes.empty()) {
+    return std::nullopt;
+  }
+  for (const port& each : ports) {
+    std::vector<ip_address> here = addresses_of(each);
+    here.emplace_back(each.gateway);
+    for (const ip_address& address : here) {
+      if (const auto node = nodes.find(address); node != nodes.end()) {
+        return refused(*node->second, "the node to which its guest went has " + to_text(address) +
+                                          ", which port \"" + each.link + "\" has here");
+      }
+    }
+  }
+  return std::nullopt;
 }
 
 std::optional<error> fault_among(const std::vector<port>& ports) {
   std::set<std::string_view> links;
-  std::map<ipv4, std::string_view> addresses;
-  std::map<ipv4, std::string_view> gateways;
+  std::map<ip_address, std::string_view> addresses;
+  std::map<ip_address, std::string_view> gateways;
   for (const port& each : ports) {
     gateways.emplace(each.gateway, each.link);
   }
@@ -86,25 +219,41 @@ std::optional<error> fault_among(const std::vector<port>& ports) {
     if (!links.insert(each.link).second) {
       return refused(each, "the link name is used by two ports");
     }
-    const auto [holder, fresh] = addresses.emplace(each.address, each.link);
-    if (!fresh) {
-      return refused(each, "its address " + to_text(each.address) + " is also that of port \"" +
-                               std::string(holder->second) + "\"");
-    }
-    // The node holds every gateway itself, so traffic for such a guest would never leave the node.
-    if (const auto user = gateways.find(each.address); user != gateways.end()) {
-      return refused(each, "its address " + to_text(each.address) + " is the gateway of port \"" +
-                               std::string(user->second) + "\"");
+    for (const ip_address& address : addresses_of(each)) {
+      const auto [holder, fresh] = addresses.emplace(address, each.link);
+      if (!fresh) {
+        return refused(each, "its address " + to_text(address) + " is also that of port \"" +
+                                 std::string(holder->second) + "\"");
+      }
+      // The node holds every gateway itself: what is for such a guest would never leave the node.
+      if (const auto user = gateways.find(address); user != gateways.end()) {
+        return refused(each, "its address " + to_text(address) + " is the gateway of port \"" +
+                                 std::string(user->second) + "\"");
+      }
     }
   }
-  return std::nullopt;
+  if (auto fault = fault_of_tails(ports)) {
+    return fault;
+  }
+  return fault_of_overlap(ports);
 }
 
 } // namespace
 
-bool can_be_host(ipv4 address) {
-  const std::uint32_t first = address.bits >> 24;
-  return first != 0 && first != 127 && first < 224;
+port standing_as(port wanted, const port& now) {
+  wanted.announced = now.announced;
+  wanted.awaited = now.awaited;
+  wanted.tail = now.tail;
+  return wanted;
+}
+
+std::vector<ip_address> addresses_of(const port& of) {
+  std::vector<ip_address> all{of.address};
+  if (of.address6) {
+    all.emplace_back(*of.address6);
+  }
+  all.insert(all.end(), of.more_addresses.begin(), of.more_addresses.end());
+  return all;
 }
 
 bool is_uplink_name(std::string_view name) {

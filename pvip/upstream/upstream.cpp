@@ -33,10 +33,12 @@ fault fault_of_as(std::string_view whose, std::uint32_t as) {
   return std::nullopt;
 }
 
-fault fault_of_host(std::string_view what, ipv4 address) {
+fault fault_of_host(std::string_view what, const ip_address& address) {
   if (!can_be_host(address)) {
-    return refused(std::string(what) + " " + to_text(address) +
-                   " cannot be a host's address; give the one on the uplink's link");
+    return refused(
+        std::string(what) + " " + to_text(address) +
+        " cannot be a host's address; give the one on the uplink's link, of IPv6 a global or "
+        "unique local one");
   }
   return std::nullopt;
 }
@@ -67,12 +69,13 @@ fault fault_of_uplink(std::string_view name) {
   return std::nullopt;
 }
 
-fault fault_of_neighbour(const bgp_neighbour& of, ipv4 own) {
+fault fault_of_neighbour(const bgp_neighbour& of, const routed_upstream& whole) {
   const std::string name = "BGP neighbour " + to_text(of.address);
   if (auto wrong = fault_of_host("the BGP neighbour", of.address)) {
     return wrong;
   }
-  if (of.address == own) {
+  if ((whole.own_address && of.address == ip_address(*whole.own_address)) ||
+      (whole.own_address6 && of.address == ip_address(*whole.own_address6))) {
     return refused(name + " has the node's own address; give the router's");
   }
   if (auto wrong = fault_of_as(name, of.as)) {
@@ -81,7 +84,7 @@ fault fault_of_neighbour(const bgp_neighbour& of, ipv4 own) {
   return fault_of_password(name, of.password, bgp_password_bytes_max);
 }
 
-fault fault_of(const bgp_upstream& bgp, ipv4 own) {
+fault fault_of(const bgp_upstream& bgp, const routed_upstream& whole) {
   if (auto wrong = fault_of_as("the node", bgp.as)) {
     return wrong;
   }
@@ -99,9 +102,9 @@ fault fault_of(const bgp_upstream& bgp, ipv4 own) {
                    " s; it can be " + std::to_string(hold_time_min.count()) + " to " +
                    std::to_string(hold_time_max.count()) + " s");
   }
-  std::set<ipv4> seen;
+  std::set<ip_address> seen;
   for (const bgp_neighbour& each : bgp.neighbours) {
-    if (auto wrong = fault_of_neighbour(each, own)) {
+    if (auto wrong = fault_of_neighbour(each, whole)) {
       return wrong;
     }
     if (!seen.insert(each.address).second) {
@@ -111,7 +114,7 @@ fault fault_of(const bgp_upstream& bgp, ipv4 own) {
   return std::nullopt;
 }
 
-fault fault_of(const ospf_upstream& ospf, ipv4 /*own*/) {
+fault fault_of(const ospf_upstream& ospf, const routed_upstream& /*whole*/) {
   if (auto wrong = fault_of_uplink(ospf.interface)) {
     return wrong;
   }
@@ -125,44 +128,72 @@ fault fault_of(const ospf_upstream& ospf, ipv4 /*own*/) {
   return fault_of_password("OSPF", ospf.password, ospf_password_bytes_max);
 }
 
-fault fault_of_learned(const std::vector<ipv4_prefix>& within) {
+fault fault_of_learned(const std::vector<ip_prefix>& within) {
   if (within.size() > learned_prefixes_max) {
     return error{.code = error_code::too_large,
                  .text = "guests' routes shall be learned within " + std::to_string(within.size()) +
                          " prefixes, more than the limit " + std::to_string(learned_prefixes_max) +
                          "; give larger ones"};
   }
-  for (const ipv4_prefix& each : within) {
-    if (each.length < learned_length_min || each.length > 32 || !each.contains(each.base)) {
+  for (const ip_prefix& each : within) {
+    const auto length_min = learned_length_min(each.base);
+    const auto length_max = bits_of(each.base);
+    if (each.length < length_min || each.length > length_max || !each.contains(each.base)) {
       return refused("guests' routes shall be learned within " + to_text(each) +
-                     ", which is no prefix of a network; give a /" +
-                     std::to_string(learned_length_min) + " to /32 without bits of hosts");
+                     ", which is no prefix of a network; give a /" + std::to_string(length_min) +
+                     " to /" + std::to_string(length_max) + " without bits of hosts");
     }
   }
   return std::nullopt;
 }
 
+std::vector<ip_address> own_addresses_of(const routed_upstream& settings) {
+  std::vector<ip_address> all;
+  if (settings.own_address) {
+    all.emplace_back(*settings.own_address);
+  }
+  if (settings.own_address6) {
+    all.emplace_back(*settings.own_address6);
+  }
+  return all;
+}
+
+bool is_ipv6(const bgp_neighbour& of) { return std::holds_alternative<ipv6>(of.address); }
+
 result<void> to_result(fault of) { return of ? result<void>(*std::move(of)) : result<void>(); }
 
 } // namespace
 
+bool needs_own_address6(const routed_upstream& settings) {
+  const auto* bgp = std::get_if<bgp_upstream>(&settings.protocol);
+  return bgp != nullptr && std::ranges::any_of(bgp->neighbours, is_ipv6);
+}
+
+bool has_ipv6(const routed_upstream& settings) {
+  const auto* ospf = std::get_if<ospf_upstream>(&settings.protocol);
+  return ospf != nullptr ? ospf->with_ipv6 : needs_own_address6(settings);
+}
+
 result<void> check(const routed_upstream& settings) {
-  const ipv4 own = settings.own_address;
-  if (auto wrong = fault_of_host("the node's own address", own)) {
-    return *std::move(wrong);
+  for (const auto& own : own_addresses_of(settings)) {
+    if (auto wrong = fault_of_host("the node's own address", own)) {
+      return *std::move(wrong);
+    }
   }
   if (auto wrong = fault_of_learned(settings.learned_within)) {
     return *std::move(wrong);
   }
-  return to_result(
-      std::visit([own](const auto& each) { return fault_of(each, own); }, settings.protocol));
+  return to_result(std::visit([&settings](const auto& each) { return fault_of(each, settings); },
+                              settings.protocol));
 }
 
 result<void> check(const upstream& settings) {
   if (const auto* routed = std::get_if<routed_upstream>(&settings)) {
     return check(*routed);
   }
-  return to_result(fault_of_uplink(std::get<static_arp_upstream>(settings).uplink));
+  return check_uplink(std::get<static_arp_upstream>(settings).uplink);
 }
+
+result<void> check_uplink(std::string_view name) { return to_result(fault_of_uplink(name)); }
 
 } // namespace orrery::pvip

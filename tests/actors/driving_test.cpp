@@ -70,6 +70,18 @@ public:
 
   result<void> ensure(const pvip::port& wanted) override { return x_on->ensure(wanted); }
 
+  result<void> announce(const std::string& link, bool announced) override {
+    return x_on->announce(link, announced);
+  }
+
+  result<void> amend(const pvip::port& wanted) override { return x_on->amend(wanted); }
+
+  std::unordered_set<std::string> announced() override { return x_on->announced(); }
+
+  result<pvip::apply_report> answer_on(const std::string& uplink) override {
+    return x_on->answer_on(uplink);
+  }
+
   result<void> remove(const std::string& link) override { return x_on->remove(link); }
 
   result<pvip::apply_report> recheck() override {

@@ -101,9 +101,9 @@ TEST_F(pvip_apply, each_guest_is_answered_by_what_its_own_port_says) {
   port told = port_number(1);
   told.mtu = 1400;
   reconciled({told, port_number(2)});
-  dhcp_guest first(x_lab, told.link);
-  dhcp_guest second(x_lab, port_number(2).link);
-  const auto expect_offer = [](dhcp_guest& guest, const port& of) {
+  asking_guest first(x_lab, told.link);
+  asking_guest second(x_lab, port_number(2).link);
+  const auto expect_offer = [](asking_guest& guest, const port& of) {
     const auto offer = guest.ask(asked_by(of, question_of(of, dhcp_type::discover)), long_patience);
     ASSERT_TRUE(offer);
     EXPECT_EQ(offer->offered, of.address);
@@ -114,40 +114,40 @@ TEST_F(pvip_apply, each_guest_is_answered_by_what_its_own_port_says) {
   told.mtu = 1300;
   ensured(told); // what is told changes, the tap stays
   expect_offer(first, told);
-  EXPECT_EQ(x_network->dhcp_counts_of_ports().at(told.link)[0], 2U);
-  EXPECT_EQ(x_network->dhcp_counts_of_ports().at(port_number(2).link)[0], 1U);
+  EXPECT_EQ(x_network->guest_counts_of_ports().at(told.link)[0][0], 2U);
+  EXPECT_EQ(x_network->guest_counts_of_ports().at(port_number(2).link)[0][0], 1U);
 }
 
 TEST_F(pvip_apply, a_guest_is_answered_on_a_tap_that_was_made_again) {
   const port mine = port_number(1);
   const auto question = asked_by(mine, question_of(mine, dhcp_type::discover));
   ensured(mine);
-  EXPECT_TRUE(dhcp_guest(x_lab, mine.link).ask(question, long_patience));
+  EXPECT_TRUE(asking_guest(x_lab, mine.link).ask(question, long_patience));
   x_lab.ip("link delete " + mine.link);
   reconciled({mine});
-  EXPECT_TRUE(dhcp_guest(x_lab, mine.link).ask(question, long_patience));
+  EXPECT_TRUE(asking_guest(x_lab, mine.link).ask(question, long_patience));
   x_lab.ip("link delete " + mine.link);
   ensured(mine);
-  EXPECT_TRUE(dhcp_guest(x_lab, mine.link).ask(question, long_patience));
+  EXPECT_TRUE(asking_guest(x_lab, mine.link).ask(question, long_patience));
   x_lab.destroy();
   x_lab.make();
   reconciled({mine});
-  EXPECT_TRUE(dhcp_guest(x_lab, mine.link).ask(question, long_patience));
+  EXPECT_TRUE(asking_guest(x_lab, mine.link).ask(question, long_patience));
 }
 
 TEST_F(pvip_apply, a_port_that_went_is_served_no_more) {
   reconciled(ports_up_to(2));
   ASSERT_TRUE(x_network->remove(port_number(0).link));
-  EXPECT_FALSE(x_network->dhcp_counts_of_ports().contains(port_number(0).link));
+  EXPECT_FALSE(x_network->guest_counts_of_ports().contains(port_number(0).link));
   reconciled({});
-  EXPECT_TRUE(x_network->dhcp_counts_of_ports().empty());
+  EXPECT_TRUE(x_network->guest_counts_of_ports().empty());
 }
 
 TEST_F(pvip_apply, the_others_are_served_when_something_is_in_the_way_of_one_port) {
   x_lab.ip("link add " + port_number(1).link + " type veth peer name peer0");
   ASSERT_FALSE(x_network->reconcile(ports_up_to(3)));
   const port mine = port_number(2);
-  EXPECT_TRUE(dhcp_guest(x_lab, mine.link)
+  EXPECT_TRUE(asking_guest(x_lab, mine.link)
                   .ask(asked_by(mine, question_of(mine, dhcp_type::discover)), long_patience));
 }
 

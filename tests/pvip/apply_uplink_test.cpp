@@ -8,6 +8,7 @@
 
 #include <array>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 namespace orrery::pvip {
@@ -83,6 +84,29 @@ TEST_F(pvip_static_arp, a_guest_is_answered_for_by_an_entry_of_its_own_and_every
   EXPECT_FALSE(has(x_lab.ip("route"), to_text(x_told.address)));
 }
 
+TEST_F(pvip_static_arp, of_ipv6_the_same_by_neighbour_discovery) {
+  port told = port6_number(1);
+  told.arp_uplink = "up0";
+  told.more_addresses = {parse_ipv6("2001:db8:77::5").value()};
+  const std::string address = to_text(*told.address6);
+  ensured(told);
+  const auto shown = [this] { return x_lab.ip("-6 neigh show proxy"); };
+  EXPECT_TRUE(has(shown(), address + " dev up0 proxy proto 143")) << shown();
+  EXPECT_TRUE(has(shown(), "2001:db8:77::5 dev up0 proxy proto 143")) << shown();
+  EXPECT_EQ(x_lab.setting("/proc/sys/net/ipv6/conf/up0/proxy_ndp"), "1");
+  EXPECT_EQ(x_lab.setting("/proc/sys/net/ipv6/neigh/up0/proxy_delay"), "0");
+  expect_right({told});
+  x_lab.set("/proc/sys/net/ipv6/conf/up0/proxy_ndp", "0");
+  expect_repaired({told}, "answer for " + address + " on up0 was not given at once");
+  x_lab.set("/proc/sys/net/ipv6/neigh/up0/proxy_delay", "80");
+  expect_repaired({told}, "was not given at once");
+  x_lab.ip("-6 neigh del proxy " + address + " dev up0");
+  expect_repaired({told}, "answer for " + address + " on up0 was missing");
+  told.announced = false;
+  ensured(told);
+  EXPECT_EQ(shown(), "");
+}
+
 TEST_F(pvip_static_arp, what_went_is_told_no_more) {
   auto wire = x_lab.inside().run([] { return open_arp_socket("wire0"); });
   ASSERT_TRUE(wire) << wire.error().text;
@@ -105,7 +129,7 @@ TEST_F(pvip_static_arp, drift_is_repaired_and_what_is_foreign_left) {
   x_lab.ip("neigh del proxy 10.99.0.11 dev up0");
   expect_repaired({x_told}, "answer for 10.99.0.11 on up0 was missing");
   x_lab.set("/proc/sys/net/ipv4/neigh/up0/proxy_delay", "80");
-  expect_repaired({x_told}, "was given after a delay");
+  expect_repaired({x_told}, "was not given at once");
   x_lab.ip("neigh add proxy 10.99.0.77 dev up0 protocol 143");
   expect_repaired({x_told}, "answer for 10.99.0.77 on up0 is wanted by nobody");
   const auto report = reconciled({});
@@ -124,6 +148,38 @@ TEST_F(pvip_static_arp, an_uplink_that_is_not_there_is_told_and_a_foreign_answer
   const auto taken = x_network->ensure(x_told);
   ASSERT_FALSE(taken);
   EXPECT_EQ(taken.error().code, error_code::already_exists) << taken.error().text;
+}
+
+TEST_F(pvip_static_arp, others_are_told_of_a_port_that_is_there_when_it_is_asked_for) {
+  x_told.announced = false;
+  reconciled({x_told});
+  EXPECT_TRUE(x_network->announced().empty());
+  ASSERT_TRUE(x_network->announce(x_told.link, true));
+  EXPECT_EQ(x_network->announced(), std::unordered_set<std::string>{x_told.link});
+  EXPECT_TRUE(has(answered_for(), "10.99.0.11 dev up0")) << answered_for();
+  x_told.announced = true;
+  expect_right({x_told});
+  ASSERT_TRUE(x_network->announce(x_told.link, false));
+  EXPECT_FALSE(has(x_lab.ip("route"), to_text(x_told.address)));
+  EXPECT_EQ(answered_for(), "");
+  const auto before = everything();
+  ASSERT_TRUE(x_network->announce(port_number(2).link, true));
+  EXPECT_EQ(everything(), before) << "nothing is made where there is no port";
+}
+
+TEST_F(pvip_static_arp, the_node_answers_where_it_is_said_whatever_a_port_says) {
+  x_told.arp_uplink = "";
+  reconciled({x_told});
+  EXPECT_EQ(answered_for(), "");
+  ASSERT_TRUE(x_network->answer_on("up0"));
+  EXPECT_TRUE(has(answered_for(), "10.99.0.11 dev up0")) << answered_for();
+  ensured(port_number(2));
+  EXPECT_TRUE(has(answered_for(), "10.99.0.12 dev up0")) << "also one that came later";
+  const auto nowhere = x_network->answer_on("nowhere0");
+  ASSERT_FALSE(nowhere);
+  EXPECT_TRUE(has(nowhere.error().text, "nowhere0")) << nowhere.error().text;
+  ASSERT_TRUE(x_network->answer_on(""));
+  EXPECT_EQ(answered_for(), "");
 }
 
 } // namespace

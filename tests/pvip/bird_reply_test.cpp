@@ -29,6 +29,7 @@ constexpr std::string_view protocols =
     " orrery_kernel Kernel     master4    up     02:28:49      \n"
     "+and a word out of turn\n"
     " orrery_bgp_192_0_2_1 BGP        ---        up     2026-11-30    Established   \n"
+    " orrery_bgp6_2001_db8__1 BGP        ---        up     02:28:49      Established   \n"
     " orrery_bgp_192_0_2_9 BGP        ---        start  02:28:49      Active        Socket: No "
     "route to host\n"
     "0000 \n";
@@ -79,14 +80,26 @@ TEST(pvip_bird_reply, what_is_too_long_is_refused) {
 
 TEST(pvip_bird_reply, neighbours_of_bgp_are_those_that_are_wanted) {
   const bgp_upstream wanted{.as = 1,
-                            .neighbours = {{.address = {0xc0000209U}, .password = {}},
-                                           {.address = {0xc0000201U}, .password = {}},
-                                           {.address = {0xc0000203U}, .password = {}}}};
+                            .neighbours = {{.address = ipv4{0xc0000209U}, .password = {}},
+                                           {.address = ipv4{0xc0000201U}, .password = {}},
+                                           {.address = ipv4{0xc0000203U}, .password = {}}}};
   const std::vector<neighbour_state> expected{
-      {.address = {0xc0000201U}, .established = true, .info = "Established"},
-      {.address = {0xc0000203U}, .established = false, .info = "BIRD does not have it"},
-      {.address = {0xc0000209U}, .established = false, .info = "Active Socket: No route to host"}};
+      {.address = ipv4{0xc0000201U}, .established = true, .info = "Established"},
+      {.address = ipv4{0xc0000203U}, .established = false, .info = "BIRD does not have it"},
+      {.address = ipv4{0xc0000209U},
+       .established = false,
+       .info = "Active Socket: No route to host"}};
   EXPECT_EQ(read_bgp_neighbours(reply_of(protocols), wanted), expected);
+}
+
+TEST(pvip_bird_reply, neighbours_of_before_are_those_in_protocols_that_we_name) {
+  const std::vector<neighbour_state> expected{
+      {.address = ipv4{0xc0000201U}, .established = true, .info = "Established"},
+      {.address = ipv4{0xc0000209U},
+       .established = false,
+       .info = "Active Socket: No route to host"},
+      {.address = parse_ipv6("2001:db8::1").value(), .established = true, .info = "Established"}};
+  EXPECT_EQ(read_bgp_neighbours(reply_of(protocols)), expected);
 }
 
 TEST(pvip_bird_reply, neighbours_of_ospf_are_those_that_are_there) {
@@ -96,12 +109,14 @@ TEST(pvip_bird_reply, neighbours_of_ospf_are_those_that_are_there) {
                " 192.0.2.12  \t  0\t2-Way/Other\t 3.2\tup0        192.0.2.12\n"
                " 192.0.2.1   \t  1\tFull/DR   \t 3.453\tup0        192.0.2.1\n"
                " 192.0.2.2   \t  1\tExStart/BDR\t 3.4\tup0        192.0.2.2\n"
+               " 192.0.2.3   \t  1\tFull/PtP  \t 3.4\tup0        fe80::5\n"
                " a line cut\n"
                "0000 \n");
   const std::vector<neighbour_state> expected{
-      {.address = {0xc0000201U}, .established = true, .info = "Full/DR"},
-      {.address = {0xc0000202U}, .established = false, .info = "ExStart/BDR"},
-      {.address = {0xc000020cU}, .established = true, .info = "2-Way/Other"}};
+      {.address = ipv4{0xc0000201U}, .established = true, .info = "Full/DR"},
+      {.address = ipv4{0xc0000202U}, .established = false, .info = "ExStart/BDR"},
+      {.address = ipv4{0xc000020cU}, .established = true, .info = "2-Way/Other"},
+      {.address = parse_ipv6("fe80::5").value(), .established = true, .info = "Full/PtP"}};
   EXPECT_EQ(read_ospf_neighbours(reply), expected);
 }
 

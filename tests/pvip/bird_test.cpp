@@ -1,5 +1,6 @@
 #include "pvip/apply/bird.hpp"
 #include "pvip/apply/bird_control.hpp"
+#include "pvip/apply/bird_process.hpp"
 #include "pvip/apply/file_descriptor.hpp"
 #include "pvip/upstream/bird_config.hpp"
 #include "tests/pvip/net_lab.hpp"
@@ -211,7 +212,7 @@ protected:
                                                      .as = 64'512,
                                                      .password = R"(#;{}\ 'secret)"}}},
             .learns_default = true,
-            .learned_within = {{{0x0a630000U}, 24}}};
+            .learned_within = {{ipv4{0x0a630000U}, 24}}};
   }
 
   net_lab x_lab;
@@ -251,7 +252,7 @@ TEST_F(pvip_bird, it_starts_without_rights_over_its_file_and_tells_of_its_neighb
   const auto found = x_bird->neighbours(settings());
   ASSERT_TRUE(found) << found.error().text;
   ASSERT_EQ(found->size(), 1U);
-  EXPECT_EQ(found->front().address, ipv4{0xc0000201U});
+  EXPECT_EQ(found->front().address, ip_address(ipv4{0xc0000201U}));
   EXPECT_FALSE(found->front().established);
   EXPECT_NE(found->front().info, "BIRD does not have it");
 }
@@ -306,6 +307,55 @@ TEST_F(pvip_bird, one_that_was_killed_begins_again_with_graceful_restart) {
   ensured(settings());
   ASSERT_TRUE(wait_until(limit, [&] { return process() != 0 && process() != first; }));
   EXPECT_TRUE(has(command_of(process()), " -R"));
+}
+
+TEST_F(pvip_bird, one_whose_socket_or_folder_somebody_removed_is_ended_and_another_begins) {
+  ensured(settings());
+  for (const std::string name : {"bird.ctl", ""}) {
+    const pid_t lost = started();
+    std::filesystem::remove_all(in_folder(name));
+    ensured(settings());
+    EXPECT_FALSE(is_alive(lost)) << name;
+    ASSERT_TRUE(wait_until(limit, [&] { return process() != 0 && process() != lost; }));
+    EXPECT_TRUE(has(command_of(process()), " -R")) << name; // routers keep what the first one told
+  }
+  const pid_t last = started();
+  std::filesystem::remove_all(x_folder.path() + "/bird");
+  ASSERT_TRUE(x_bird->stop());
+  EXPECT_FALSE(is_alive(last));
+}
+
+TEST_F(pvip_bird, another_bird_with_another_file_is_left_alone) {
+  ensured(settings());
+  const pid_t own = started();
+  auto other = bird::open(x_lab.name(), {.folder = x_folder.path() + "/bird2"});
+  ASSERT_TRUE(other) << other.error().text;
+  routed_upstream elsewhere = settings();
+  elsewhere.own_address = ipv4{0xc0000215U};
+  ASSERT_TRUE((*other)->ensure(elsewhere));
+  std::filesystem::remove(x_folder.path() + "/bird2/bird.ctl");
+  ASSERT_TRUE((*other)->stop());
+  EXPECT_TRUE(is_alive(own));
+  EXPECT_EQ(process(), own);
+  EXPECT_FALSE(process_of_bird("/usr/sbin/bird", x_folder.path() + "/bird2/bird.conf"));
+}
+
+/// The kernel's own word: who may speak to it is on the uplink.
+TEST_F(pvip_bird, it_listens_on_the_uplinks_addresses_alone) {
+  x_lab.ip("link set up1 up"); // no protocol of BIRD begins without a carrier
+  x_lab.ip("address add 2001:db8:f::11/64 dev up0 nodad");
+  routed_upstream both = settings();
+  both.own_address6 = parse_ipv6("2001:db8:f::11").value();
+  std::get<bgp_upstream>(both.protocol)
+      .neighbours.push_back(
+          {.address = parse_ipv6("2001:db8:f::1").value(), .as = 64'512, .password = {}});
+  ensured(both);
+  const auto listening = [this] { return x_lab.command("ss -Hltn sport = :179"); };
+  EXPECT_TRUE(wait_until(limit, [&] {
+    return has(listening(), "192.0.2.11:179") && has(listening(), "[2001:db8:f::11]:179");
+  })) << listening();
+  EXPECT_FALSE(has(listening(), "0.0.0.0:179")) << listening();
+  EXPECT_FALSE(has(listening(), "[::]:179")) << listening();
 }
 
 TEST_F(pvip_bird, one_that_hangs_is_told_and_not_touched) {
@@ -366,11 +416,14 @@ TEST_F(pvip_bird, it_takes_whatever_we_write) {
                                                  .dead = 40s,
                                                  .password = R"(#;{}\ 'secret)"},
                        .learns_default = true,
-                       .learned_within = {{{0x0a630000U}, 24}, {{0x0a000000U}, 8}}};
+                       .learned_within = {{ipv4{0x0a630000U}, 24}, {ipv4{0x0a000000U}, 8}}};
   ensured(ospf);
   const auto found = x_bird->neighbours(ospf);
   ASSERT_TRUE(found) << found.error().text;
   EXPECT_TRUE(found->empty());
+  std::get<ospf_upstream>(ospf.protocol).with_ipv6 = true;
+  ensured(ospf);
+  EXPECT_TRUE(x_bird->neighbours(ospf)); // of both versions
   std::get<ospf_upstream>(ospf.protocol).password.clear();
   ospf.learns_default = false;
   ensured(ospf);

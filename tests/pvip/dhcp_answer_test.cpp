@@ -38,19 +38,19 @@ dhcp_message renewal() {
   return made;
 }
 
-void expect_silence(const std::vector<std::byte>& frame, dhcp_outcome outcome) {
+void expect_silence(const std::vector<std::byte>& frame, guest_outcome outcome) {
   const auto answer = answer_dhcp(guest(), frame);
   EXPECT_EQ(answer.outcome, outcome) << name_of(answer.outcome);
   EXPECT_FALSE(answer.frame);
 }
 
-void expect_silence(const dhcp_message& message, dhcp_outcome outcome) {
+void expect_silence(const dhcp_message& message, guest_outcome outcome) {
   expect_silence(asked_by(guest(), message), outcome);
 }
 
 /// An answer taken apart; its frame is checked as far as it is the same for all.
 struct told {
-  dhcp_outcome outcome;
+  guest_outcome outcome;
   dhcp_message message;
   bool to_everyone;
 };
@@ -109,42 +109,42 @@ bool is_of(const dhcp_message& message, dhcp_type type) {
 TEST(pvip_dhcp_answer, another_guests_ethernet_address_is_not_answered) {
   dhcp_message about_another = question(dhcp_type::discover);
   about_another.mac = port_number(2).mac;
-  expect_silence(about_another, dhcp_outcome::foreign);
+  expect_silence(about_another, guest_outcome::foreign);
   const question_frame from_another{.frame_source = port_number(2).mac, .source = {}};
-  expect_silence(from_another.with(about_another), dhcp_outcome::foreign);
-  expect_silence(from_another.with(question(dhcp_type::discover)), dhcp_outcome::foreign);
+  expect_silence(from_another.with(about_another), guest_outcome::foreign);
+  expect_silence(from_another.with(question(dhcp_type::discover)), guest_outcome::foreign);
 }
 
 TEST(pvip_dhcp_answer, another_address_as_source_is_not_answered) {
   const question_frame from{.frame_source = guest().mac, .source = another};
-  expect_silence(from.with(question(dhcp_type::discover)), dhcp_outcome::foreign);
+  expect_silence(from.with(question(dhcp_type::discover)), guest_outcome::foreign);
 }
 
 TEST(pvip_dhcp_answer, relayed_questions_are_not_answered) {
   dhcp_message message = question(dhcp_type::discover);
   message.relay = another;
-  expect_silence(message, dhcp_outcome::relayed);
+  expect_silence(message, guest_outcome::relayed);
 }
 
 TEST(pvip_dhcp_answer, what_is_sent_to_others_is_not_answered) {
   question_frame to{.frame_source = guest().mac, .source = guest().address};
   to.target = another;
-  expect_silence(to.with(renewal()), dhcp_outcome::other_server);
+  expect_silence(to.with(renewal()), guest_outcome::other_server);
   to.target = guest().gateway;
   to.frame_target = port_number(2).mac;
-  expect_silence(to.with(renewal()), dhcp_outcome::other_server);
+  expect_silence(to.with(renewal()), guest_outcome::other_server);
 }
 
 TEST(pvip_dhcp_answer, what_another_server_offered_is_not_ours_to_answer) {
   dhcp_message message = request_for(guest().address);
   message.options[dhcp_option::server] = bytes_of(another);
-  expect_silence(message, dhcp_outcome::other_server);
+  expect_silence(message, guest_outcome::other_server);
 }
 
 TEST(pvip_dhcp_answer, an_inform_about_another_address_is_not_answered) {
   dhcp_message message = question(dhcp_type::inform);
   message.client = another;
-  expect_silence(message, dhcp_outcome::foreign);
+  expect_silence(message, guest_outcome::foreign);
 }
 
 // --- no question ---------------------------------------------------------------------------------
@@ -152,14 +152,14 @@ TEST(pvip_dhcp_answer, an_inform_about_another_address_is_not_answered) {
 TEST(pvip_dhcp_answer, what_is_no_question_is_not_answered) {
   for (const dhcp_type type : {dhcp_type::offer, dhcp_type::acknowledge, dhcp_type::refuse,
                                static_cast<dhcp_type>(0), static_cast<dhcp_type>(9)}) {
-    expect_silence(question(type), dhcp_outcome::malformed);
+    expect_silence(question(type), guest_outcome::malformed);
   }
   dhcp_message reply = question(dhcp_type::discover);
   reply.is_reply = true;
-  expect_silence(reply, dhcp_outcome::malformed);
+  expect_silence(reply, guest_outcome::malformed);
   dhcp_message of_bootp = question(dhcp_type::discover);
   of_bootp.options.clear();
-  expect_silence(of_bootp, dhcp_outcome::malformed);
+  expect_silence(of_bootp, guest_outcome::malformed);
 }
 
 TEST(pvip_dhcp_answer, options_of_a_wrong_length_are_not_answered) {
@@ -169,26 +169,26 @@ TEST(pvip_dhcp_answer, options_of_a_wrong_length_are_not_answered) {
     return message;
   };
   for (const std::size_t length : {0U, 2U}) {
-    expect_silence(with(dhcp_option::type, length), dhcp_outcome::malformed);
+    expect_silence(with(dhcp_option::type, length), guest_outcome::malformed);
   }
   for (const std::size_t length : {0U, 3U, 5U, 8U}) {
-    expect_silence(with(dhcp_option::server, length), dhcp_outcome::malformed);
-    expect_silence(with(dhcp_option::requested_address, length), dhcp_outcome::malformed);
+    expect_silence(with(dhcp_option::server, length), guest_outcome::malformed);
+    expect_silence(with(dhcp_option::requested_address, length), guest_outcome::malformed);
   }
-  expect_silence(with(dhcp_option::client, client_id_bytes_max + 1), dhcp_outcome::malformed);
+  expect_silence(with(dhcp_option::client, client_id_bytes_max + 1), guest_outcome::malformed);
 }
 
 TEST(pvip_dhcp_answer, other_ports_of_udp_are_not_answered) {
   question_frame from{.frame_source = guest().mac, .source = {}};
   from.source_port = 67; // a relay's
-  expect_silence(from.with(question(dhcp_type::discover)), dhcp_outcome::malformed);
+  expect_silence(from.with(question(dhcp_type::discover)), guest_outcome::malformed);
   from.source_port = 68;
   from.target_port = 68;
-  expect_silence(from.with(question(dhcp_type::discover)), dhcp_outcome::malformed);
+  expect_silence(from.with(question(dhcp_type::discover)), guest_outcome::malformed);
 }
 
 TEST(pvip_dhcp_answer, a_request_for_nothing_is_not_answered) {
-  expect_silence(question(dhcp_type::request), dhcp_outcome::malformed);
+  expect_silence(question(dhcp_type::request), guest_outcome::malformed);
 }
 
 TEST(pvip_dhcp_answer, any_bytes_are_answered_without_harm_and_to_the_guest_alone) {
@@ -217,7 +217,7 @@ TEST(pvip_dhcp_answer, any_bytes_are_answered_without_harm_and_to_the_guest_alon
 
 TEST(pvip_dhcp_answer, a_discover_is_offered_the_address) {
   const auto [outcome, message, to_everyone] = answered(question(dhcp_type::discover));
-  EXPECT_EQ(outcome, dhcp_outcome::offered);
+  EXPECT_EQ(outcome, guest_outcome::offered);
   EXPECT_TRUE(is_of(message, dhcp_type::offer));
   expect_lease(message);
   expect_settings(message);
@@ -247,7 +247,7 @@ TEST(pvip_dhcp_answer, a_request_for_the_own_address_is_acknowledged) {
   after_offer.options[dhcp_option::server] = bytes_of(guest().gateway);
   for (const dhcp_message& asked : {after_offer, request_for(guest().address)}) {
     const auto [outcome, message, to_everyone] = answered(asked);
-    EXPECT_EQ(outcome, dhcp_outcome::acknowledged);
+    EXPECT_EQ(outcome, guest_outcome::acknowledged);
     EXPECT_TRUE(is_of(message, dhcp_type::acknowledge));
     expect_lease(message);
     expect_settings(message);
@@ -263,7 +263,7 @@ TEST(pvip_dhcp_answer, a_renewal_is_acknowledged_to_the_address_that_the_guest_h
                                   .source = guest().address,
                                   .target = guest().gateway};
   const auto [outcome, message, to_everyone] = answered(to_gateway.with(asked));
-  EXPECT_EQ(outcome, dhcp_outcome::acknowledged);
+  EXPECT_EQ(outcome, guest_outcome::acknowledged);
   expect_lease(message);
   EXPECT_EQ(message.client, guest().address);
   EXPECT_FALSE(to_everyone);
@@ -271,7 +271,7 @@ TEST(pvip_dhcp_answer, a_renewal_is_acknowledged_to_the_address_that_the_guest_h
 
 TEST(pvip_dhcp_answer, a_rebinding_to_all_is_acknowledged) {
   const question_frame to_all{.frame_source = guest().mac, .source = guest().address};
-  EXPECT_EQ(answered(to_all.with(renewal())).outcome, dhcp_outcome::acknowledged);
+  EXPECT_EQ(answered(to_all.with(renewal())).outcome, guest_outcome::acknowledged);
 }
 
 TEST(pvip_dhcp_answer, a_request_for_another_address_is_refused_to_all) {
@@ -281,7 +281,7 @@ TEST(pvip_dhcp_answer, a_request_for_another_address_is_refused_to_all) {
   both.options[dhcp_option::requested_address] = bytes_of(another);
   for (const dhcp_message& asked : {request_for(another), held, both}) {
     const auto [outcome, message, to_everyone] = answered(asked);
-    EXPECT_EQ(outcome, dhcp_outcome::refused);
+    EXPECT_EQ(outcome, guest_outcome::refused);
     EXPECT_TRUE(is_of(message, dhcp_type::refuse));
     EXPECT_TRUE(to_everyone);
     EXPECT_EQ(message.offered, ipv4{});
@@ -295,7 +295,7 @@ TEST(pvip_dhcp_answer, an_inform_is_told_all_but_a_lease) {
   dhcp_message asked = question(dhcp_type::inform);
   asked.client = guest().address;
   const auto [outcome, message, to_everyone] = answered(asked);
-  EXPECT_EQ(outcome, dhcp_outcome::acknowledged);
+  EXPECT_EQ(outcome, guest_outcome::acknowledged);
   EXPECT_TRUE(is_of(message, dhcp_type::acknowledge));
   expect_settings(message);
   EXPECT_EQ(message.offered, ipv4{});
@@ -307,8 +307,8 @@ TEST(pvip_dhcp_answer, an_inform_is_told_all_but_a_lease) {
 }
 
 TEST(pvip_dhcp_answer, what_is_given_back_or_declined_needs_no_answer) {
-  expect_silence(question(dhcp_type::release), dhcp_outcome::nothing_due);
-  expect_silence(question(dhcp_type::decline), dhcp_outcome::nothing_due);
+  expect_silence(question(dhcp_type::release), guest_outcome::nothing_due);
+  expect_silence(question(dhcp_type::decline), guest_outcome::nothing_due);
 }
 
 TEST(pvip_dhcp_answer, a_clients_name_for_itself_comes_back) {
@@ -354,11 +354,11 @@ TEST(pvip_dhcp_answer, every_length_of_a_subnet_is_told) {
 
 TEST(pvip_dhcp_answer, outcomes_have_names_of_their_own) {
   std::set<std::string_view> names;
-  for (std::size_t i = 0; i < dhcp_outcomes.size(); ++i) {
-    EXPECT_EQ(static_cast<std::size_t>(dhcp_outcomes[i]), i);
-    names.insert(name_of(dhcp_outcomes[i]));
+  for (std::size_t i = 0; i < guest_outcomes.size(); ++i) {
+    EXPECT_EQ(static_cast<std::size_t>(guest_outcomes[i]), i);
+    names.insert(name_of(guest_outcomes[i]));
   }
-  EXPECT_EQ(names.size(), dhcp_outcomes.size());
+  EXPECT_EQ(names.size(), guest_outcomes.size());
 }
 
 } // namespace

@@ -127,13 +127,15 @@ std::string net_lab::ip(const std::string& words) const {
   return done.output;
 }
 
-std::string net_lab::nft(const std::string& words) const {
-  std::vector<std::string> all{"ip", "netns", "exec", x_name, "nft"};
+std::string net_lab::nft(const std::string& words) const { return command("nft " + words); }
+
+std::string net_lab::command(const std::string& words) const {
+  std::vector<std::string> all{"ip", "netns", "exec", x_name};
   for (std::string& word : words_of(words)) {
     all.push_back(std::move(word));
   }
   const ended done = run(all);
-  EXPECT_EQ(done.status, 0) << "nft " << words << ": " << done.output;
+  EXPECT_EQ(done.status, 0) << words << ": " << done.output;
   return done.output;
 }
 
@@ -209,7 +211,7 @@ void arp_guest::work(mac_address mac, ipv4 address) {
   }
 }
 
-dhcp_guest::dhcp_guest(const net_lab& lab, const std::string& link) {
+asking_guest::asking_guest(const net_lab& lab, const std::string& link) {
   auto opened = lab.inside().run([&] { return open_existing_tap(link); });
   if (!opened || !*opened) {
     ADD_FAILURE() << "the guest cannot hold " << link;
@@ -223,11 +225,13 @@ dhcp_guest::dhcp_guest(const net_lab& lab, const std::string& link) {
   EXPECT_TRUE(is_up) << link;
 }
 
-std::optional<dhcp_message> dhcp_guest::ask(std::span<const std::byte> frame,
-                                            std::chrono::milliseconds patience) {
+void asking_guest::send(std::span<const std::byte> frame) {
   std::vector<std::byte> sent(virtio_header_bytes);
   sent.insert(sent.end(), frame.begin(), frame.end());
   EXPECT_EQ(::write(x_tap.number(), sent.data(), sent.size()), static_cast<ssize_t>(sent.size()));
+}
+
+std::optional<std::vector<std::byte>> asking_guest::hear(std::chrono::milliseconds patience) {
   const auto end = std::chrono::steady_clock::now() + patience;
   std::array<std::byte, 2048> bytes{};
   while (true) {
@@ -238,11 +242,23 @@ std::optional<dhcp_message> dhcp_guest::ask(std::span<const std::byte> frame,
       return std::nullopt;
     }
     const ssize_t count = ::read(x_tap.number(), bytes.data(), bytes.size());
-    if (count < static_cast<ssize_t>(virtio_header_bytes)) {
-      continue;
+    if (count >= static_cast<ssize_t>(virtio_header_bytes)) {
+      return std::vector<std::byte>(bytes.begin() + virtio_header_bytes, bytes.begin() + count);
     }
-    const auto heard = read_udp(std::span<const std::byte>(bytes).subspan(
-        virtio_header_bytes, static_cast<std::size_t>(count) - virtio_header_bytes));
+  }
+}
+
+std::optional<dhcp_message> asking_guest::ask(std::span<const std::byte> frame,
+                                              std::chrono::milliseconds patience) {
+  send(frame);
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (true) {
+    const auto bytes =
+        hear(std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()));
+    if (!bytes) {
+      return std::nullopt;
+    }
+    const auto heard = read_udp(*bytes);
     if (const auto message = heard ? read_dhcp(heard->payload) : std::nullopt) {
       return message;
     }

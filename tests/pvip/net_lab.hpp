@@ -36,6 +36,9 @@ public:
   /// `nft …` inside, the same: what our helper did is judged by nftables' own program.
   std::string nft(const std::string& words) const;
 
+  /// Another program inside, the same.
+  std::string command(const std::string& words) const;
+
   /// A value below /proc/sys as seen in the namespace; and its change. Empty on failure.
   [[nodiscard]] std::string setting(const std::string& path) const;
   void set(const std::string& path, const std::string& value) const;
@@ -72,10 +75,15 @@ private:
   std::thread x_thread;
 };
 
-/// A guest as far as DHCP goes: holds the tap `link` of `lab`, until destroyed.
-class dhcp_guest {
+/// A guest that asks and listens: holds the tap `link` of `lab`, until destroyed.
+class asking_guest {
 public:
-  dhcp_guest(const net_lab& lab, const std::string& link);
+  asking_guest(const net_lab& lab, const std::string& link);
+
+  void send(std::span<const std::byte> frame);
+
+  /// The next frame that comes; none within `patience`.
+  [[nodiscard]] std::optional<std::vector<std::byte>> hear(std::chrono::milliseconds patience);
 
   /// Sends a frame and gives what came back that is a reply of DHCP; none within `patience`.
   [[nodiscard]] std::optional<dhcp_message> ask(std::span<const std::byte> frame,

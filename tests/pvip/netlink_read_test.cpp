@@ -1,4 +1,5 @@
 #include "pvip/apply/netlink_read.hpp"
+#include "pvip/plan/plan.hpp"
 
 #include <gtest/gtest.h>
 #include <linux/if_addr.h>
@@ -47,6 +48,8 @@ template <class T> bytes of(const T& value) {
   put(made, value);
   return made;
 }
+
+bytes of_address(const ipv6& address) { return of(address.bytes); }
 
 bytes of_address(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d) {
   return {std::byte{a}, std::byte{b}, std::byte{c}, std::byte{d}};
@@ -132,6 +135,50 @@ bytes address_payload() {
   return made;
 }
 
+bytes route6_payload() {
+  bytes made = of(rtmsg{.rtm_family = AF_INET6,
+                        .rtm_dst_len = 128,
+                        .rtm_src_len = 0,
+                        .rtm_tos = 0,
+                        .rtm_table = RT_TABLE_MAIN,
+                        .rtm_protocol = 143,
+                        .rtm_scope = RT_SCOPE_UNIVERSE,
+                        .rtm_type = RTN_UNICAST,
+                        .rtm_flags = 0});
+  attribute(made, RTA_DST, of_address(*parse_ipv6("fd99::17")));
+  attribute(made, RTA_PRIORITY, of(std::uint32_t{1}));
+  attribute(made, RTA_OIF, of(std::uint32_t{17}));
+  return made;
+}
+
+bytes neighbour6_payload() {
+  ndmsg header{};
+  header.ndm_family = AF_INET6;
+  header.ndm_ifindex = 17;
+  header.ndm_state = NUD_PERMANENT;
+  bytes made = of(header);
+  attribute(made, NDA_DST, of_address(*parse_ipv6("fd99::17")));
+  attribute(made, NDA_LLADDR, of(mac_address{{0x0a, 1, 2, 3, 4, 5}}));
+  return made;
+}
+
+/// As of a link without a far end, or of one with, which then is the other address.
+bytes address6_payload(bool has_far_end = false) {
+  ifaddrmsg header{};
+  header.ifa_family = AF_INET6;
+  header.ifa_prefixlen = 64;
+  header.ifa_index = 17;
+  bytes made = of(header);
+  if (has_far_end) {
+    attribute(made, IFA_LOCAL, of_address(gateway6));
+    attribute(made, IFA_ADDRESS, of_address(*parse_ipv6("fe80::2")));
+  } else {
+    attribute(made, IFA_ADDRESS, of_address(gateway6));
+  }
+  attribute(made, IFA_PROTO, of(std::uint8_t{143}));
+  return made;
+}
+
 /// Reads `payload` as everything; only that it ends, within its bytes, is asked.
 void read_as_all(std::span<const std::byte> payload) {
   (void)read_link(payload);
@@ -166,8 +213,9 @@ TEST(pvip_netlink_read, a_message_longer_than_the_datagram_is_damage) {
 }
 
 TEST(pvip_netlink_read, every_prefix_of_an_answer_is_read_without_harm) {
-  for (const bytes& whole : {tap_payload(), route_payload(), neighbour_payload(), address_payload(),
-                             message(1, 2, tap_payload())}) {
+  for (const bytes& whole :
+       {tap_payload(), route_payload(), neighbour_payload(), address_payload(), route6_payload(),
+        neighbour6_payload(), address6_payload(), message(1, 2, tap_payload())}) {
     for (std::size_t length = 0; length <= whole.size(); ++length) {
       const bytes cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length));
       read_as_all(cut);
@@ -176,8 +224,9 @@ TEST(pvip_netlink_read, every_prefix_of_an_answer_is_read_without_harm) {
 }
 
 TEST(pvip_netlink_read, every_byte_changed_is_read_without_harm) {
-  for (const bytes& whole : {tap_payload(), route_payload(), neighbour_payload(), address_payload(),
-                             message(1, 2, tap_payload())}) {
+  for (const bytes& whole :
+       {tap_payload(), route_payload(), neighbour_payload(), address_payload(), route6_payload(),
+        neighbour6_payload(), address6_payload(), message(1, 2, tap_payload())}) {
     for (std::size_t at = 0; at < whole.size(); ++at) {
       for (int value = 0; value < 256; ++value) {
         bytes changed = whole;
@@ -203,7 +252,7 @@ TEST(pvip_netlink_read, random_bytes_are_read_without_harm) {
 }
 
 TEST(pvip_netlink_read, answers_of_other_families_are_nothing) {
-  for (const int family : {AF_INET6, AF_UNSPEC, 255}) {
+  for (const int family : {AF_INET6, AF_UNSPEC, AF_PACKET, 255}) { // with addresses of IPv4
     bytes route = route_payload();
     route[0] = static_cast<std::byte>(family);
     EXPECT_FALSE(read_route(route));
@@ -272,18 +321,48 @@ TEST(pvip_netlink_read, a_tap) {
 TEST(pvip_netlink_read, a_route_a_neighbour_and_an_address) {
   const auto route = read_route(route_payload());
   ASSERT_TRUE(route);
-  EXPECT_EQ(route->destination, ipv4{0x0a630011U});
+  EXPECT_EQ(route->destination, alone(ipv4{0x0a630011U}));
   EXPECT_EQ(route->link_index, 17U);
   EXPECT_EQ(route->protocol, 143);
   EXPECT_FALSE(route->has_gateway);
   const auto neighbour = read_neighbour(neighbour_payload());
   ASSERT_TRUE(neighbour);
-  EXPECT_EQ(neighbour->address, ipv4{0x0a630011U});
+  EXPECT_EQ(neighbour->address, ip_address(ipv4{0x0a630011U}));
   EXPECT_EQ(neighbour->mac, (mac_address{{0x0a, 1, 2, 3, 4, 5}}));
   const auto address = read_address(address_payload());
   ASSERT_TRUE(address);
-  EXPECT_EQ(address->address, ipv4{0x0a630001U});
+  EXPECT_EQ(address->address, ip_address(ipv4{0x0a630001U}));
   EXPECT_EQ(address->protocol, 143);
+}
+
+TEST(pvip_netlink_read, a_route_a_neighbour_and_an_address_of_ipv6) {
+  const ip_address guest = *parse_ipv6("fd99::17");
+  const auto route = read_route(route6_payload());
+  ASSERT_TRUE(route);
+  EXPECT_EQ(route->destination, alone(guest));
+  EXPECT_EQ(route->priority, 1U);
+  const auto neighbour = read_neighbour(neighbour6_payload());
+  ASSERT_TRUE(neighbour);
+  EXPECT_EQ(neighbour->address, guest);
+  for (const bool has_far_end : {false, true}) {
+    const auto address = read_address(address6_payload(has_far_end));
+    ASSERT_TRUE(address);
+    EXPECT_EQ(address->address, ip_address(gateway6));
+    EXPECT_EQ(address->length, 64);
+  }
+  EXPECT_FALSE(route->gateway);
+  bytes by_a_gateway = route6_payload();
+  attribute(by_a_gateway, RTA_GATEWAY, of_address(gateway6));
+  EXPECT_TRUE(read_route(by_a_gateway)->has_gateway);
+  EXPECT_EQ(read_route(by_a_gateway)->gateway, std::optional<ip_address>(gateway6));
+  bytes route_of_everything = route6_payload();
+  route_of_everything.resize(sizeof(rtmsg));
+  route_of_everything[1] = std::byte{0};
+  ASSERT_TRUE(read_route(route_of_everything));
+  EXPECT_EQ(read_route(route_of_everything)->destination, (ip_prefix{ipv6{}, 0}));
+  bytes too_long = route6_payload();
+  too_long[1] = std::byte{129};
+  EXPECT_FALSE(read_route(too_long));
 }
 
 TEST(pvip_netlink_read, messages_come_one_after_the_other) {

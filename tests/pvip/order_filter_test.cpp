@@ -74,6 +74,27 @@ TEST(pvip_order, drift_of_the_filter_is_said) {
   said("filter of vpnobodys is wanted by nobody");
 }
 
+TEST(pvip_order, a_port_whose_ipv6_address_changes_has_its_chain_made_anew_with_it) {
+  memory_kernel on;
+  must_converge(on, {port6_number(0), port6_number(1)});
+  expect_filtered(on.state().filter, {port6_number(0), port6_number(1)});
+  port changed = port6_number(1);
+  changed.address6 = port6_number(7).address6;
+  const auto found = on.read({});
+  const auto steps =
+      compare(plan_of({port6_number(0), changed}), *found, prefix, apply_scope::whole_node).steps;
+  const auto at = std::ranges::find_if(
+      steps, [](const step& s) { return std::holds_alternative<filter_link>(s.what); });
+  ASSERT_NE(at, steps.end());
+  const auto& what = std::get<filter_link>(at->what);
+  EXPECT_TRUE(what.chain && what.is_chain_taken);
+  EXPECT_EQ(what.rules.own, std::vector<ipv6>{*changed.address6});
+  must_converge(on, {port6_number(0), changed});
+  expect_filtered(on.state().filter, {port6_number(0), changed});
+  must_converge(on, {port6_number(0), port_number(1)});
+  expect_filtered(on.state().filter, {port6_number(0), port_number(1)});
+}
+
 TEST(pvip_order, one_port_loses_the_addresses_that_it_had_and_no_other_port_does) {
   memory_kernel on;
   must_converge(on, ports_up_to(2));

@@ -36,15 +36,45 @@ void expect_filtered(const found_filter& filter, const std::vector<port>& wanted
     const auto at = filter.ports.find(each.link);
     ASSERT_NE(at, filter.ports.end()) << each.link;
     EXPECT_TRUE(at->second.is_chain_right);
-    const std::vector<filter_element> right{
+    std::vector<filter_element> right{
         {.link = each.link, .set = filter_set::mac, .value = to_text(each.mac)},
-        {.link = each.link, .set = filter_set::address, .value = to_text(each.address)}};
+        {.link = each.link, .set = filter_set::address, .value = to_text(each.address)},
+        {.link = each.link, .set = filter_set::received, .value = to_text(each.address)}};
+    if (each.address6) {
+      right.push_back({.link = each.link, .set = filter_set::mac6, .value = to_text(each.mac)});
+      for (const filter_set set :
+           {filter_set::address6, filter_set::received6, filter_set::target6}) {
+        right.push_back({.link = each.link, .set = set, .value = to_text(*each.address6)});
+      }
+    }
+    for (const ip_address& more : each.more_addresses) {
+      const bool is_ipv4 = std::holds_alternative<ipv4>(more);
+      for (const filter_set set : is_ipv4 ? std::vector{filter_set::address, filter_set::received}
+                                          : std::vector{filter_set::address6, filter_set::received6,
+                                                        filter_set::target6}) {
+        right.push_back({.link = each.link, .set = set, .value = to_text(more)});
+      }
+    }
+    if (each.bits_a_second_max) {
+      right.push_back({.link = each.link,
+                       .set = filter_set::rate,
+                       .value = std::to_string(*each.bits_a_second_max / 8)});
+    }
+    for (const ip_prefix& behind : each.routed_prefixes) {
+      const bool is_ipv4 = std::holds_alternative<ipv4>(behind.base);
+      for (const filter_set set :
+           is_ipv4 ? std::vector{filter_set::prefix, filter_set::received_prefix}
+                   : std::vector{filter_set::prefix6, filter_set::received_prefix6}) {
+        right.push_back({.link = each.link, .set = set, .value = to_text(behind)});
+      }
+    }
+    std::ranges::sort(right);
     EXPECT_EQ(at->second.elements, right);
   }
 }
 
-void expect_answered(const found_state& state, const std::vector<ipv4>& wanted) {
-  std::vector<ipv4> answered;
+void expect_answered(const found_state& state, const std::vector<ip_address>& wanted) {
+  std::vector<ip_address> answered;
   for (const found_proxy& each : state.proxies) {
     EXPECT_TRUE(each.link == uplink && each.prompt);
     if (each.ours) {
@@ -71,15 +101,19 @@ void add_foreign(found_state& state) {
   other.index = foreign_index + 2;
   other.alias = mark_of(ipv4{0x0a630001U});
   state.links.push_back(other);
-  state.routes.push_back(
-      {.destination = {0x0a630000U}, .length = 24, .protocol = 3, .link = "vpn0"});
-  state.routes.push_back(
-      {.destination = port_number(1).address, .priority = 32, .protocol = 12, .link = "vpn0"});
+  state.routes.push_back({.destination = {ipv4{0x0a630000U}, 24}, .protocol = 3, .link = "vpn0"});
+  state.routes.push_back({.destination = alone(port_number(1).address),
+                          .priority = 32,
+                          .protocol = 12,
+                          .link = "vpn0"});
   state.neighbours.push_back(
       {.address = port_number(1).address, .mac = {{2}}, .link = "vpn0", .permanent = true});
-  state.neighbours.push_back({.address = {7}, .mac = {{2}}, .link = "vptap", .permanent = true});
-  state.addresses.push_back({.address = {0x7f000001U}, .length = 8});
-  state.addresses.push_back({.address = {0x0a0a0a0aU}, .length = 32});
+  state.neighbours.push_back(
+      {.address = ipv4{7}, .mac = {{2}}, .link = "vptap", .permanent = true});
+  state.addresses.push_back({.address = ipv4{0x7f000001U}, .length = 8});
+  state.addresses.push_back({.address = ipv4{0x0a0a0a0aU}, .length = 32});
+  state.addresses.push_back({.address = gateway6, .length = 64, .link = "vpn0", .ours = true});
+  state.addresses.push_back({.address = ipv6{{0xfe, 0x80}}, .length = 64, .link = "vptap"});
 }
 
 } // namespace orrery::pvip

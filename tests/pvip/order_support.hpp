@@ -26,9 +26,7 @@ inline constexpr std::uint32_t foreign_index = 1'000'000;
 /// A kernel in memory, for those that do something else than it.
 class other_kernel : public kernel {
 public:
-  result<found_state> read(const std::optional<std::string>& only) override {
-    return on.read(only);
-  }
+  result<found_state> read(const reading& wanted) override { return on.read(wanted); }
 
   result<outcome> apply(const operation& what) override { return on.apply(what); }
 
@@ -72,7 +70,7 @@ found_link& link_of(memory_kernel& on, const std::string& name);
 void expect_filtered(const found_filter& filter, const std::vector<port>& wanted);
 
 /// That ARP is answered for these addresses on the uplink, and for no others of ours.
-void expect_answered(const found_state& state, const std::vector<ipv4>& wanted);
+void expect_answered(const found_state& state, const std::vector<ip_address>& wanted);
 
 /// What stands in the way of no port, and must stand there as before afterwards.
 void add_foreign(found_state& state);

@@ -21,7 +21,7 @@ int number_of(const operation& what) {
                  : 1;
     }
 
-    int operator()(const add_address&) const { return 2; }
+    int operator()(const add_address& a) const { return a.address.link == loopback ? 2 : 9; }
 
     int operator()(const make_tap&) const { return 3; }
 
@@ -35,27 +35,27 @@ int number_of(const operation& what) {
 
     int operator()(const raise_link&) const { return 8; }
 
-    int operator()(const set_neighbour&) const { return 9; }
+    int operator()(const set_neighbour&) const { return 10; }
 
-    int operator()(const add_route&) const { return 10; }
+    int operator()(const add_route&) const { return 11; }
 
-    int operator()(const replace_route&) const { return 10; }
+    int operator()(const replace_route&) const { return 11; }
 
-    int operator()(const add_proxy&) const { return 11; }
+    int operator()(const add_proxy&) const { return 12; }
 
-    int operator()(const remove_proxy&) const { return 12; }
+    int operator()(const remove_proxy&) const { return 13; }
 
-    int operator()(const remove_route&) const { return 13; }
+    int operator()(const remove_route&) const { return 14; }
 
-    int operator()(const remove_neighbour&) const { return 14; }
+    int operator()(const remove_neighbour&) const { return 15; }
 
-    int operator()(const remove_link&) const { return 15; }
+    int operator()(const remove_link&) const { return 17; }
 
-    int operator()(const unfilter_link&) const { return 16; }
+    int operator()(const unfilter_link&) const { return 18; }
 
-    int operator()(const remove_filter&) const { return 16; }
+    int operator()(const remove_filter&) const { return 18; }
 
-    int operator()(const remove_address&) const { return 17; }
+    int operator()(const remove_address& a) const { return a.address.link == loopback ? 19 : 16; }
   };
 
   return std::visit(numbers{}, what);
@@ -86,7 +86,7 @@ TEST(pvip_order, a_wanted_name_on_a_link_that_is_no_tap_is_refused_and_the_rest_
 TEST(pvip_order, a_foreign_route_in_the_place_of_ours_is_refused_and_left) {
   memory_kernel on;
   on.state().routes.push_back(
-      {.destination = port_number(1).address, .protocol = 4, .link = "eth0"});
+      {.destination = alone(port_number(1).address), .protocol = 4, .link = "eth0"});
   const auto report = converge(on, ports_up_to(3), prefix, std::nullopt);
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().code, error_code::already_exists);
@@ -114,19 +114,20 @@ TEST(pvip_order, a_link_without_the_prefix_is_refused) {
 
 TEST(pvip_order, a_guest_that_left_is_no_longer_answered_for_before_its_route_goes) {
   memory_kernel on;
-  must_converge(on, told_by_arp(ports_up_to(1)));
-  const auto found = on.read(std::nullopt);
-  const auto numbers = numbers_of(compare_without(port_number(0).link, *found, prefix));
-  EXPECT_EQ(numbers, (std::vector<int>{12, 13, 14, 15, 16, 17}));
+  must_converge(on, told_by_arp(ports6_up_to(1)));
+  const auto found = on.read({});
+  const auto numbers =
+      numbers_of(compare_without(port_number(0).link, *found, prefix, apply_scope::whole_node));
+  EXPECT_EQ(numbers, (std::vector<int>{13, 13, 14, 14, 15, 15, 17, 18, 19}));
 }
 
 TEST(pvip_order, somebody_who_always_undoes_it_is_told) {
   /// Loses its routes before each reading.
   class forgetful final : public other_kernel {
   public:
-    result<found_state> read(const std::optional<std::string>& only) override {
+    result<found_state> read(const reading& wanted) override {
       on.state().routes.clear();
-      return on.read(only);
+      return on.read(wanted);
     }
   };
 
@@ -150,35 +151,51 @@ TEST(pvip_order, a_step_that_fails_stops_what_refers_to_it_only) {
 
 TEST(pvip_order, all_that_is_added_stands_after_what_it_refers_to) {
   memory_kernel on;
-  const auto found = on.read(std::nullopt);
+  const auto found = on.read({});
   const auto numbers = numbers_of(
-      compare(plan_of(told_by_arp(ports_up_to(3))), *found, prefix, apply_scope::whole_node));
+      compare(plan_of(told_by_arp(ports6_up_to(3))), *found, prefix, apply_scope::whole_node));
   EXPECT_TRUE(std::ranges::is_sorted(numbers));
-  for (const int number : {1, 2, 3, 5, 6, 7, 8, 9, 10, 11}) {
+  for (const int number : {1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12}) {
     EXPECT_TRUE(std::ranges::binary_search(numbers, number)) << number;
   }
 }
 
 TEST(pvip_order, what_is_removed_goes_in_the_reverse_order_and_after_what_is_added) {
   memory_kernel on;
-  must_converge(on, told_by_arp(ports_up_to(3)));
-  port other = told_by_arp({port_number(9)}).front();
+  must_converge(on, told_by_arp(ports6_up_to(3)));
+  port other = told_by_arp({port6_number(9)}).front();
   other.gateway.bits += 0x10000;
   link_of(on, port_number(1).link).persistent = false;
-  const auto found = on.read(std::nullopt);
+  const auto found = on.read({});
   const auto numbers = numbers_of(
       compare(plan_of({port_number(1), other}), *found, prefix, apply_scope::whole_node));
   EXPECT_TRUE(std::ranges::is_sorted(numbers));
-  for (const int number : {2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}) {
+  for (const int number : {2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18}) {
     EXPECT_TRUE(std::ranges::binary_search(numbers, number)) << number;
   }
   const auto all_gone = numbers_of(compare({}, *found, prefix, apply_scope::whole_node));
-  EXPECT_EQ(all_gone, (std::vector<int>{12, 12, 12, 13, 13, 13, 14, 14, 14, 15, 15, 15, 16, 17}));
+  EXPECT_EQ(all_gone, (std::vector<int>{13, 13, 13, 13, 13, 13, 14, 14, 14, 14, 14, 14,
+                                        15, 15, 15, 15, 15, 15, 17, 17, 17, 18, 19}));
+}
+
+TEST(pvip_order, what_is_behind_a_guest_is_routed_after_the_guest) {
+  memory_kernel on;
+  port of = port6_number(1);
+  of.routed_prefixes = {parse_ip_prefix("2001:db8::/48").value(),
+                        parse_ip_prefix("10.0.0.0/24").value()}; // sorted before its addresses
+  const auto found = on.read({});
+  std::vector<bool> are_behind;
+  for (const step& each : compare(plan_of({of}), *found, prefix, apply_scope::whole_node).steps) {
+    if (const auto* route = std::get_if<add_route>(&each.what)) {
+      are_behind.push_back(route->route.via.has_value());
+    }
+  }
+  EXPECT_EQ(are_behind, (std::vector{false, false, true, true}));
 }
 
 TEST(pvip_order, proxy_delay_is_written_before_proxy_arp_and_both_before_the_link_is_up) {
   memory_kernel on;
-  const auto found = on.read(std::nullopt);
+  const auto found = on.read({});
   const auto steps =
       compare(plan_of(ports_up_to(1)), *found, prefix, apply_scope::whole_node).steps;
   const auto place_of = [&](std::string_view ending) {
@@ -208,7 +225,7 @@ TEST(pvip_order, an_address_that_moved_to_another_link_is_replaced_not_removed_f
   must_converge(on, ports_up_to(1));
   port moved = port_number(0);
   moved.link = "vp00000000aa";
-  const auto found = on.read(std::nullopt);
+  const auto found = on.read({});
   const auto steps = compare(plan_of({moved}), *found, prefix, apply_scope::whole_node).steps;
   EXPECT_TRUE(std::ranges::none_of(
       steps, [](const step& s) { return std::holds_alternative<remove_route>(s.what); }));
@@ -240,7 +257,7 @@ TEST(pvip_order, a_gateway_goes_with_its_last_port) {
   EXPECT_EQ(on.state().addresses.size(), 2U);
   ASSERT_TRUE(remove_port(on, port_number(1).link, prefix));
   ASSERT_EQ(on.state().addresses.size(), 1U);
-  EXPECT_EQ(on.state().addresses.front().address, other.gateway);
+  EXPECT_EQ(on.state().addresses.front().address, ip_address(other.gateway));
   ASSERT_TRUE(remove_port(on, port_number(1).link, prefix)); // again: nothing to do
   ASSERT_TRUE(remove_port(on, other.link, prefix));
   EXPECT_TRUE(on.state().addresses.empty());

@@ -48,8 +48,8 @@ TEST(pvip_order, drift_of_what_is_answered_for_is_said_and_repaired) {
   on.state().proxies.clear();
   said("answer for 10.99.0.10 on up0 was missing");
   on.state().proxies.front().prompt = false;
-  said("answer for 10.99.0.10 on up0 was given after a delay");
-  on.state().proxies.push_back({.address = {7}, .link = uplink, .ours = true, .prompt = true});
+  said("answer for 10.99.0.10 on up0 was not given at once");
+  on.state().proxies.push_back({.address = ipv4{7}, .link = uplink, .ours = true, .prompt = true});
   said("answer for 0.0.0.7 on up0 is wanted by nobody");
 }
 
@@ -57,7 +57,7 @@ TEST(pvip_order, a_foreign_answer_in_the_place_of_ours_is_refused_and_left) {
   memory_kernel on;
   const std::vector<port> ports = told_by_arp(ports_up_to(1));
   on.state().proxies.push_back({.address = ports[0].address, .link = uplink});
-  on.state().proxies.push_back({.address = {7}, .link = "eth7"});
+  on.state().proxies.push_back({.address = ipv4{7}, .link = "eth7"});
   const auto report = converge(on, ports, prefix, std::nullopt);
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().code, error_code::already_exists);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,36 @@ inline port port_number(std::uint16_t n) {
           .prefix_length = 16,
           .mtu = guest_mtu,
           .name_servers = {},
-          .classless_routes = false};
+          .classless_routes = false,
+          .address6 = std::nullopt,
+          .name_servers6 = {}};
+}
+
+/// The same with an IPv6 address, fd99::x:y.
+inline port port6_number(std::uint16_t n) {
+  port made = port_number(n);
+  made.address6 = {{0xfd, 0x99, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                    static_cast<std::uint8_t>(n >> 8), static_cast<std::uint8_t>(n & 0xff)}};
+  return made;
+}
+
+/// The same with another address of each family, and a network of each behind it.
+inline port wide_port_number(std::uint16_t n) {
+  port made = port6_number(n);
+  ipv6 more = *made.address6;
+  more.bytes[2] = 1;
+  ipv6 behind{{0xfd, 0x98, more.bytes[14], more.bytes[15]}};
+  made.more_addresses = {ipv4{made.address.bits + 0x10000U}, more};
+  made.routed_prefixes = {{ipv4{0x0a000000U | (0x10000U + n) << 8U}, 24}, {behind, 64}};
+  return made;
+}
+
+inline std::vector<port> ports6_up_to(std::uint16_t count) {
+  std::vector<port> ports;
+  for (std::uint16_t n = 0; n < count; ++n) {
+    ports.push_back(port6_number(n));
+  }
+  return ports;
 }
 
 inline std::vector<port> ports_up_to(std::uint16_t count) {

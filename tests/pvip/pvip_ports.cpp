@@ -3,15 +3,19 @@
 //   reconcile [PORT ...]   ->  "ok ADDED REPAIRED REMOVED", a line "drift …" each, "."
 //   ensure PORT            ->  "ok", "."
 //   remove LINK            ->  "ok", "."
-//   dhcp LINK              ->  "ok", a line "OUTCOME COUNT" for each that was, "."
-//   bgp OWN AS HOLD LEARNED NEIGHBOUR,AS,PASSWORD ...   ->  "ok", "."
-//   ospf OWN UPLINK LEARNED PASSWORD                    ->  "ok", "."
+//   traffic LINK           ->  "ok", a line "PREFIX SENT BYTES RECEIVED BYTES" each, "."
+//   SERVICE LINK           ->  "ok", a line "OUTCOME COUNT" for each that was, "."
+//   bgp OWN,OWN6 AS HOLD LEARNED NEIGHBOUR,AS,PASSWORD ...   ->  "ok", "."
+//   ospf OWN,OWN6 UPLINK LEARNED PASSWORD                    ->  "ok", ".", with OSPFv3, too
 //   neighbours             ->  "ok", a line "ADDRESS established|not WORDS" each, "."
 //   stop                   ->  "ok", "."
 // or "error …", ".". A PORT is LINK,MAC,ADDRESS,GATEWAY of a /24, and may go on with ",mtu=NUMBER",
 // ",dns=ADDRESS" (again for more), ",classless", ",uplink=LINK" (ARP is answered there), ",quiet"
-// (not announced). LEARNED is "nothing", or "default" and prefixes, separated by commas. The node's
-// BIRD lives in FOLDER. Ends with its input; BIRD does not.
+// (not announced), ",awaited" (the same, and routed), ",tail=ADDRESS" and ",tail6=ADDRESS" (of the
+// node to which its guest went), ",ip6=ADDRESS", ",dns6=ADDRESS", ",more=ADDRESS" and
+// ",prefix=PREFIX" (again for more), ",rate=BITS" (a second, at most). SERVICE is dhcp, dhcp6,
+// router or neighbour. LEARNED is "nothing", or "default" and prefixes, separated by commas. The
+// node's BIRD lives in FOLDER. Ends with its input; BIRD does not.
 
 #include "pvip/apply/bird.hpp"
 #include "pvip/apply/host_network.hpp"
@@ -44,12 +48,29 @@ std::optional<pvip::port> parse_port(const std::string& text) {
       port.mtu = static_cast<std::uint16_t>(std::stoi(more.substr(4)));
     } else if (more.starts_with("dns=")) {
       port.name_servers.push_back(parse_ipv4(more.substr(4)).value());
+    } else if (more.starts_with("ip6=")) {
+      port.address6 = parse_ipv6(more.substr(4)).value();
+    } else if (more.starts_with("dns6=")) {
+      port.name_servers6.push_back(parse_ipv6(more.substr(5)).value());
     } else if (more == "classless") {
       port.classless_routes = true;
     } else if (more.starts_with("uplink=")) {
       port.arp_uplink = more.substr(7);
+    } else if (more.starts_with("more=")) {
+      port.more_addresses.push_back(parse_ip_address(more.substr(5)).value());
+    } else if (more.starts_with("prefix=")) {
+      port.routed_prefixes.push_back(parse_ip_prefix(more.substr(7)).value());
+    } else if (more.starts_with("rate=")) {
+      port.bits_a_second_max = std::stoull(more.substr(5));
     } else if (more == "quiet") {
       port.announced = false;
+    } else if (more == "awaited") {
+      port.announced = false;
+      port.awaited = true;
+    } else if (more.starts_with("tail=")) {
+      port.tail = pvip::next_node{.address = parse_ipv4(more.substr(5)).value()};
+    } else if (more.starts_with("tail6=") && port.tail) {
+      port.tail->address6 = parse_ipv6(more.substr(6)).value();
     } else {
       return std::nullopt;
     }
@@ -81,7 +102,7 @@ void tell(const result<void>& done) {
 bool learn(const std::string& text, pvip::routed_upstream& settings) {
   std::istringstream from(text);
   for (std::string word; std::getline(from, word, ',');) {
-    const auto prefix = parse_ipv4_prefix(word);
+    const auto prefix = parse_ip_prefix(word);
     if (prefix) {
       settings.learned_within.push_back(*prefix);
     } else if (word == "default") {
@@ -101,8 +122,8 @@ std::optional<pvip::bgp_neighbour> parse_neighbour(const std::string& text) {
   std::getline(from, address, ',');
   from >> neighbour.as >> comma;
   std::getline(from, neighbour.password);
-  const auto read = parse_ipv4(address);
-  neighbour.address = read ? *read : ipv4{};
+  const auto read = parse_ip_address(address);
+  neighbour.address = read ? *read : ip_address{};
   return read && comma == ',' ? std::optional(neighbour) : std::nullopt;
 }
 
@@ -128,11 +149,14 @@ std::optional<pvip::routed_upstream> parse_settings(const std::string& verb,
   } else {
     pvip::ospf_upstream ospf;
     words >> ospf.interface >> learned >> ospf.password;
+    ospf.with_ipv6 = true;
     settings.protocol = ospf;
   }
-  const auto own_read = parse_ipv4(own);
+  const auto own_read = parse_ipv4(own.substr(0, own.find(',')));
+  const auto own6_read = parse_ipv6(own.substr(own.find(',') + 1));
   settings.own_address = own_read ? *own_read : ipv4{};
-  return own_read && learn(learned, settings) ? std::optional(settings) : std::nullopt;
+  settings.own_address6 = own6_read ? *own6_read : ipv6{};
+  return own_read && own6_read && learn(learned, settings) ? std::optional(settings) : std::nullopt;
 }
 
 /// Of the node's BIRD; false when the verb is for another.
@@ -164,15 +188,30 @@ bool obey(pvip::bird& bird, pvip::routed_upstream& settings, const std::string& 
   return true;
 }
 
-void tell_dhcp(pvip::host_network& network, const std::string& link) {
+void tell_counts(pvip::host_network& network, pvip::guest_service service,
+                 const std::string& link) {
   std::cout << "ok\n";
-  const auto all = network.dhcp_counts_of_ports();
+  const auto all = network.guest_counts_of_ports();
   if (const auto of_port = all.find(link); of_port != all.end()) {
-    for (std::size_t i = 0; i < pvip::dhcp_outcomes.size(); ++i) {
-      if (const auto count = of_port->second[i]; count > 0) {
-        std::cout << name_of(pvip::dhcp_outcomes[i]) << " " << count << "\n";
+    const auto& counts = of_port->second[static_cast<std::size_t>(service)];
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      if (counts[i] > 0) {
+        std::cout << name_of(pvip::guest_outcomes[i]) << " " << counts[i] << "\n";
       }
     }
+  }
+}
+
+void tell_traffic(pvip::host_network& network, const std::string& link) {
+  auto all = network.traffic();
+  if (!all) {
+    tell(all.error());
+    return;
+  }
+  std::cout << "ok\n";
+  for (const auto& [address, of] : (*all)[link]) {
+    std::cout << to_text(address) << " " << of.sent.packets << " " << of.sent.bytes << " "
+              << of.received.packets << " " << of.received.bytes << "\n";
   }
 }
 
@@ -186,11 +225,19 @@ void obey(pvip::host_network& network, const std::string& line) {
     tell(network.remove(link));
     return;
   }
-  if (verb == "dhcp") {
+  if (verb == "traffic") {
     std::string link;
     words >> link;
-    tell_dhcp(network, link);
+    tell_traffic(network, link);
     return;
+  }
+  for (const auto service : pvip::all_guest_services) {
+    if (verb == name_of(service)) {
+      std::string link;
+      words >> link;
+      tell_counts(network, service, link);
+      return;
+    }
   }
   std::vector<pvip::port> ports;
   for (std::string word; words >> word;) {

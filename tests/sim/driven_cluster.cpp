@@ -120,7 +120,9 @@ void driven_cluster::begin() {
 void driven_cluster::then(std::function<void(actors::cluster_driving&)> act) {
   auto& around = x_of.in().around();
   if (around.strikes(fault::pause, turn_is_stalled))
-    x_stalled_until = around.time.now() + around.between(micros(0), stall_max);
+    // A mailbox keeps its order: what comes later never overtakes.
+    x_stalled_until =
+        std::max(x_stalled_until, around.time.now() + around.between(micros(0), stall_max));
   const auto latency = std::max(turn_latency, x_stalled_until - around.time.now());
   x_of.in().later(latency, [weak = weak_from_this(), act = std::move(act)] {
     if (const auto self = weak.lock(); self && !self->x_is_stopped)

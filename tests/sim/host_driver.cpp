@@ -196,25 +196,74 @@ result<std::string> host_driver::console(vm_id vm, std::size_t bytes_max) {
 }
 
 result<pvip::apply_report> host_ports::reconcile(std::vector<pvip::port> ports) {
-  x_host->links.clear();
-  for (const auto& port : ports)
-    x_host->links.insert(port.link);
+  x_wanted.emplace();
+  for (auto& port : ports)
+    x_wanted->emplace(port.link, port);
+  return recheck();
+}
+
+result<pvip::apply_report> host_ports::recheck() {
+  if (x_wanted)
+    x_host->ports = *x_wanted;
   return pvip::apply_report{};
 }
 
 result<void> host_ports::ensure(const pvip::port& wanted) {
-  x_host->links.insert(wanted.link);
+  put(wanted);
   return {};
 }
 
-result<void> host_ports::remove(const std::string& link) {
-  x_host->links.erase(link);
+result<void> host_ports::announce(const std::string& link, bool announced) {
+  if (const auto* found = known(link)) {
+    auto changed = *found;
+    changed.announced = announced;
+    put(changed);
+  }
   return {};
+}
+
+result<void> host_ports::amend(const pvip::port& wanted) {
+  if (const auto* found = known(wanted.link))
+    put(pvip::standing_as(wanted, *found));
+  return {};
+}
+
+std::unordered_set<std::string> host_ports::announced() {
+  std::unordered_set<std::string> found;
+  if (x_wanted)
+    for (const auto& [link, port] : *x_wanted)
+      if (port.announced)
+        found.insert(link);
+  return found;
+}
+
+result<pvip::apply_report> host_ports::answer_on(const std::string& /*uplink*/) {
+  return pvip::apply_report{};
+}
+
+result<void> host_ports::remove(const std::string& link) {
+  x_host->ports.erase(link);
+  if (x_wanted)
+    x_wanted->erase(link);
+  return {};
+}
+
+const pvip::port* host_ports::known(const std::string& link) const {
+  if (!x_wanted)
+    return nullptr;
+  const auto found = x_wanted->find(link);
+  return found == x_wanted->end() ? nullptr : &found->second;
+}
+
+void host_ports::put(const pvip::port& one) {
+  x_host->ports.insert_or_assign(one.link, one);
+  if (x_wanted)
+    x_wanted->insert_or_assign(one.link, one);
 }
 
 result<bool> host_ports::answers_arp(const pvip::port& wanted,
                                      std::chrono::milliseconds /*patience*/) {
-  if (!x_host->links.contains(wanted.link))
+  if (!x_host->ports.contains(wanted.link))
     return error{error_code::not_found, "link " + wanted.link + " does not exist", true};
   return x_host->world->answers_on(wanted.link);
 }

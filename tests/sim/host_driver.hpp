@@ -41,19 +41,29 @@ private:
   std::uint32_t x_process;
 };
 
-/// A host's ports: only that they are there.
+/// A host's ports, in the hands of one process: only that they are there, and whether others are
+/// told of them. What another process does to them is found at the next look, as on a real node.
 class host_ports final : public pvip::host_network {
 public:
   explicit host_ports(std::shared_ptr<host> on) : x_host(std::move(on)) {}
 
   [[nodiscard]] result<pvip::apply_report> reconcile(std::vector<pvip::port> ports) override;
+  [[nodiscard]] result<pvip::apply_report> recheck() override;
   [[nodiscard]] result<void> ensure(const pvip::port& wanted) override;
+  [[nodiscard]] result<void> announce(const std::string& link, bool announced) override;
+  [[nodiscard]] result<void> amend(const pvip::port& wanted) override;
+  [[nodiscard]] std::unordered_set<std::string> announced() override;
+  [[nodiscard]] result<pvip::apply_report> answer_on(const std::string& uplink) override;
   [[nodiscard]] result<void> remove(const std::string& link) override;
   [[nodiscard]] result<bool> answers_arp(const pvip::port& wanted,
                                          std::chrono::milliseconds patience) override;
 
 private:
+  [[nodiscard]] const pvip::port* known(const std::string& link) const;
+  void put(const pvip::port& one);
+
   std::shared_ptr<host> x_host;
+  std::optional<std::map<std::string, pvip::port>> x_wanted; ///< none before `reconcile`
 };
 
 } // namespace orrery::sim

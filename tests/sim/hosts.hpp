@@ -27,7 +27,7 @@ struct host {
   uuid node;
   std::shared_ptr<drivers::simulated_world> world;
   std::shared_ptr<drivers::simulated_hypervisor> hands; ///< for verbs whose caller is gone
-  std::set<std::string> links;                          ///< ports on the node
+  std::map<std::string, pvip::port> ports;              ///< on the node, by their links
   drivers::fencing_token highest;                       ///< of all that touched it
   std::list<late_verb> late;
   std::uint64_t late_number = 0;

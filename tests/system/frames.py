@@ -53,19 +53,42 @@ def arp(operation, sender_mac, sender, target_mac, target, trailer=b"",
             + socket.inet_aton(sender) + mac_bytes(target_mac) + socket.inet_aton(target) + trailer)
 
 
-def ipv6(source, target, next_header, payload):
-    return (struct.pack("!IHBB", 6 << 28, len(payload), next_header, 255)
+def ipv6(source, target, next_header, payload, hop_limit=255):
+    return (struct.pack("!IHBB", 6 << 28, len(payload), next_header, hop_limit)
             + socket.inet_pton(socket.AF_INET6, source)
             + socket.inet_pton(socket.AF_INET6, target) + payload)
 
 
-def icmpv6(source, target, kind, body):
+def checksum6(source, target, protocol, message):
+    """Of a message with a pseudo header of IPv6 before it."""
+    return checksum(socket.inet_pton(socket.AF_INET6, source)
+                    + socket.inet_pton(socket.AF_INET6, target)
+                    + struct.pack("!II", len(message), protocol) + message)
+
+
+def icmpv6(source, target, kind, body, hop_limit=255):
     """A whole packet, with the checksum over its addresses."""
     def message(total):
         return struct.pack("!BBH", kind, 0, total) + body
-    pseudo = (socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, target)
-              + struct.pack("!II", 4 + len(body), 58))
-    return ipv6(source, target, 58, message(checksum(pseudo + message(0))))
+    return ipv6(source, target, 58, message(checksum6(source, target, 58, message(0))), hop_limit)
+
+
+def udp6(source, target, source_port, target_port, data, off_by=0):
+    """A whole packet, with its checksum, or one that is wrong by so much."""
+    def message(total):
+        return struct.pack("!HHHH", source_port, target_port, 8 + len(data), total) + data
+    right = checksum6(source, target, 17, message(0))
+    return ipv6(source, target, 17, message((right + off_by) & 0xFFFF or 0xFFFF))
+
+
+def fragment6(next_header, payload, offset=0, more=False, number=7):
+    """A fragment header before a part of a packet; `offset` in units of 8 bytes."""
+    return struct.pack("!BBHI", next_header, 0, offset << 3 | more, number) + payload
+
+
+def options6(next_header, payload):
+    """Options for the destination, one that pads, before a packet."""
+    return struct.pack("!BB", next_header, 0) + b"\x01\x04\0\0\0\0" + payload
 
 
 def dhcp_offer(server, offered, mac, marker):

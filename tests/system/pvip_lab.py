@@ -24,7 +24,7 @@ import tempfile
 import threading
 
 import own_namespace
-from harness import JOB_LIMIT, program, wait_until
+from harness import JOB_LIMIT, POLL, program, wait_until
 
 CLONE_NEWNET = 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -35,9 +35,15 @@ FRAME_BYTES_MAX = 65_536 + 64
 GATEWAY, GATEWAY_MAC = "10.99.0.1", "0e:00:00:00:00:01"
 ROUTER, BEYOND = "192.0.2.1", "198.51.100.1"
 NODES = {"a": "192.0.2.11", "b": "192.0.2.12"}
+ROUTER6, BEYOND6, GATEWAY6 = "2001:db8:f::1", "2001:db8:51::1", "fe80::1"
+NODES6 = {"a": "2001:db8:f::11", "b": "2001:db8:f::12"}
+EACH = 10  # frames of an attack
+FLOOD = 2_000  # frames of a flood
 PINGS_AFTER = 20  # that must be answered before the lost ones are counted
 REASONS = ("", "foreign_mac", "foreign_ipv4", "foreign_arp", "dhcp_server", "group", "ipv6",
-           "other_frame", "dhcp_request")
+           "other_frame", "dhcp_request", "foreign_ipv6", "router_advertisement", "redirect",
+           "foreign_ndp", "dhcpv6_server", "ipv6_group", "ipv6_hidden", "ipv6_request",
+           "link_local", "too_fast", "too_fast_to_guest")
 
 
 def enter():
@@ -99,6 +105,24 @@ def is_readable(what, limit=0):
     return bool(select.select([what], [], [], limit)[0])
 
 
+def ping_all(namespace, addresses, *words):
+    """What ping prints of each, all at once."""
+    asked = [subprocess.Popen(["ip", "netns", "exec", namespace, "ping", "-n", *words, address],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+             for address in addresses]
+    return [one.communicate()[0] for one in asked]
+
+
+def lost_from(namespace, addresses, count=20):
+    """How many pings to each had no answer until so many had one. (Without -w, ping waits for the
+    last answers only twice as long as for the others: too short on a busy machine.)"""
+    lost = []
+    for said in ping_all(namespace, addresses, "-i", "0.01", "-w", "5", "-c", str(count)):
+        answered = [int(one) for one in re.findall(r"icmp_seq=(\d+) .*time=", said)]
+        lost.append(max(answered) - len(answered) if len(answered) >= count else count)
+    return lost
+
+
 def packed(mac):
     return bytes.fromhex(mac.replace(":", ""))
 
@@ -135,7 +159,8 @@ class Cables:
         done = threading.Event()
         self.orders.put((what, done))
         os.write(self.wake, b".")
-        wait_until("the cables obey", lambda: self.failure or done.is_set())
+        # Guests fall silent for as long as this takes, so it ends at once.
+        wait_until("the cables obey", lambda: self.failure or done.wait(POLL))
         assert not self.failure, self.failure
 
     def _plug(self, one, other):
@@ -200,10 +225,19 @@ class Node:
         assert lines[0].split()[0] == "ok", lines
         return lines
 
-    def dhcp(self, link):
+    def counts(self, service, link):
         """{outcome: questions} of a port's guest, by the node's own word."""
         return {outcome: int(count) for outcome, count in
-                (line.split() for line in self.must("dhcp", link)[1:])}
+                (line.split() for line in self.must(service, link)[1:])}
+
+    def dhcp(self, link):
+        return self.counts("dhcp", link)
+
+    def traffic(self, link):
+        """{address or prefix: (packets sent, bytes, received, bytes)}, by the node's own word."""
+        rows = (line.split() for line in self.must("traffic", link)[1:])
+        return {whose.removesuffix("/32").removesuffix("/128"): tuple(int(one) for one in counts)
+                for whose, *counts in rows}
 
     def nft(self, *words):
         return run("ip", "netns", "exec", self.name, "nft", *words)
@@ -227,6 +261,8 @@ class Guest:
         self.lab, self.node = lab, node
         self.name, self.link = f"guest-{number}", f"vp{number:04d}"
         self.mac, self.address = f"0a:00:00:00:00:{number:02x}", f"10.99.0.{10 + number}"
+        self.address6 = None
+        self.prefixes = []  # behind it
         run("ip", "netns", "add", self.name)
         self.own_end = open_tap(self.name, "eth0")
         # Its tap holds a whole flood until the cable has carried it.
@@ -248,9 +284,35 @@ class Guest:
     def unplug(self):
         self.lab.cables.pull(self.own_end)
 
+    def stop_for(self, node):
+        """Its NIC falls silent; it will go on at another node, where its tap is held already."""
+        self.new_end = open_tap(node.name, self.link)
+        await_links(node.name, [self.link])
+        self.unplug()
+        self.node = node
+
+    def go_on(self):
+        self.lab.cables.plug(self.own_end, self.new_end)
+
+    def leave_nothing(self):
+        """Its old tap was closed when it stopped."""
+
     def port(self, told=""):
         """With what DHCP tells beside the address: ",mtu=1400,dns=10.99.0.53"."""
-        return f"{self.link},{self.mac},{self.address},{GATEWAY}{told}"
+        ipv6 = f",ip6={self.address6}" if self.address6 else ""
+        behind = "".join(f",prefix={one}" for one in self.prefixes)
+        return f"{self.link},{self.mac},{self.address},{GATEWAY}{ipv6}{behind}{told}"
+
+    def take_ipv6(self, address):
+        """An address of its own, set by hand; whoever asks for routers would be counted, too."""
+        self.address6 = address
+        self.node.must("ensure", self.port())
+        for key in ("accept_ra=0", "autoconf=0", "router_solicitations=0", "disable_ipv6=0"):
+            self.sysctl(f"net.ipv6.conf.eth0.{key}")
+        self.sysctl("net.ipv6.conf.all.disable_ipv6=0")
+        self.ip("address", "add", f"{address}/128", "dev", "eth0", "nodad")
+        self.ip("route", "add", "default", "via", GATEWAY6, "dev", "eth0")
+        self.lab.announce(address, self.node)
 
     def ip(self, *words):
         return run("ip", "-n", self.name, *words)
@@ -263,13 +325,8 @@ class Guest:
         self.frames.send(frame)
 
     def lost(self, address, count=20):
-        """How many pings had no answer until so many had one. (Without -w, ping waits for the last
-        answers only twice as long as for the others: too short on a busy machine.)"""
-        done = subprocess.run(["ip", "netns", "exec", self.name, "ping", "-n", "-i", "0.01",
-                               "-w", "5", "-c", str(count), address], capture_output=True,
-                              text=True, check=False)
-        answered = [int(one) for one in re.findall(r"icmp_seq=(\d+) .*time=", done.stdout)]
-        return max(answered) - len(answered) if len(answered) >= count else count
+        """How many pings had no answer until so many had one."""
+        return lost_from(self.name, [address], count)[0]
 
     def drops(self):
         return self.node.drops(self.link)
@@ -324,32 +381,55 @@ class Listener:
 class Lab:
     def __init__(self, folder=None):
         self.cables = Cables()
-        for name in ("switch", "router", *(f"node-{name}" for name in NODES)):
-            run("ip", "netns", "add", name)
-            run("ip", "-n", name, "link", "set", "lo", "up")
+        for name in ("switch", "router"):
+            self.begin(name)
         run("ip", "-n", "switch", "link", "add", "br0", "type", "bridge")
         run("ip", "-n", "switch", "link", "set", "br0", "up")
-        self.connect("router", ROUTER)
+        self.connect("router", ROUTER, ROUTER6)
         run("ip", "-n", "router", "address", "add", f"{BEYOND}/32", "dev", "lo")
-        for key in ("ip_forward=1", "conf.all.send_redirects=0", "conf.up0.send_redirects=0"):
-            run("ip", "netns", "exec", "router", "sysctl", "-qw", f"net.ipv4.{key}")
-        for name, address in NODES.items():
-            self.connect(f"node-{name}", address)
-            run("ip", "-n", f"node-{name}", "route", "add", "default", "via", ROUTER)
+        run("ip", "-n", "router", "address", "add", f"{BEYOND6}/128", "dev", "lo")
+        for key in ("ipv4.ip_forward=1", "ipv4.conf.all.send_redirects=0",
+                    "ipv4.conf.up0.send_redirects=0", "ipv6.conf.all.forwarding=1"):
+            run("ip", "netns", "exec", "router", "sysctl", "-qw", f"net.{key}")
+        for name in NODES:
+            self.boot(name)
         self.nodes = {name: Node(name, folder and f"{folder}/{name}") for name in NODES}
         self.guests = []
 
-    def connect(self, name, address):
+    @staticmethod
+    def begin(name):
+        run("ip", "netns", "add", name)
+        run("ip", "-n", name, "link", "set", "lo", "up")
+
+    def boot(self, name):
+        """A node with its uplink, the same each time, and nothing of pvip's."""
+        self.begin(f"node-{name}")
+        self.connect(f"node-{name}", NODES[name], NODES6[name])
+        uplink = f"02:00:00:00:00:{ord(name):02x}"
+        run("ip", "-n", f"node-{name}", "link", "set", "up0", "address", uplink)
+        for router in (ROUTER, ROUTER6):
+            run("ip", "-n", f"node-{name}", "route", "add", "default", "via", router)
+
+    @staticmethod
+    def fell(name):
+        """The kernel of a node is gone, whose guests were unplugged."""
+        run("ip", "-n", "switch", "link", "delete", f"to-node-{name}")
+        run("ip", "netns", "delete", f"node-{name}")
+
+    def connect(self, name, address, address6=None):
         run("ip", "-n", name, "link", "add", "up0", "type", "veth", "peer", "name", f"to-{name}",
             "netns", "switch")
         run("ip", "-n", "switch", "link", "set", f"to-{name}", "master", "br0", "up")
         run("ip", "-n", name, "address", "add", f"{address}/24", "dev", "up0")
+        if address6:
+            run("ip", "-n", name, "address", "add", f"{address6}/64", "dev", "up0", "nodad")
         run("ip", "-n", name, "link", "set", "up0", "up")
 
     def announce(self, address, node):
         """What a routing protocol would tell the router."""
-        via = NODES[node.name.removeprefix("node-")]
-        run("ip", "-n", "router", "route", "replace", f"{address}/32", "via", via)
+        nodes = NODES6 if ":" in address else NODES
+        run("ip", "-n", "router", "route", "replace", address, "via",
+            nodes[node.name.removeprefix("node-")])
 
     def guest(self, node):
         self.guests.append(Guest(self, len(self.guests) + 1, self.nodes[node]))
@@ -387,3 +467,25 @@ def await_drops(guest, wanted):
     wait_until(f"{guest.link} counts {wanted}",
                lambda: sum(guest.drops().values()) >= sum(wanted.values()))
     assert guest.drops() == wanted, (guest.link, guest.drops(), wanted)
+
+
+def plus(before, more):
+    return {reason: count for reason in {*before, *more}
+            if (count := before.get(reason, 0) + more.get(reason, 0))}
+
+
+def control(guest, listeners, marker):
+    """Who has an address, and the wire, hear an honest packet, sent after all else: all else was
+    before it, and they are not deaf."""
+    with inside(guest.name):
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for one in listeners:
+        if one.address:
+            sender.sendto(marker, (one.address, 5001))
+        if one.address or one.name == "switch":
+            wait_until(f"{one.name} hears an honest packet", lambda one=one: one.heard(marker))
+    sender.close()
+
+
+def heard_by(listeners, marker):
+    return {one.name: count for one in listeners if (count := one.heard(marker))}

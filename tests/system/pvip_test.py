@@ -7,23 +7,25 @@ Prints "PROMISE <id> pass <figure>" for each; docs/networking.md has the same ta
 import json
 import os
 import re
-import socket
 import struct
 import subprocess
 import sys
 
 import pvip_dhcp
+import pvip_dhcp6
+import pvip_ipv6
 import pvip_lab
+import pvip_traffic
 from frames import (ARP, BROADCAST, IPV4, IPV6, LLDP, NONE, REVERSE_ARP, SERVICE_TAGGED, TAGGED,
                     arp, dhcp_discover, dhcp_offer, echo_request, ethernet, icmpv6, ipv4, ipv6, udp)
 from harness import JOB_LIMIT, ROOT, program, run_tests, wait_until
 from promises import Promises
-from pvip_lab import (BEYOND, FRAME_BYTES_MAX, GATEWAY, GATEWAY_MAC, VIRTIO_HEADER, Pings,
-                      await_drops, inside, is_readable, open_tap, run)
+from pvip_lab import (BEYOND, BEYOND6, EACH, FLOOD, FRAME_BYTES_MAX, GATEWAY, GATEWAY_MAC,
+                      VIRTIO_HEADER, Pings, await_drops, control, heard_by, is_readable, open_tap,
+                      plus, run)
 
-EACH = 10  # frames of an attack
-FLOOD = 2_000  # frames of a flood
 MANY = 200  # guests on one node
+FABRIC_MTU = 1400  # less than what a guest is told
 KINDS_OF_ATTACK_MIN = 40  # so that a list that lost its entries is noticed
 PROMISES = Promises(ROOT / "docs" / "networking.md", "promises")
 promise = PROMISES.show
@@ -194,28 +196,6 @@ def floods(guest, marker):
     )
 
 
-def plus(before, more):
-    return {reason: count for reason in {*before, *more}
-            if (count := before.get(reason, 0) + more.get(reason, 0))}
-
-
-def control(guest, listeners, marker):
-    """Who has an address, and the wire, hear an honest packet, sent after all else: all else was
-    before it, and they are not deaf."""
-    with inside(guest.name):
-        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    for one in listeners:
-        if one.address:
-            sender.sendto(marker, (one.address, 5001))
-        if one.address or one.name == "switch":
-            wait_until(f"{one.name} hears an honest packet", lambda one=one: one.heard(marker))
-    sender.close()
-
-
-def heard_by(listeners, marker):
-    return {one.name: count for one in listeners if (count := one.heard(marker))}
-
-
 def every_attack_dies_counted_and_unheard():
     guest, victim, _ = LAB.guests
     listeners = LAB.listeners(guest)
@@ -372,6 +352,53 @@ def one_port_is_changed_and_removed_while_others_go_on():
             "0 pings of its neighbour lost")
 
 
+def a_guest_hears_of_a_smaller_mtu_on_the_way():
+    guest = LAB.guests[0]
+    if not guest.address6:  # when this story is run alone
+        guest.take_ipv6(pvip_dhcp6.address_of(guest))
+    run("ip", "-n", guest.node.name, "link", "set", "up0", "mtu", FABRIC_MTU)
+    for address, header, words in ((BEYOND, 28, f"From {GATEWAY} .*(mtu = {FABRIC_MTU})"),
+                                   (BEYOND6, 48, f"Packet too big: mtu={FABRIC_MTU}")):
+        def ping(size, address=address):
+            return subprocess.run(
+                ["ip", "netns", "exec", guest.name, "ping", "-n", "-M", "do", "-c", "1", "-W", "5",
+                 "-s", str(size), address], capture_output=True, text=True, check=False)
+        fits = FABRIC_MTU - header
+        assert ping(fits).returncode == 0
+        said = ping(fits + 1)
+        assert said.returncode != 0 and re.search(words.replace("(", r"\(").replace(")", r"\)"),
+                                                  said.stdout), said
+        # From then on the guest knows by itself.
+        assert f"mtu={FABRIC_MTU}" in ping(fits + 1).stderr.replace(": ", "="), address
+        assert ping(fits).returncode == 0
+    run("ip", "-n", guest.node.name, "link", "set", "up0", "mtu", "1500")
+    for family in ("-4", "-6"):
+        guest.ip(family, "route", "flush", "cache")
+    promise("pmtu", f"an uplink of {FABRIC_MTU} bytes: the node answers the first packet that is "
+            "too large, in each family; from then on the guest knows")
+
+
+def a_node_that_was_rebooted_serves_its_guests_again():
+    guest, neighbour = LAB.guests[2], LAB.guests[0]
+    name = guest.node.name.removeprefix("node-")
+    with Pings(neighbour, BEYOND) as pings:
+        guest.unplug()
+        guest.node.kill()
+        LAB.fell(name)
+        assert pings.lost() == 0
+        LAB.boot(name)
+        guest.node.start()
+        guest.node.must("reconcile", *LAB.ports_of(guest.node))
+        guest.plug()
+        assert pings.lost() == 0
+    for address in (BEYOND, neighbour.address, *([BEYOND6] if guest.address6 else [])):
+        assert guest.lost(address) == 0, address
+    assert neighbour.lost(guest.address) == 0
+    steal(guest, neighbour)
+    promise("node-rebooted", "its guest is reached and filtered again, 0 of 20 pings lost in each "
+            "direction then; 0 lost by a guest of the other node meanwhile")
+
+
 def the_helper_ends_at_what_it_does_not_know():
     def ended(sent):
         return subprocess.run(["ip", "netns", "exec", "node-b", program("orrery-nft")], input=sent,
@@ -401,7 +428,10 @@ def main():
              a_table_that_somebody_deleted_is_said_and_made_again,
              a_tap_that_vanished_is_made_again_and_filtered,
              one_port_is_changed_and_removed_while_others_go_on,
-             *pvip_dhcp.stories(LAB, promise),
+             *pvip_dhcp.stories(LAB, promise), *pvip_dhcp6.stories(LAB, promise),
+             *pvip_ipv6.stories(LAB, promise), *pvip_traffic.stories(LAB, promise),
+             a_guest_hears_of_a_smaller_mtu_on_the_way,
+             a_node_that_was_rebooted_serves_its_guests_again,
              the_helper_ends_at_what_it_does_not_know, the_switch_learns_one_address_a_node]
     if not [one for one in sys.argv[1:] if not one.startswith("-")]:
         tests.append(the_document_has_these_promises)

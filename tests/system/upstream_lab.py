@@ -8,50 +8,60 @@ import re
 import subprocess
 
 import pvip_lab
+from customer_router import GUESTS6, NODES_AS, ROUTERS_AS, bird_config
 from harness import wait_until
-from pvip_lab import BEYOND, NODES, ROUTER, inside, run
+from pvip_lab import BEYOND, BEYOND6, NODES, NODES6, ROUTER, ROUTER6, inside, run
 
-FRR, FRR_NAME = "192.0.2.2", "frr"
+FRR, FRR6, FRR_NAME = "192.0.2.2", "2001:db8:f::2", "frr"
 GUESTS = "10.99.0.0/24"
-NODES_AS, ROUTERS_AS = 64601, 64512
+OWN_BEHIND = ("10.60.1.0/24", "2001:db8:60::/48")  # of the first guest
+AT_BEHIND = ("10.60.1.1", "2001:db8:60::1")
 PASSWORD, OSPF_PASSWORD = "a#b;{c}'d\\e", "of-ospf"  # characters that mean something elsewhere
 HOLD = 3  # seconds
+FRR_AS = 64513
 
-BIRD_BEGIN = f"""
-router id {ROUTER};
-protocol device {{ scan time 10; }}
-protocol kernel {{
-  merge paths on;
-  ipv4 {{ import none; export where net ~ [ {GUESTS}{{24,32}} ]; }};
-}}
-# What no guest has is unreachable at once, and never sent on by the default route.
-protocol static aggregate {{ ipv4; route {GUESTS} unreachable; }}
-protocol static outside {{ ipv4; route 0.0.0.0/0 unreachable; }}
-protocol ospf v2 {{
-  tick 1;
-  ipv4 {{ import where net ~ [ {GUESTS}{{32,32}} ]; export where net = 0.0.0.0/0; }};
-  area 0 {{
-    interface "up0" {{
-      hello 1; dead 4; wait 2; retransmit 2;
-      authentication cryptographic; password "{OSPF_PASSWORD}" {{ id 1; algorithm keyed md5; }};
-    }};
-  }};
-}}
-"""
-BIRD_NODE = """
-protocol bgp node_{name} {{
-  local {router} as {as_here}; neighbor {address} as {as_there};
-  hold time {hold}; connect delay time 1; password "{password}";
+# Two racks below a core: the first router's, of which the guests' addresses are, and FRR's.
+CORE_AS = 64500
+CORE, TO_CORE = "198.18.1.1", "198.18.1.2"
+CORE_OF_FRR, FRR_TO_CORE = "198.18.2.1", "198.18.2.2"
+EVERYBODY, OTHER_RACK = "10.99.0.0/16", "10.99.1.0/24"
+BIRD_TO_CORE = f"""
+protocol bgp core {{
+  local {TO_CORE} as {ROUTERS_AS}; neighbor {CORE} as {CORE_AS};
+  hold time {HOLD}; connect delay time 1; connect retry time 2; error wait time 1, 2;
   ipv4 {{
-    import where net ~ [ {guests}{{32,32}} ];
-    export where net = 0.0.0.0/0 || net ~ [ {guests}{{32,32}} ];
+    # Other racks' aggregates, and who moved there.
+    import where net ~ [ {EVERYBODY}{{17,32}} ];
+    # The rack's own, and of single guests only those that moved here.
+    export where net = {GUESTS} || (net ~ [ {EVERYBODY}{{32,32}} ] && ! (net ~ [ {GUESTS}+ ]));
   }};
 }}
 """
+CORE_BIRD = f"""
+router id 198.18.0.1;
+protocol device {{ }}
+protocol kernel {{ ipv4 {{ import none; export all; }}; }}
+protocol static nobody {{ ipv4; route {EVERYBODY} unreachable; }}
+template bgp rack {{
+  hold time {HOLD}; connect delay time 1; connect retry time 2; error wait time 1, 2;
+  ipv4 {{
+    import where net ~ [ {EVERYBODY}{{17,32}} ];
+    export where net ~ [ {EVERYBODY}{{17,32}} ];
+  }};
+}}
+protocol bgp rack_1 from rack {{
+  local {CORE} as {CORE_AS}; neighbor {TO_CORE} as {ROUTERS_AS};
+}}
+protocol bgp rack_2 from rack {{
+  local {CORE_OF_FRR} as {CORE_AS}; neighbor {FRR_TO_CORE} as {FRR_AS};
+}}
+"""
+
 FRR_BEGIN = f"""
-router bgp {ROUTERS_AS}
+router bgp {FRR_AS}
  bgp router-id {FRR}
  no bgp ebgp-requires-policy
+ no bgp default ipv4-unicast
  coalesce-time 0
  bgp graceful-restart restart-time 1
  timers bgp 1 {HOLD}
@@ -60,26 +70,63 @@ FRR_NODE = """
  neighbor {address} remote-as {as_there}
  neighbor {address} password {password}
  neighbor {address} timers connect 2
- address-family ipv4 unicast
+ address-family {family} unicast
+  neighbor {address} activate
   neighbor {address} default-originate
   neighbor {address} prefix-list guests in
  exit-address-family
 """
 FRR_END = f"""
+ neighbor {CORE_OF_FRR} remote-as {CORE_AS}
+ neighbor {CORE_OF_FRR} timers connect 2
+ address-family ipv4 unicast
+  network {OTHER_RACK}
+  neighbor {CORE_OF_FRR} activate
+  neighbor {CORE_OF_FRR} prefix-list to-core out
+  neighbor {CORE_OF_FRR} prefix-list from-core in
+ exit-address-family
+ip prefix-list to-core permit {OTHER_RACK}
+ip prefix-list to-core deny {OTHER_RACK} ge 32
+ip prefix-list to-core permit {EVERYBODY} ge 32
+ip prefix-list from-core permit {EVERYBODY} ge 17
 ip prefix-list guests permit {GUESTS} ge 32
+ip prefix-list guests permit 10.60.0.0/16 le 32
+ipv6 prefix-list guests permit {GUESTS6} ge 128
+ipv6 prefix-list guests permit 2001:db8:60::/44 le 128
+"""
+FRR_OSPF = f"""
+interface up0
+ ip ospf authentication message-digest
+ ip ospf message-digest-key 1 md5 {OSPF_PASSWORD}
+ ip ospf hello-interval 1
+ ip ospf dead-interval 4
+ ip ospf retransmit-interval 3
+router ospf
+ ospf router-id {FRR}
+ network 192.0.2.0/24 area 0
+ default-information originate always
+"""
+FRR_OSPF6 = f"""
+interface up0
+ ipv6 ospf6 area 0.0.0.0
+ ipv6 ospf6 hello-interval 1
+ ipv6 ospf6 dead-interval 4
+ ipv6 ospf6 retransmit-interval 3
+router ospf6
+ ospf6 router-id {FRR}
+ default-information originate always
 """
 
 
-def of_each_node(template):
-    return "".join(template.format(name=name, address=address, router=ROUTER, guests=GUESTS,
-                                   as_here=ROUTERS_AS, as_there=NODES_AS, hold=HOLD,
-                                   password=PASSWORD) for name, address in NODES.items())
-
-
-def routes_of(namespace, *words):
+def routes_of(namespace, family="-4"):
     """{destination: route} of the kernel, by iproute2."""
-    return {one["dst"]: one for one in json.loads(run("ip", "-j", "-n", namespace, "route", "show",
-                                                      *words))}
+    return {one["dst"]: one for one in json.loads(run("ip", "-j", family, "-n", namespace, "route",
+                                                      "show"))}
+
+
+def gateways_of(route):
+    """Empty text for a way to the link alone, as FRR's OSPF has it for a moment."""
+    return {one.get("gateway", "") for one in route.get("nexthops", [route])}
 
 
 class UpstreamLab(pvip_lab.Lab):
@@ -88,23 +135,59 @@ class UpstreamLab(pvip_lab.Lab):
         self.folder, self.routers = folder, []
         run("ip", "netns", "add", FRR_NAME)
         run("ip", "-n", FRR_NAME, "link", "set", "lo", "up")
-        self.connect(FRR_NAME, FRR)
-        run("ip", "-n", FRR_NAME, "address", "add", f"{BEYOND}/32", "dev", "lo")
-        run("ip", "-n", FRR_NAME, "route", "add", "unreachable", GUESTS)
-        for key in ("ip_forward=1", "conf.all.send_redirects=0", "conf.up0.send_redirects=0"):
-            run("ip", "netns", "exec", FRR_NAME, "sysctl", "-qw", f"net.ipv4.{key}")
+        self.connect(FRR_NAME, FRR, FRR6)
+        for beyond in (BEYOND, BEYOND6):
+            run("ip", "-n", FRR_NAME, "address", "add", beyond, "dev", "lo")
+        for guests in (GUESTS, GUESTS6, OTHER_RACK):
+            run("ip", "-n", FRR_NAME, "route", "add", "unreachable", guests)
+        self._connect_core()
+        for key in ("ipv4.ip_forward=1", "ipv4.conf.all.send_redirects=0",
+                    "ipv4.conf.up0.send_redirects=0", "ipv6.conf.all.forwarding=1"):
+            run("ip", "netns", "exec", FRR_NAME, "sysctl", "-qw", f"net.{key}")
         for node in self.nodes.values():
-            run("ip", "-n", node.name, "route", "del", "default")
+            for family in ("-4", "-6"):
+                run("ip", family, "-n", node.name, "route", "del", "default")
+
+    def _connect_core(self):
+        run("ip", "netns", "add", "core")
+        run("ip", "netns", "exec", "core", "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        for name, address, of_core in (("router", TO_CORE, CORE),
+                                       (FRR_NAME, FRR_TO_CORE, CORE_OF_FRR)):
+            run("ip", "-n", name, "link", "add", "core0", "type", "veth", "peer", "name",
+                f"to-{name}", "netns", "core")
+            run("ip", "-n", name, "address", "add", f"{address}/30", "dev", "core0")
+            run("ip", "-n", "core", "address", "add", f"{of_core}/30", "dev", f"to-{name}")
+            run("ip", "-n", name, "link", "set", "core0", "up")
+            run("ip", "-n", "core", "link", "set", f"to-{name}", "up")
 
     def announce(self, address, node):
         """Nobody does it for the nodes."""
 
+    def guest(self, node):
+        """With an address of each family, and the first with networks behind it."""
+        guest = super().guest(node)
+        number = len(self.guests)
+        guest.take_ipv6(f"2001:db8:99::{number}")
+        if number == 1:
+            guest.prefixes = OWN_BEHIND
+            guest.node.must("ensure", guest.port())
+            for address in AT_BEHIND:
+                guest.ip("address", "add", address, "dev", "lo")
+        return guest
+
     def start_bird(self):
-        config = f"{self.folder}/router.conf"
+        self._start_bird("router", bird_config(GUESTS, [*NODES.values(), *NODES6.values()],
+                                               PASSWORD, OSPF_PASSWORD, HOLD) + BIRD_TO_CORE)
+
+    def start_core(self):
+        self._start_bird("core", CORE_BIRD)
+
+    def _start_bird(self, name, text):
+        config = f"{self.folder}/{name}.conf"
         with open(config, "w", encoding="utf-8") as file:
-            file.write(BIRD_BEGIN + of_each_node(BIRD_NODE))
-        self._start("router", "/usr/sbin/bird", "-f", "-c", config, "-s",
-                    f"{self.folder}/router.ctl", "-P", f"{self.folder}/router.pid")
+            file.write(text)
+        self._start(name, "/usr/sbin/bird", "-f", "-c", config, "-s", f"{self.folder}/{name}.ctl",
+                    "-P", f"{self.folder}/{name}.pid")
 
     def start_frr(self):
         """Its folders are of this program's mount namespace."""
@@ -113,15 +196,20 @@ class UpstreamLab(pvip_lab.Lab):
             for path in (folder, f"{folder}/{FRR_NAME}"):
                 os.makedirs(path, exist_ok=True)
                 run("chown", "frr:frr", path)
-        for daemon, text in (("zebra", "\n"), ("bgpd", FRR_BEGIN + of_each_node(FRR_NODE)
-                                               + FRR_END)):
-            config = f"/etc/frr/{FRR_NAME}/{daemon}.conf"
-            with open(config, "w", encoding="utf-8") as file:
-                file.write(text)
-            self._start(FRR_NAME, f"/usr/lib/frr/{daemon}", "-N", FRR_NAME, "-f", config, "-A",
-                        "127.0.0.1")
-            wait_until(f"{daemon} listens",
-                       lambda daemon=daemon: os.path.exists(f"/run/frr/{FRR_NAME}/{daemon}.vty"))
+        of_nodes = "".join(
+            FRR_NODE.format(address=address, as_there=NODES_AS, password=PASSWORD, family=family)
+            for family, nodes in (("ipv4", NODES), ("ipv6", NODES6)) for address in nodes.values())
+        self.start_frr_daemon("zebra", "\n")
+        self.start_frr_daemon("bgpd", FRR_BEGIN + of_nodes + FRR_END)
+
+    def start_frr_daemon(self, daemon, text):
+        config = f"/etc/frr/{FRR_NAME}/{daemon}.conf"
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(text)
+        self._start(FRR_NAME, f"/usr/lib/frr/{daemon}", "-N", FRR_NAME, "-f", config, "-A",
+                    "127.0.0.1")
+        wait_until(f"{daemon} listens",
+                   lambda: os.path.exists(f"/run/frr/{FRR_NAME}/{daemon}.vty"))
 
     def _start(self, namespace, *words):
         with open(f"{self.folder}/{namespace}.log", "a", encoding="utf-8") as log:
@@ -140,12 +228,27 @@ class UpstreamLab(pvip_lab.Lab):
             one.wait()
 
 
-def speak_bgp(node, routers=(ROUTER, FRR), password=PASSWORD, learned=f"default,{GUESTS}"):
-    """`password`: of the first router; the others have the right one."""
+ALL_ROUTERS = (ROUTER, FRR, ROUTER6, FRR6)
+LEARNED = f"default,{GUESTS},{GUESTS6}"
+
+
+def own_of(node):
+    """Its addresses on the uplink, IPv4 first."""
     name = node.name.removeprefix("node-")
-    node.must("bgp", NODES[name], str(NODES_AS), str(HOLD), learned,
-              *(f"{one},{ROUTERS_AS},{password if one == routers[0] else PASSWORD}"
-                for one in routers))
+    return NODES[name], NODES6[name]
+
+
+def speak_bgp(node, routers=ALL_ROUTERS, password=PASSWORD, learned=LEARNED):
+    """`password`: of the first router; the others have the right one."""
+    said = []
+    for one in routers:
+        number = FRR_AS if one in (FRR, FRR6) else ROUTERS_AS
+        said.append(f"{one},{number},{password if one == routers[0] else PASSWORD}")
+    node.must("bgp", ",".join(own_of(node)), str(NODES_AS), str(HOLD), learned, *said)
+
+
+def speak_ospf(node, password=OSPF_PASSWORD):
+    node.must("ospf", ",".join(own_of(node)), "up0", LEARNED, password)
 
 
 def neighbours(node):
@@ -160,9 +263,14 @@ def await_established(node, *addresses):
                lambda: all(neighbours(node).get(one, (False,))[0] for one in addresses))
 
 
-def await_route(namespace, destination, is_there=True):
+def family_of(destination):
+    return "-6" if ":" in destination else "-4"
+
+
+def await_route(namespace, destination, is_there=True, family=None):
+    words = family or family_of(destination)
     wait_until(f"{namespace} has {'a' if is_there else 'no'} route to {destination}",
-               lambda: (destination in routes_of(namespace)) == is_there)
+               lambda: (destination in routes_of(namespace, words)) == is_there)
 
 
 def counter(namespace, name):
@@ -175,12 +283,6 @@ def counter(namespace, name):
 def process_of_bird(lab, node):
     with open(f"{lab.folder}/{node.name.removeprefix('node-')}/bird.pid", encoding="ascii") as file:
         return int(file.read())
-
-
-def ping(namespace, address, *words):
-    """What ping prints."""
-    return subprocess.run(["ip", "netns", "exec", namespace, "ping", "-n", *words, address],
-                          capture_output=True, text=True, check=False).stdout
 
 
 def answered(text):

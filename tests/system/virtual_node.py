@@ -14,6 +14,8 @@ from harness import ROOT, Daemon, make_network, wait_until
 
 LIB = ROOT / "deploy" / "lib"
 PREFIX = "10.99.0.0/24"
+# Why the node drops: drop_reason in pvip/plan/filter.hpp.
+DHCP_REQUEST, IPV6_REQUEST = 8, 16
 # A guest of the image that deploy/lib/guest-image makes needs about 100 MiB.
 MEMORY_MIB = 192
 # libvirtd waits here, with the guest's lock held, while the file `hold` is there: a slow start. It
@@ -156,13 +158,13 @@ class VirtualNode:
     def filter(self):
         """What guests may send from, {(link, MAC or address)}; and {(link, reason)} of drops."""
         shown = json.loads(self.nft("-j", "list", "ruleset"))
-        sets = {"mac": set(), "address": set(), "dropped": set()}
+        sets = {"mac": set(), "address": set(), "address6": set(), "dropped": set()}
         for one in shown["nftables"]:
             ours = one.get("set", {})
-            if ours.get("table") == "orrery_vp":
+            if ours.get("table") == "orrery_vp" and ours["name"] in sets:
                 sets[ours["name"]] = {tuple(e.get("elem", {}).get("val", e)["concat"])
                                       for e in ours.get("elem", [])}
-        return sets["mac"] | sets["address"], sets["dropped"]
+        return sets["mac"] | sets["address"] | sets["address6"], sets["dropped"]
 
     def answers(self, address):
         done = subprocess.run(["ip", "netns", "exec", self.namespace, "ping", "-c", "1", "-W", "1",
@@ -194,7 +196,7 @@ class VirtualNode:
             senders, vms)
         # An honest guest only asks for IPv6 and DHCP; no counter outlives its port.
         assert {link for link, _ in dropped} <= self.links(), dropped
-        assert {int(reason) for _, reason in dropped} <= {6, 8}, dropped
+        assert {int(reason) for _, reason in dropped} <= {DHCP_REQUEST, IPV6_REQUEST}, dropped
         guests = self.guest_processes()
         assert len(guests) == list(domains.values()).count("running"), (guests, domains)
 

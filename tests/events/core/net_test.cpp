@@ -62,6 +62,61 @@ TEST(net_parse, refuses_what_is_no_ethernet_address) {
              parse_mac);
 }
 
+TEST(net_parse, refuses_what_is_no_ipv6_address) {
+  expect_bad({"", ":", ":::", "1::2::3", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9",
+              "12345::", "g::", " ::1", "::1 ", "fe80::1%lo", "[::1]", "10.0.0.1", "::/64",
+              std::string("::1\0", 4), std::string(63, ':')},
+             parse_ipv6);
+}
+
+TEST(net_parse, refuses_what_is_no_ipv6_prefix) {
+  expect_bad({"", "/", "::", "::/", "::/129", "::/-1", "::/08", "::/64 ", "/64", "2001:db8::1/64",
+              "2001:db9::/31", "8000::/0", "::1/127"},
+             parse_ipv6_prefix);
+}
+
+TEST(ipv6, can_be_a_hosts_that_others_reach) {
+  for (const auto* text : {"2001:db8::7", "3fff::", "fd00::1", "fc00::"})
+    EXPECT_TRUE(can_be_host(parse_ipv6(text).value())) << text;
+  for (const auto* text : {"::", "::1", "::ffff:192.0.2.7", "fe80::1", "ff02::1", "4000::"})
+    EXPECT_FALSE(can_be_host(parse_ipv6(text).value())) << text;
+}
+
+TEST(ipv6, is_the_same_after_its_text) {
+  for (const auto* text : {"::", "::1", "2001:db8::17", "fe80::1", "2001:db8:0:1:1:1:1:1",
+                           "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}) {
+    const auto parsed = parse_ipv6(text);
+    ASSERT_TRUE(parsed) << text;
+    EXPECT_EQ(to_text(*parsed), text);
+  }
+  EXPECT_EQ(to_text(*parse_ipv6("2001:0DB8:0:0:0:0:0:17")), "2001:db8::17") << "RFC 5952";
+}
+
+TEST(ipv6_prefix, contains_what_begins_with_its_bits) {
+  for (const auto* text : {"::/0", "2001:db8::/32", "2001:db8::/33", "2001:db8::17/128"}) {
+    const auto parsed = parse_ipv6_prefix(text);
+    ASSERT_TRUE(parsed) << text;
+    EXPECT_EQ(to_text(*parsed), text);
+    EXPECT_TRUE(parsed->contains(parsed->base));
+  }
+  const auto odd = *parse_ipv6_prefix("2001:db8:8000::/33");
+  EXPECT_TRUE(odd.contains(*parse_ipv6("2001:db8:ffff::1")));
+  EXPECT_FALSE(odd.contains(*parse_ipv6("2001:db8:7fff::1")));
+  EXPECT_TRUE(odd.overlaps(*parse_ipv6_prefix("2001:db8::/32")));
+  EXPECT_FALSE(odd.overlaps(*parse_ipv6_prefix("2001:db8::/33")));
+}
+
+TEST(ip_address, is_of_the_family_of_its_text) {
+  EXPECT_EQ(*parse_ip_address("10.99.0.17"), ip_address(*parse_ipv4("10.99.0.17")));
+  EXPECT_EQ(*parse_ip_address("2001:db8::17"), ip_address(*parse_ipv6("2001:db8::17")));
+  EXPECT_EQ(parse_ip_address("10.99.0").error(), parse_ipv4("10.99.0").error());
+  EXPECT_EQ(parse_ip_address("2001:db8").error(), parse_ipv6("2001:db8").error());
+  EXPECT_EQ(to_text(*parse_ip_prefix("10.99.0.0/24")), "10.99.0.0/24");
+  EXPECT_EQ(to_text(*parse_ip_prefix("2001:db8::/48")), "2001:db8::/48");
+  EXPECT_EQ(parse_ip_prefix("10.99.0.1/24").error(), parse_ipv4_prefix("10.99.0.1/24").error());
+  EXPECT_EQ(parse_ip_prefix("2001:db8::1/48").error(), parse_ipv6_prefix("2001:db8::1/48").error());
+}
+
 TEST(ipv4, is_the_same_after_its_text) {
   for (const auto* text : {"0.0.0.0", "10.99.0.17", "255.255.255.255", "1.20.255.0"}) {
     const auto parsed = parse_ipv4(text);

@@ -25,8 +25,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (whole && *whole) {
     ORRERY_CHECK(!(**whole).empty());
     ORRERY_CHECK((**whole).size() <= bird_reply_reader::lines_max);
-    const bgp_upstream wanted{.as = 1, .neighbours = {{.address = {0xc0000201U}, .password = {}}}};
+    const bgp_upstream wanted{
+        .as = 1, .neighbours = {{.address = orrery::ipv4{0xc0000201U}, .password = {}}}};
     ORRERY_CHECK(read_bgp_neighbours(**whole, wanted).size() == 1);
+    ORRERY_CHECK(
+        std::ranges::is_sorted(read_bgp_neighbours(**whole), {}, &neighbour_state::address));
     ORRERY_CHECK(
         std::ranges::is_sorted(read_ospf_neighbours(**whole), {}, &neighbour_state::address));
   }

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace {
@@ -20,7 +21,9 @@ const port guest{.link = "vp0001",
                  .prefix_length = 24,
                  .mtu = 1400,
                  .name_servers = {{0x0a630035U}},
-                 .classless_routes = true};
+                 .classless_routes = true,
+                 .address6 = std::nullopt,
+                 .name_servers6 = {}};
 
 /// What was read of a message can be written, and is then read as the same.
 void check_message(std::span<const std::byte> bytes) {

@@ -1,5 +1,5 @@
 #include "events/core/check.hpp"
-#include "pvip/apply/filter_json.hpp"
+#include "pvip/apply/nft_reply.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -10,6 +10,10 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   (void)orrery::pvip::has_table(text, "t");
+  orrery::pvip::traffic_of_ports traffic;
+  for (const auto& kind : orrery::pvip::filter_set_kinds) {
+    (void)orrery::pvip::read_traffic(text, kind.set, traffic);
+  }
   const auto found = orrery::pvip::read_filter(text, "t");
   if (found) {
     ORRERY_CHECK(found->filter.base != orrery::pvip::base_state::missing);

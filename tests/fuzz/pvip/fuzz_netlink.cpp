@@ -8,7 +8,7 @@
 
 namespace {
 
-/// As netlink_socket and linux_kernel take a datagram apart, each message as each kind.
+/// As netlink_socket and linux_kernel_read take a datagram apart, each message as each kind.
 void read_datagram(std::span<const std::byte> bytes) {
   orrery::pvip::netlink_messages messages(bytes);
   while (const auto message = messages.next()) {
