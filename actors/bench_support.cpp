@@ -112,8 +112,7 @@ result<void> add_guests(const std::shared_ptr<drivers::simulated_world>& world,
     if (vm == nullptr || !added)
       return;
     added = driver.define(spec_of(installation, entity, *vm), vm->generation, first_token);
-    const bool is_on = vm->observed.state == v1::VmObserved::RUNNING ||
-                       vm->observed.state == v1::VmObserved::REACHABLE;
+    const bool is_on = domain::is_on(vm->observed.state);
     if (added && is_on)
       added = driver.start(vm_id{entity}, vm->generation, first_token);
   });
@@ -152,6 +151,7 @@ hypervisor_kind_traits traits_of(std::shared_ptr<drivers::simulated_world> world
     node_link link;
     link.hypervisor = std::make_unique<drivers::simulated_hypervisor>(world);
     link.network = std::make_unique<finished_network>();
+    link.speaker = pvip::make_simulated_speaker();
     return link;
   };
   return traits;

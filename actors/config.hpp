@@ -27,6 +27,10 @@ struct config {
     std::string console_directory; ///< serial logs
     bool use_hardware = false;     ///< domain type kvm; else tcg (full emulation)
     std::string guest_user = "libvirt-qemu";
+    /// Passwords of a cluster's routers, a file each, for nobody else to read.
+    std::string secrets_directory = "/etc/orrery/secrets";
+    /// Of the nodes' routing daemons, a folder for each node; made when missing.
+    std::string routing_directory = "/run/orrery/routing";
   };
 
   struct simulated {

@@ -58,7 +58,8 @@ private:
   void start_cluster(const uuid& cluster, const domain::entity_ptr& state, bool with_world);
   void tell(const domain::touched& one);
   /// The cluster of a node or VM, when its hypervisor is driven here.
-  [[nodiscard]] std::optional<uuid> driven_cluster_of(const domain::entity_ptr& state) const;
+  [[nodiscard]] std::optional<uuid> driven_cluster_of(const uuid& entity,
+                                                      const domain::entity_ptr& state) const;
 
   partition_actor handle() { return caf::actor_cast<partition_actor>(x_self); }
 
@@ -129,10 +130,8 @@ void memory::owning(std::uint64_t epoch) {
   x_engine->state().for_each([&](const uuid& entity, const domain::entity_ptr& state) {
     if (std::holds_alternative<domain::cluster_state>(*state))
       start_cluster(entity, state, true);
-    else if (const auto* node = std::get_if<domain::node_state>(state.get()))
-      worlds[node->cluster].entities.push_back({entity, state});
-    else if (const auto* vm = std::get_if<domain::vm_state>(state.get()))
-      worlds[vm->cluster].entities.push_back({entity, state});
+    if (const auto cluster = domain::cluster_of(entity, *state); !cluster.is_none())
+      worlds[cluster].entities.push_back({entity, state});
   });
   for (auto& [cluster, hypervisor] : x_hypervisors) {
     auto& world = worlds[cluster];
@@ -156,7 +155,7 @@ void memory::accepted(const projections::folded_commit& folded) {
     const auto& state = one.after != nullptr ? one.after : one.before;
     if (one.after != nullptr && std::holds_alternative<domain::cluster_state>(*one.after))
       start_cluster(one.entity, one.after, false);
-    if (const auto cluster = driven_cluster_of(state))
+    if (const auto cluster = driven_cluster_of(one.entity, state))
       for_cluster[*cluster].entities.push_back({one.entity, one.after});
     tell(one);
   }
@@ -179,14 +178,11 @@ void memory::tell(const domain::touched& one) {
 
 // Hypervisors and sleepers ------------------------------------------------------------------------
 
-std::optional<uuid> memory::driven_cluster_of(const domain::entity_ptr& state) const {
+std::optional<uuid> memory::driven_cluster_of(const uuid& entity,
+                                              const domain::entity_ptr& state) const {
   if (state == nullptr)
     return std::nullopt;
-  uuid cluster;
-  if (const auto* vm = std::get_if<domain::vm_state>(state.get()))
-    cluster = vm->cluster;
-  else if (const auto* node = std::get_if<domain::node_state>(state.get()))
-    cluster = node->cluster;
+  const auto cluster = domain::cluster_of(entity, *state);
   return x_hypervisors.contains(cluster) ? std::optional(cluster) : std::nullopt;
 }
 
@@ -220,7 +216,7 @@ void memory::let_sleep() {
 }
 
 void memory::on_console(const console_request& asked) {
-  if (const auto cluster = driven_cluster_of(x_engine->state().find(asked.vm)))
+  if (const auto cluster = driven_cluster_of(asked.vm, x_engine->state().find(asked.vm)))
     return x_self->send(x_hypervisors.at(*cluster), asked);
   asked.done(error{error_code::unavailable,
                    x_birth.engine.is_read_only

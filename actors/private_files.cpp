@@ -75,6 +75,36 @@ result<void> write_durably(const std::string& path, std::string_view content) {
   return is_synced ? result<void>() : system_failure("cannot sync " + directory, number);
 }
 
+result<std::string> read_private(const std::string& path, std::size_t size_max) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file < 0 && errno == ENOENT)
+    return error{error_code::not_found, "there is no file " + path, true};
+  if (file < 0)
+    return system_failure("cannot read " + path, errno);
+  std::string content(size_max + 1, '\0');
+
+  struct stat seen {};
+
+  const bool is_file = ::fstat(file, &seen) == 0 && S_ISREG(seen.st_mode);
+  const auto size = is_file ? ::read(file, content.data(), content.size()) : 0;
+  const int number = errno;
+  ::close(file);
+  if (!is_file || (seen.st_mode & 077) != 0)
+    return error{error_code::config_invalid,
+                 path + (is_file ? " may be read by others: chmod 600 it" : " is no file"), true};
+  if (size < 0)
+    return system_failure("cannot read " + path, number);
+  if (static_cast<std::size_t>(size) > size_max)
+    return error{error_code::too_large,
+                 path + " has more than " + std::to_string(size_max) + " bytes", true};
+  content.resize(static_cast<std::size_t>(size));
+  if (content.ends_with('\n'))
+    content.pop_back();
+  if (content.empty()) // a password that is half written is none
+    return error{error_code::config_invalid, path + " is empty", true};
+  return content;
+}
+
 result<std::string> load_token(const std::string& path) {
   constexpr std::size_t token_size_min = 16;
 

@@ -98,6 +98,7 @@ private:
   result<void> find_starts();
   void start_snapshots();
   std::optional<std::map<partition_number, std::uint64_t>> acknowledged(partition_number where);
+  result<void> bind_server();
   result<void> wait_until_replayed();
   [[nodiscard]] std::optional<partition_actor> partition_at(partition_number where);
   void carry(const v1::Command& command);
@@ -506,9 +507,32 @@ result<void> process::wait_until_replayed() {
   return {};
 }
 
+/// Takes the port before anything is claimed, so that two of one configuration harm nobody.
+result<void> process::bind_server() {
+  http::options wanted;
+  wanted.listen = x_settings.listen;
+  wanted.threads = 4;
+  const auto open_files_max = allow_open_files(open_files_wanted());
+  wanted.limits.streams = streams_within(open_files_max);
+  if (wanted.limits.streams < http::stream_count_max)
+    std::fprintf(stderr,
+                 "warn: orreryd may have %zu files open, and wants %zu: at most %zu clients can "
+                 "watch events at once; raise its hard limit (ulimit -Hn, LimitNOFILE)\n",
+                 open_files_max, open_files_wanted(), wanted.limits.streams);
+  auto server = http::server::bind(wanted, [this](http::request request, http::responder respond) {
+    x_api->handle(std::move(request), std::move(respond));
+  });
+  if (!server)
+    return server.error();
+  x_server = std::move(*server);
+  return {};
+}
+
 result<void> process::start() {
   if (auto made = make_directory(x_settings.data_directory); !made)
     return made;
+  if (auto bound = bind_server(); !bound)
+    return bound;
   auto token = load_token(x_settings.token_file);
   if (!token)
     return token.error();
@@ -517,7 +541,10 @@ result<void> process::start() {
   if (!opened)
     return opened.error();
   x_log = std::move(*opened);
-  auto store = projections::store::open(x_settings.data_directory + "/projections");
+  const auto rows = x_settings.data_directory + "/projections";
+  if (auto made = make_directory(rows); !made)
+    return made; // RocksDB would make it readable for everybody
+  auto store = projections::store::open(rows);
   if (!store)
     return store.error();
   x_store = std::move(*store);
@@ -536,22 +563,8 @@ result<void> process::start() {
   start_refolder();
   start_snapshots();
   x_api = std::make_unique<api>(make_api_services());
-  http::options wanted;
-  wanted.listen = x_settings.listen;
-  wanted.threads = 4;
-  const auto open_files_max = allow_open_files(open_files_wanted());
-  wanted.limits.streams = streams_within(open_files_max);
-  if (wanted.limits.streams < http::stream_count_max)
-    std::fprintf(stderr,
-                 "warn: orreryd may have %zu files open, and wants %zu: at most %zu clients can "
-                 "watch events at once; raise its hard limit (ulimit -Hn, LimitNOFILE)\n",
-                 open_files_max, open_files_wanted(), wanted.limits.streams);
-  auto server = http::server::start(wanted, [this](http::request request, http::responder respond) {
-    x_api->handle(std::move(request), std::move(respond));
-  });
-  if (!server)
-    return server.error();
-  x_server = std::move(*server);
+  if (auto serving = x_server->serve(); !serving)
+    return serving;
   if (x_tell.ready)
     x_tell.ready(x_server->port());
   return {};

@@ -59,6 +59,8 @@ result<void> check_spec(const guest_spec& spec) {
                    "letter or digit");
   if (spec.port.prefix_length > prefix_length_max)
     return refusal("a prefix length is 0 to 32");
+  if (spec.port.has_address6() && !can_be_host(spec.port.address6))
+    return refusal("a guest cannot have the address " + to_text(spec.port.address6));
   return {};
 }
 

@@ -27,9 +27,12 @@ struct fencing_token {
 struct guest_port {
   std::string link{}; ///< name of the tap device on the node, at most 15 bytes
   mac_address mac{};
-  ipv4 address{}; ///< told to the guest on its kernel command line
   std::uint8_t prefix_length = 24;
+  ipv4 address{}; ///< told to the guest on its kernel command line
   ipv4 gateway{};
+  ipv6 address6{}; ///< told as the other, its gateway by a router advertisement; none: ::
+
+  [[nodiscard]] bool has_address6() const { return address6 != ipv6{}; }
 };
 
 /// Everything that is needed to make a guest. A pure function of the VM's state.

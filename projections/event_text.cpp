@@ -2,6 +2,8 @@
 
 #include "events/core/net.hpp"
 #include "events/domain/addressing.hpp"
+#include "events/domain/guest_settings.hpp"
+#include "events/domain/ipv6.hpp"
 #include "projections/views.hpp"
 
 #include <google/protobuf/descriptor.h>
@@ -71,8 +73,52 @@ std::string ranges_text(const domain::address_ranges& ranges) {
   return made;
 }
 
-std::string claim_text(const std::string& network, std::uint32_t prefix, std::uint32_t length) {
-  return "network " + network + ", " + prefix_text(prefix, length);
+/// The prefixes of a message that may have a second one.
+template <class Message> std::string prefixes_text(const Message& message) {
+  auto text = prefix_text(message.prefix(), message.prefix_length());
+  if (const auto prefix6 = domain::prefix6_of(message))
+    text += " and " + to_text(*prefix6);
+  return text;
+}
+
+template <class Message>
+std::string claim_text(const std::string& network, const Message& message) {
+  return "network " + network + ", " + prefixes_text(message);
+}
+
+std::string addresses_text(const v1::Nic& nic) {
+  auto text = to_text(ipv4{nic.address()});
+  if (nic.has_address6())
+    text += " and " + to_text(domain::from_proto(nic.address6()));
+  return text;
+}
+
+/// What a network gave or was given back: "10.99.0.20", "10.99.0.64/28".
+template <class Event> std::string assigned_text(const Event& event) {
+  return domain::text_of(domain::prefix_in(event.address(), event.length()));
+}
+
+std::string further_text(const v1::FurtherAddresses& addresses) {
+  std::string text;
+  for (const auto& prefix : domain::prefixes_of(domain::from_proto(addresses)))
+    text += (text.empty() ? "" : " and ") + domain::text_of(prefix);
+  return text;
+}
+
+/// "guests are told: MTU 1400, name servers 192.0.2.53 2001:db8::53"
+std::string settings_text(const v1::GuestSettings& settings) {
+  std::string servers;
+  for (const auto& server : domain::name_server_texts(settings))
+    servers += " " + server;
+  return "guests are told: MTU " + std::to_string(domain::mtu_of(settings)) +
+         (servers.empty() ? ", no name servers" : ", name servers" + servers) +
+         (settings.classless_routes() ? ", a /32 and routes" : "");
+}
+
+/// "at most 100000000 bit/s", or that there is no limit.
+std::string rate_text(std::uint64_t bits_a_second_max) {
+  return bits_a_second_max == 0 ? "as fast as it goes"
+                                : "at most " + std::to_string(bits_a_second_max) + " bit/s";
 }
 
 /// "env=prod, tier=, without owner"
@@ -97,7 +143,7 @@ std::string detail(const touched_index& touched, const uuid& self,
     return "cluster " + event.cluster_named().name();
   case v1::InstallationEvent::kPrefixGranted: {
     const auto& granted = event.prefix_granted();
-    return claim_text(granted.name(), granted.prefix(), granted.prefix_length());
+    return claim_text(granted.name(), granted);
   }
   case v1::InstallationEvent::kPrefixReleased: {
     const auto network = from_proto(event.prefix_released().network());
@@ -131,6 +177,54 @@ std::string released_text(const touched_index& touched, const uuid& self, const 
   return to_text(vm_id{vm});
 }
 
+std::string seconds_text(std::uint32_t seconds) { return std::to_string(seconds) + " s"; }
+
+std::string bgp_text(const v1::Upstream::Bgp& bgp) {
+  std::string text =
+      ", AS " + std::to_string(bgp.as()) + ", hold " + seconds_text(bgp.hold_seconds()) + ", with ";
+  for (const auto& router : bgp.routers())
+    text += (text.ends_with(' ') ? "" : ", ") + router.address() + " (AS " +
+            std::to_string(router.as()) +
+            (router.secret().empty() ? ")" : ", secret " + router.secret() + ")");
+  return text;
+}
+
+std::string ospf_text(const v1::Upstream::Ospf& ospf) {
+  return ", area " + ospf.area() + (ospf.ipv6() ? ", IPv6, too" : "") + ", hello " +
+         seconds_text(ospf.hello_seconds()) + ", dead " + seconds_text(ospf.dead_seconds()) +
+         (ospf.secret().empty() ? "" : ", secret " + ospf.secret());
+}
+
+/// All of it, so that two lines differ where two settings do.
+std::string upstream_text(const v1::Upstream& upstream) {
+  std::string text;
+  switch (upstream.protocol_case()) {
+  case v1::Upstream::kArp:
+    return "routers ask by ARP on " + upstream.uplink();
+  case v1::Upstream::kBgp:
+    text = "BGP on " + upstream.uplink() + bgp_text(upstream.bgp());
+    break;
+  case v1::Upstream::kOspf:
+    text = "OSPF on " + upstream.uplink() + ospf_text(upstream.ospf());
+    break;
+  case v1::Upstream::PROTOCOL_NOT_SET:
+    return "routers are told nothing";
+  }
+  return text + (upstream.learn_default() ? ", default route learned" : "") +
+         (upstream.learn_guests() ? ", guests learned" : "");
+}
+
+/// A line that names each router, and whether the node speaks with it.
+std::string sessions_text(const v1::NodeEvent::UpstreamNoted& noted) {
+  std::string text;
+  if (!noted.problem().empty())
+    text = "does not speak with routers as wished: " + noted.problem();
+  for (const auto& one : noted.sessions())
+    text += (text.empty() ? "" : ", ") + one.router() +
+            (one.established() ? " established" : " not established (" + one.reason() + ")");
+  return text.empty() ? "no router" : text;
+}
+
 std::string detail(const touched_index& touched, const uuid& self, const v1::ClusterEvent& event) {
   switch (event.body_case()) {
   case v1::ClusterEvent::kCreated:
@@ -140,8 +234,7 @@ std::string detail(const touched_index& touched, const uuid& self, const v1::Clu
   case v1::ClusterEvent::kNodeNoted:
     return noted_text(touched, self, event.node_noted());
   case v1::ClusterEvent::kNetworkJoined:
-    return claim_text(event.network_joined().name(), event.network_joined().prefix(),
-                      event.network_joined().prefix_length());
+    return claim_text(event.network_joined().name(), event.network_joined());
   case v1::ClusterEvent::kNetworkLeft: {
     const auto network = from_proto(event.network_left().network());
     if (const auto* state = touched.before<domain::cluster_state>(self))
@@ -158,6 +251,8 @@ std::string detail(const touched_index& touched, const uuid& self, const v1::Clu
     return released_text(touched, self, from_proto(event.vm_released().vm()));
   case v1::ClusterEvent::kLabelsChanged:
     return labels_text(event.labels_changed());
+  case v1::ClusterEvent::kUpstreamChanged:
+    return upstream_text(event.upstream_changed().upstream());
   case v1::ClusterEvent::BODY_NOT_SET:
     break;
   }
@@ -182,6 +277,8 @@ std::string detail(const v1::NodeEvent& event) {
     return to_text(from_micros(event.seen_until().at()));
   case v1::NodeEvent::kLabelsChanged:
     return labels_text(event.labels_changed());
+  case v1::NodeEvent::kUpstreamNoted:
+    return sessions_text(event.upstream_noted());
   case v1::NodeEvent::BODY_NOT_SET:
     break;
   }
@@ -194,14 +291,13 @@ std::string detail(const v1::NetworkEvent& event) {
     return "network " + event.created().name();
   case v1::NetworkEvent::kSubnetAdded: {
     const auto& added = event.subnet_added();
-    return prefix_text(added.prefix(), added.prefix_length()) + ", gateway " +
-           to_text(ipv4{added.gateway()});
+    return prefixes_text(added) + ", gateway " + to_text(ipv4{added.gateway()});
   }
   case v1::NetworkEvent::kAddressAssigned:
-    return to_text(ipv4{event.address_assigned().address()}) + " to " +
+    return assigned_text(event.address_assigned()) + " to " +
            to_text(vm_id{from_proto(event.address_assigned().vm())});
   case v1::NetworkEvent::kAddressReleased:
-    return to_text(ipv4{event.address_released().address()});
+    return assigned_text(event.address_released());
   case v1::NetworkEvent::kClaimRefused:
     return failure_text(event.claim_refused().code(), event.claim_refused().text());
   case v1::NetworkEvent::kLabelsChanged:
@@ -212,6 +308,8 @@ std::string detail(const v1::NetworkEvent& event) {
     return ranges_text(event.ranges_freed().ranges());
   case v1::NetworkEvent::kQuarantineChanged:
     return "released addresses rest " + count(event.quarantine_changed().seconds(), "second");
+  case v1::NetworkEvent::kGuestsChanged:
+    return settings_text(event.guests_changed().guests());
   case v1::NetworkEvent::kJobStarted: // told by `job_text`, as all jobs are
   case v1::NetworkEvent::kJobEnded:
   case v1::NetworkEvent::kClaimGranted:
@@ -240,10 +338,17 @@ std::string detail(const touched_index& touched, const v1::VmEvent& event) {
   case v1::VmEvent::kCreated: {
     const auto& made = event.created();
     return node_text(touched, from_proto(made.cluster()), from_proto(made.node())) + ", " +
-           size_text(made.vcpus(), made.memory_mib());
+           size_text(made.vcpus(), made.memory_mib()) +
+           (made.bits_a_second_max() == 0 ? "" : ", " + rate_text(made.bits_a_second_max()));
   }
   case v1::VmEvent::kAddressGiven:
-    return to_text(ipv4{event.address_given().nic().address()});
+    return addresses_text(event.address_given().nic());
+  case v1::VmEvent::kRateChanged:
+    return rate_text(event.rate_changed().bits_a_second_max());
+  case v1::VmEvent::kAddressesAdded:
+    return further_text(event.addresses_added().addresses());
+  case v1::VmEvent::kAddressesRemoved:
+    return further_text(event.addresses_removed().addresses());
   case v1::VmEvent::kStartRequested:
     return wish_text(event.start_requested());
   case v1::VmEvent::kShutdownRequested:
@@ -271,6 +376,7 @@ std::string detail(const touched_index& touched, const v1::VmEvent& event) {
     return labels_text(event.labels_changed());
   case v1::VmEvent::kJobAttemptFailed:
   case v1::VmEvent::kJobEnded:
+  case v1::VmEvent::kAddressesRemovalRequested: // which they are is said when they are gone
   case v1::VmEvent::BODY_NOT_SET:
     break;
   }

@@ -32,7 +32,7 @@ public:
 
   [[nodiscard]] std::string_view name() const override { return family; }
 
-  [[nodiscard]] std::uint32_t version() const override { return 5; }
+  [[nodiscard]] std::uint32_t version() const override { return 8; }
 
   void apply(commit_span commits, writer& rows) const override;
 };

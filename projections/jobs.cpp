@@ -155,6 +155,10 @@ private:
     case v1::VmEvent::kStopRequested:
     case v1::VmEvent::kRemovalRequested:
     case v1::VmEvent::kLabelsChanged:
+    case v1::VmEvent::kRateChanged:
+    case v1::VmEvent::kAddressesAdded:
+    case v1::VmEvent::kAddressesRemovalRequested:
+    case v1::VmEvent::kAddressesRemoved:
     case v1::VmEvent::kAbsent:
     case v1::VmEvent::kUnseen:
     case v1::VmEvent::BODY_NOT_SET:

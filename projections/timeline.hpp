@@ -26,7 +26,7 @@ public:
 
   [[nodiscard]] std::string_view name() const override { return family; }
 
-  [[nodiscard]] std::uint32_t version() const override { return 6; }
+  [[nodiscard]] std::uint32_t version() const override { return 7; }
 
   void apply(commit_span commits, writer& rows) const override;
 };

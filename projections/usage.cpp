@@ -1,9 +1,11 @@
 #include "projections/usage.hpp"
 
+#include "events/domain/nic.hpp"
 #include "projections/rows.hpp"
 #include "projections/usage_rows.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <optional>
 #include <unordered_map>
@@ -53,6 +55,12 @@ private:
     case v1::VmEvent::kAddressGiven:
       give_address(vm, at);
       break;
+    case v1::VmEvent::kAddressesAdded:
+      count_addresses(vm, size_of(event.addresses_added().addresses()), at);
+      break;
+    case v1::VmEvent::kAddressesRemoved:
+      count_addresses(vm, -size_of(event.addresses_removed().addresses()), at);
+      break;
     case v1::VmEvent::kDefined:
     case v1::VmEvent::kStopped:
       enter(vm, v1::UsageInterval::STOPPED, at);
@@ -75,6 +83,8 @@ private:
     case v1::VmEvent::kStopRequested:
     case v1::VmEvent::kRemovalRequested:
     case v1::VmEvent::kLabelsChanged:
+    case v1::VmEvent::kRateChanged:
+    case v1::VmEvent::kAddressesRemovalRequested:
     case v1::VmEvent::kJobStarted:
     case v1::VmEvent::kJobAttemptFailed:
     case v1::VmEvent::kJobEnded:
@@ -105,7 +115,30 @@ private:
     if (life == nullptr || life->is.address_at != 0)
       return;
     life->is.address_at = std::max(at, life->is.created);
+    life->is.addresses = 1;
     life->changed = true;
+  }
+
+  /// Of one address, or of a network behind the guest.
+  static std::int64_t size_of(const v1::FurtherAddresses& addresses) {
+    const auto prefix = domain::from_proto(addresses).prefix;
+    return std::int64_t{1} << (domain::whole_address -
+                               std::min(prefix.length, domain::whole_address));
+  }
+
+  void count_addresses(const uuid& vm, std::int64_t more, micros at) {
+    auto* life = find(vm);
+    if (life == nullptr)
+      return;
+    // Below none and above all there are only in logs that were made up.
+    constexpr auto most = std::int64_t{std::numeric_limits<std::uint32_t>::max()};
+    life->is.addresses = static_cast<std::uint32_t>(
+        std::clamp(std::int64_t{life->is.addresses} + more, std::int64_t{0}, most));
+    life->is.has_further_addresses = true;
+    life->changed = true;
+    std::string count;
+    add_u32(count, life->is.addresses);
+    x_rows.put(addresses_key(vm, at), std::move(count));
   }
 
   void enter(const uuid& vm, usage_state state, micros at) {

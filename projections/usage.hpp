@@ -16,7 +16,7 @@ public:
 
   [[nodiscard]] std::string_view name() const override { return family; }
 
-  [[nodiscard]] std::uint32_t version() const override { return 1; }
+  [[nodiscard]] std::uint32_t version() const override { return 2; }
 
   void apply(commit_span commits, writer& rows) const override;
 };

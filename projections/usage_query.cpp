@@ -31,7 +31,8 @@ const meter_words& words_of(meter what) {
   return *std::ranges::find(meters, what, &meter_words::what);
 }
 
-/// How much of a meter a VM has, all its life: nothing changes its size yet.
+/// How much of a meter a VM has, all its life: nothing changes its size yet. Of addresses: at
+/// least.
 std::uint64_t amount_of(const usage_life& life, meter what) {
   switch (what) {
   case meter::vm_memory:
@@ -182,6 +183,38 @@ public:
     auto now = life.now();
     now.end = span.end;
     static_cast<void>(show(now));
+  }
+
+  /// Calls `visit(start, end, count)` for how many addresses it has from when to when within a
+  /// span; neighbours have other counts. Stops when it gives false.
+  template <class Visitor>
+  void visit_addresses(const usage_life& life, const span_of_life& span, Visitor visit) const {
+    if (life.address_at == 0)
+      return;
+    micros start = life.address_at;
+    std::uint64_t count = 1;
+    bool goes_on = true;
+    const auto show = [&](micros end) {
+      const auto first = std::max(start, span.begin);
+      const auto last = std::min(end, span.end);
+      goes_on = first >= last || count == 0 || visit(first, last, count);
+    };
+    if (life.has_further_addresses)
+      x_rows.scan({.prefix = addresses_prefix(life.vm), .after = {}},
+                  [&](std::string_view key, std::string_view row) {
+                    const auto at = u64_at(key, 1 + uuid_size);
+                    const auto next = u32_at(row, 0);
+                    if (at >= span.end)
+                      return false;
+                    if (next == count)
+                      return true;
+                    show(at);
+                    start = std::max(at, start);
+                    count = next;
+                    return goes_on;
+                  });
+    if (goes_on)
+      show(span.end);
   }
 
   /// Microseconds in each state within a span.
@@ -339,7 +372,8 @@ private:
 
 bool is_wanted(const usage_terms& terms, meter what) { return !terms.what || *terms.what == what; }
 
-/// Calls `visit(words, state, microseconds)` for each meter and state of a life within a span.
+/// Calls `visit(words, state, amount, unit microseconds)` for each meter and state of a life within
+/// a span: how much there is, at most, and that much times how long.
 template <class Visitor>
 void visit_sums(const usage_reader& from, const usage_terms& terms, const usage_life& life,
                 const span_of_life& span, Visitor visit) {
@@ -348,16 +382,24 @@ void visit_sums(const usage_reader& from, const usage_terms& terms, const usage_
     if (!is_wanted(terms, words.what))
       continue;
     if (words.what == meter::nic_address) {
-      const auto begin = std::max(span.begin, life.address_at);
-      if (life.address_at != 0 && begin < span.end)
-        visit(words, v1::UsageInterval::STATE_UNSPECIFIED, span.end - begin);
+      std::uint64_t most = 0;
+      uint128 sum = 0; // of at most 32 bits times 64
+      from.visit_addresses(life, span, [&](micros start, micros end, std::uint64_t count) {
+        most = std::max(most, count);
+        sum += uint128{count} * (end - start);
+        return true;
+      });
+      if (most != 0)
+        visit(words, v1::UsageInterval::STATE_UNSPECIFIED, most, sum);
       continue;
     }
     if (!times)
       times = from.times_in(life, span);
     for (const auto state : usage_states)
-      if (const auto time = in(*times, state); time != 0)
-        visit(words, state, time);
+      if (const auto time = in(*times, state); time != 0) {
+        const auto amount = amount_of(life, words.what);
+        visit(words, state, amount, uint128{amount} * time);
+      }
   }
 }
 
@@ -418,34 +460,38 @@ private:
   bool add(usage_reader& from, const usage_life& life, const meter_words& words, micros after) {
     if (words.what == meter::nic_address) {
       const auto span = from.span_of(life, life.address_at);
-      if (life.address_at == 0 || span.is_empty() || span.begin <= after)
-        return true;
-      usage_phase phase;
-      phase.start = span.begin;
-      phase.end = span.end;
-      phase.state = v1::UsageInterval::STATE_UNSPECIFIED;
-      return take(life, words, phase, span);
+      bool has_room = true;
+      from.visit_addresses(life, span, [&](micros start, micros end, std::uint64_t count) {
+        usage_phase phase;
+        phase.start = start;
+        phase.end = end;
+        phase.state = v1::UsageInterval::STATE_UNSPECIFIED;
+        has_room = start <= after || take(life, words, phase, span, count);
+        return has_room;
+      });
+      return has_room;
     }
     auto span = from.span_of(life, after);
     bool has_room = true;
     if (!span.is_empty())
       from.visit_phases(life, span, [&](const usage_phase& phase) {
         // Of the one that was told, the rest shows up once more.
-        has_room = (after != 0 && phase.start <= after) || take(life, words, phase, span);
+        has_room = (after != 0 && phase.start <= after) ||
+                   take(life, words, phase, span, amount_of(life, words.what));
         return has_room;
       });
     return has_room;
   }
 
   bool take(const usage_life& life, const meter_words& words, const usage_phase& phase,
-            const span_of_life& span) {
+            const span_of_life& span, std::uint64_t amount) {
     if (x_found.items.size() == x_size)
       return false;
     auto& item = x_found.items.emplace_back();
     name(item, life);
     item.set_meter(std::string(words.name));
     item.set_state(phase.state);
-    item.set_amount(amount_of(life, words.what));
+    item.set_amount(amount);
     item.set_unit(std::string(words.unit));
     set_time(item.mutable_start(), from_micros(phase.start));
     set_time(item.mutable_end(), from_micros(phase.end));
@@ -526,13 +572,14 @@ result<listing<v1::VmUsage>> list_vm_usage(const reader& rows, const usage_terms
     set_time(item.mutable_end(), from_micros(span.end));
     item.set_open(span.open);
     visit_sums(from, terms, life, span,
-               [&](const meter_words& words, usage_state state, std::uint64_t time) {
+               [&](const meter_words& words, usage_state state, std::uint64_t amount,
+                   const uint128& units) {
                  auto* sum = item.add_sums();
                  sum->set_meter(std::string(words.name));
                  sum->set_state(state);
-                 sum->set_amount(amount_of(life, words.what));
+                 sum->set_amount(amount);
                  sum->set_unit(std::string(words.unit));
-                 sum->set_unit_microseconds(to_text(uint128{sum->amount()} * time));
+                 sum->set_unit_microseconds(to_text(units));
                });
   }
   if (lives.more_after)
@@ -556,9 +603,9 @@ result<void> add(totals& sums, usage_reader& from, const usage_terms& terms,
     return {};
   bool is_too_large = false;
   visit_sums(from, terms, life, span,
-             [&](const meter_words& words, usage_state state, std::uint64_t time) {
+             [&](const meter_words& words, usage_state state, std::uint64_t, const uint128& units) {
                auto& known = sums[{words.what, state}];
-               const auto sum = sum_of(known.sum, uint128{amount_of(life, words.what)} * time);
+               const auto sum = sum_of(known.sum, units);
                is_too_large = is_too_large || !sum;
                known.sum = sum.value_or(known.sum);
                if (span.open)

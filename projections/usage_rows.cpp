@@ -17,8 +17,9 @@ constexpr std::size_t run_head_size = number_size + times_size;
 constexpr std::size_t phase_size = number_size + 1;
 
 // A life: created (8), end (8, 0: living), cluster (16), vcpus (4), memory (8), address_at (8),
-// state (1), start of the last run (8), count of its phases (1), the run, the name.
-constexpr std::size_t life_head_size = 5 * number_size + uuid_size + 4 + 2;
+// state (1), start of the last run (8), count of its phases (1), addresses (4), whether there are
+// rows of more (1), the run, the name.
+constexpr std::size_t life_head_size = 5 * number_size + uuid_size + 4 + 2 + 4 + 1;
 
 // A place: its key is class (1), created (8), vm (16) behind the prefix; its value end (8),
 // cluster.
@@ -60,6 +61,14 @@ std::string run_prefix(const uuid& vm) { return key_with(usage_prefix::run, vm);
 std::string run_key(const uuid& vm, micros start) {
   auto key = run_prefix(vm);
   add_u64(key, start);
+  return key;
+}
+
+std::string addresses_prefix(const uuid& vm) { return key_with(usage_prefix::addresses, vm); }
+
+std::string addresses_key(const uuid& vm, micros at) {
+  auto key = addresses_prefix(vm);
+  add_u64(key, at);
   return key;
 }
 
@@ -119,6 +128,8 @@ std::string to_row(const usage_life& life) {
   add_u8(bytes, static_cast<std::uint8_t>(life.state));
   add_u64(bytes, life.last.start);
   add_u8(bytes, static_cast<std::uint8_t>(life.last.phases.size()));
+  add_u32(bytes, life.addresses);
+  add_u8(bytes, life.has_further_addresses ? 1 : 0);
   bytes += to_row(life.last);
   bytes += life.name;
   return bytes;
@@ -137,6 +148,8 @@ std::optional<usage_life> life_from_row(const uuid& vm, std::string_view bytes) 
   life.memory_mib = u64_at(bytes, 36);
   life.address_at = u64_at(bytes, 44);
   const auto state = static_cast<std::uint8_t>(bytes[52]);
+  life.addresses = u32_at(bytes, 62);
+  life.has_further_addresses = bytes[66] != 0;
   const auto run_size = run_head_size + static_cast<std::uint8_t>(bytes[61]) * phase_size;
   if (!is_state(state) || bytes.size() < life_head_size + run_size)
     return std::nullopt;

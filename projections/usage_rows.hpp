@@ -16,11 +16,12 @@ namespace orrery::projections {
 
 /// The keys. A VM is its id (16); times are microseconds since 1970 (8).
 enum class usage_prefix : std::uint8_t {
-  living = 1,  ///< vm               -> `usage_life` as it is now
-  ended = 2,   ///< vm created       -> `usage_life` as it ended
-  run = 3,     ///< vm start         -> `phase_run`; the last one is in the life
-  by_life = 4, ///< class created vm -> `life_place`'s rest; class is one byte
-  head = 5,    ///< partition (2)    -> time of its last step (8)
+  living = 1,    ///< vm               -> `usage_life` as it is now
+  ended = 2,     ///< vm created       -> `usage_life` as it ended
+  run = 3,       ///< vm start         -> `phase_run`; the last one is in the life
+  by_life = 4,   ///< class created vm -> `life_place`'s rest; class is one byte
+  head = 5,      ///< partition (2)    -> time of its last step (8)
+  addresses = 6, ///< vm at          -> how many it has from then on (4), when not as before
 };
 
 /// Microseconds since 1970, as the log has them.
@@ -88,8 +89,10 @@ struct usage_life {
   uuid cluster;
   std::uint32_t vcpus = 0;
   std::uint64_t memory_mib = 0;
-  micros address_at = 0; ///< when it got its address; 0: not yet
-  phase_run last;        ///< the phases that are in no row yet; of an ended life: none, at the end
+  micros address_at = 0;              ///< when it got its first address; 0: not yet
+  std::uint32_t addresses = 0;        ///< how many it has now, with those of networks behind it
+  bool has_further_addresses = false; ///< or had: rows tell when
+  phase_run last; ///< the phases that are in no row yet; of an ended life: none, at the end
   usage_state state = v1::UsageInterval::ABSENT; ///< now, since `last` ended
   std::string name;
 
@@ -121,6 +124,8 @@ inline constexpr std::uint8_t life_classes = 15;
 [[nodiscard]] std::string ended_key(const uuid& vm, micros created);
 [[nodiscard]] std::string run_prefix(const uuid& vm);
 [[nodiscard]] std::string run_key(const uuid& vm, micros start);
+[[nodiscard]] std::string addresses_prefix(const uuid& vm);
+[[nodiscard]] std::string addresses_key(const uuid& vm, micros at);
 [[nodiscard]] std::string class_prefix(std::uint8_t life_class);
 [[nodiscard]] std::string head_key(partition_number where);
 

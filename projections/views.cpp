@@ -1,6 +1,8 @@
 #include "projections/views.hpp"
 
+#include "events/core/guest_port.hpp"
 #include "events/core/net.hpp"
+#include "events/domain/guest_settings.hpp"
 #include "events/domain/nic.hpp"
 #include "events/domain/subnet.hpp"
 
@@ -79,6 +81,15 @@ template <class View> void set_labels(View& made, const domain::label_list& labe
     (*made.mutable_labels())[one.key] = one.value;
 }
 
+void set_further(v1::Vm& made, const domain::nic_state& nic) {
+  for (const auto& one : nic.further)
+    for (const auto& prefix : domain::prefixes_of(one)) {
+      made.add_further_addresses(domain::text_of(prefix));
+      if (one.is_leaving)
+        made.add_leaving_addresses(domain::text_of(prefix));
+    }
+}
+
 } // namespace
 
 v1::Vm view(const uuid& id, const domain::vm_state& state) {
@@ -91,11 +102,17 @@ v1::Vm view(const uuid& id, const domain::vm_state& state) {
   made.set_image(state.image);
   made.set_vcpus(state.vcpus.count);
   made.set_memory_mib(state.memory.count);
-  if (state.nic.address.bits != 0) {
+  if (state.nic.has_address()) {
     made.set_address(to_text(state.nic.address));
     made.set_gateway(to_text(state.nic.gateway));
     made.set_mac(to_text(state.nic.mac));
   }
+  if (state.nic.has_address6()) {
+    made.set_address6(to_text(state.nic.address6));
+    made.set_gateway6(to_text(gateway6));
+  }
+  made.set_bits_a_second_max(state.nic.bits_a_second_max);
+  set_further(made, state.nic);
   if (!state.nic.nic.is_none())
     made.set_link(domain::link_of(state.nic.nic));
   made.set_desired(desired_of(state.desired));
@@ -133,6 +150,8 @@ v1::Cluster view(const uuid& id, const domain::cluster_state& state) {
   made.set_memory_mib_taken(memory_taken.count);
   made.set_version(state.version);
   set_labels(made, state.labels);
+  if (state.upstream->protocol_case() != v1::Upstream::PROTOCOL_NOT_SET)
+    *made.mutable_upstream() = *state.upstream;
   return made;
 }
 
@@ -157,6 +176,13 @@ v1::Node view(const uuid& id, const domain::node_state& state) {
     set_time(made.mutable_seen_until(), state.seen_until);
   made.set_version(state.version);
   set_labels(made, state.labels);
+  for (const auto& one : state.upstream) {
+    auto* shown = made.add_upstream();
+    shown->set_router(one.router);
+    shown->set_established(one.established);
+    shown->set_reason(one.reason);
+  }
+  made.set_upstream_problem(state.upstream_problem);
   return made;
 }
 
@@ -172,6 +198,8 @@ v1::Network view(const uuid& id, const domain::network_state& state) {
     shown->set_id(to_text(subnet_id{subnet.subnet}));
     shown->set_prefix(to_text(subnet.prefix));
     shown->set_gateway(to_text(subnet.gateway));
+    if (subnet.prefix6)
+      shown->set_prefix6(to_text(*subnet.prefix6));
     const auto taken = static_cast<std::uint32_t>(subnet.taken.size());
     const auto reserved = domain::reserved_size_of(subnet);
     const auto all = domain::size_of(subnet);
@@ -191,6 +219,10 @@ v1::Network view(const uuid& id, const domain::network_state& state) {
   made.set_version(state.version);
   set_labels(made, state.labels);
   made.set_quarantine_seconds(state.quarantine_seconds);
+  made.set_mtu(domain::mtu_of(*state.guests));
+  for (auto& server : domain::name_server_texts(*state.guests))
+    made.add_name_servers(std::move(server));
+  made.set_classless_routes(state.guests->classless_routes());
   return made;
 }
 

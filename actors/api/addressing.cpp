@@ -73,6 +73,8 @@ void api::act_on_network(call& made) {
     return free_addresses(made);
   if (made.verb == "setQuarantine")
     return set_quarantine(made);
+  if (made.verb == "setGuests")
+    return set_guests(made);
   set_network_labels(made);
 }
 

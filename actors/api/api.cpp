@@ -264,6 +264,8 @@ void api::handle(http::request request, http::responder respond) {
   if (!found->is_open)
     if (auto known = made.only(found->parameters); !known)
       return made.fail(known.error());
+  if (found->method == "DELETE" && !says_nothing(made))
+    return;
   (this->*found->handle)(made);
 }
 

@@ -70,6 +70,10 @@ private:
   void delete_vm(call& made);
   void act_on_vm(call& made);
   void set_vm_labels(call& made);
+  /// Whether the body of what takes none is empty, or an empty object; else the call has failed.
+  static bool says_nothing(call& made);
+  void set_vm_rate(call& made);
+  void change_vm_addresses(call& made);
   void get_console(call& made);
   void get_clusters(call& made);
   void get_cluster(call& made);
@@ -93,11 +97,14 @@ private:
   void get_projection(call& made);
   void act_on_projection(call& made);
   void act_on_cluster(call& made);
+  void set_upstream(call& made);
+  void set_cluster_labels(call& made);
   void act_on_node(call& made);
   void act_on_network(call& made);
   void reserve_addresses(call& made);
   void free_addresses(call& made);
   void set_quarantine(call& made);
+  void set_guests(call& made);
   void set_network_labels(call& made);
   void change_network(call& made, v1::NetworkCommand wanted, const std::string& kind);
   void post_trust_clock(call& made);

@@ -21,11 +21,15 @@ error invalid(std::string text) { return {error_code::invalid_argument, std::mov
 } // namespace
 
 struct body_reader::impl {
-  explicit impl(nlohmann::json parsed) : object(std::move(parsed)) {}
+  explicit impl(nlohmann::json parsed, std::string place = {})
+      : object(std::move(parsed)), path(std::move(place)) {}
 
   nlohmann::json object;
+  std::string path; ///< of the object in the body, with a dot behind; empty: the body
   std::set<std::string> read;
   std::optional<error> first;
+
+  [[nodiscard]] std::string name_of(const char* field) const { return "'" + path + field + "'"; }
 
   void fail(std::string text) {
     if (!first)
@@ -47,7 +51,7 @@ struct body_reader::impl {
   const nlohmann::json* some(const char* field, nlohmann::json::value_t kind,
                              std::size_t count_max) {
     const auto* value = find(field);
-    const std::string what = std::string("'") + field + "'";
+    const std::string what = name_of(field);
     if (value == nullptr)
       return nullptr;
     if (value->type() != kind)
@@ -75,14 +79,25 @@ body_reader::~body_reader() = default;
 
 result<body_reader> body_reader::parse(std::string_view text) {
   bool is_too_deep = false;
-  const auto watch = [&is_too_deep](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+  std::optional<std::string> twice;
+  std::vector<std::set<std::string>> names; // of the objects that have not ended
+  const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
     is_too_deep = is_too_deep || depth > depth_max;
+    if (event == nlohmann::json::parse_event_t::object_start)
+      names.emplace_back();
+    else if (event == nlohmann::json::parse_event_t::object_end)
+      names.pop_back();
+    else if (event == nlohmann::json::parse_event_t::key &&
+             !names.back().insert(value.get<std::string>()).second)
+      twice = value.get<std::string>();
     return !is_too_deep;
   };
   try {
     auto parsed = nlohmann::json::parse(text, watch);
     if (is_too_deep)
       return invalid("the body is nested too deeply");
+    if (twice)
+      return invalid("'" + printable(*twice, shown_size_max) + "' is given twice");
     if (!parsed.is_object())
       return invalid("the body is not a JSON object");
     return body_reader(std::make_unique<impl>(std::move(parsed)));
@@ -96,10 +111,10 @@ std::string body_reader::text(const char* field, std::size_t size_max, const cha
   if (value == nullptr) {
     if (fallback != nullptr)
       return fallback;
-    x_impl->fail(std::string("'") + field + "' is missing");
+    x_impl->fail(x_impl->name_of(field) + " is missing");
     return {};
   }
-  return x_impl->text_in(*value, std::string("'") + field + "'", size_max);
+  return x_impl->text_in(*value, x_impl->name_of(field), size_max);
 }
 
 std::vector<std::pair<std::string, std::string>>
@@ -109,9 +124,9 @@ body_reader::texts_by_name(const char* field, std::size_t count_max, std::size_t
   if (value == nullptr)
     return read;
   for (const auto& [name, one] : value->items()) {
-    const auto what = std::string("'") + field + "." + printable(name, shown_size_max) + "'";
+    const auto what = "'" + x_impl->path + field + "." + printable(name, shown_size_max) + "'";
     if (name.size() > size_max)
-      x_impl->fail("a name in '" + std::string(field) + "' is longer than " +
+      x_impl->fail("a name in " + x_impl->name_of(field) + " is longer than " +
                    std::to_string(size_max) + " bytes");
     read.emplace_back(name, x_impl->text_in(one, what, size_max));
   }
@@ -125,7 +140,7 @@ std::vector<std::string> body_reader::texts(const char* field, std::size_t count
   if (value == nullptr)
     return read;
   for (const auto& one : *value)
-    read.push_back(x_impl->text_in(one, std::string("a member of '") + field + "'", size_max));
+    read.push_back(x_impl->text_in(one, "a member of " + x_impl->name_of(field), size_max));
   return read;
 }
 
@@ -135,7 +150,7 @@ std::uint64_t body_reader::number(const char* field, std::uint64_t value_max,
   if (value == nullptr) {
     if (fallback != nullptr)
       return *fallback;
-    x_impl->fail(std::string("'") + field + "' is missing");
+    x_impl->fail(x_impl->name_of(field) + " is missing");
     return 0;
   }
   std::uint64_t read = 0;
@@ -151,9 +166,41 @@ std::uint64_t body_reader::number(const char* field, std::uint64_t value_max,
       read = std::stoull(digits);
   }
   if (!is_number || read > value_max) {
-    x_impl->fail(std::string("'") + field + "' is not a whole number of at most " +
+    x_impl->fail(x_impl->name_of(field) + " is not a whole number of at most " +
                  std::to_string(value_max));
     return 0;
+  }
+  return read;
+}
+
+bool body_reader::has(const char* field) const { return x_impl->find(field) != nullptr; }
+
+bool body_reader::truth(const char* field) {
+  const auto* value = x_impl->find(field);
+  if (value != nullptr && !value->is_boolean())
+    x_impl->fail(x_impl->name_of(field) + " is neither true nor false");
+  return value != nullptr && value->is_boolean() && value->get<bool>();
+}
+
+std::optional<body_reader> body_reader::object(const char* field) {
+  constexpr std::size_t fields_max = 64; // more than any object has
+  const auto* value = x_impl->some(field, nlohmann::json::value_t::object, fields_max);
+  if (value == nullptr)
+    return std::nullopt;
+  return body_reader(std::make_unique<impl>(*value, x_impl->path + field + "."));
+}
+
+std::vector<body_reader> body_reader::objects(const char* field, std::size_t count_max) {
+  std::vector<body_reader> read;
+  const auto* value = x_impl->some(field, nlohmann::json::value_t::array, count_max);
+  if (value == nullptr)
+    return read;
+  for (const auto& one : *value) {
+    const auto place = x_impl->path + field + "[" + std::to_string(read.size()) + "]";
+    if (!one.is_object())
+      x_impl->fail("'" + place + "' is not an object");
+    read.push_back(body_reader(
+        std::make_unique<impl>(one.is_object() ? one : nlohmann::json::object(), place + ".")));
   }
   return read;
 }
@@ -163,7 +210,8 @@ result<void> body_reader::finish() const {
     return *x_impl->first;
   for (const auto& [name, value] : x_impl->object.items())
     if (!x_impl->read.contains(name))
-      return invalid("there is no field '" + printable(name, shown_size_max) + "' here");
+      return invalid("there is no field '" + x_impl->path + printable(name, shown_size_max) +
+                     "' here");
   return {};
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,7 +17,7 @@ namespace orrery::actors {
 /// limit.
 class body_reader {
 public:
-  /// Errors: `invalid_argument` (not JSON, not an object, too deep).
+  /// Errors: `invalid_argument` (not JSON, not an object, too deep, a name given twice).
   [[nodiscard]] static result<body_reader> parse(std::string_view text);
 
   body_reader(body_reader&&) noexcept;
@@ -31,6 +32,9 @@ public:
   [[nodiscard]] std::uint64_t number(const char* field, std::uint64_t value_max,
                                      const std::uint64_t* fallback = nullptr);
 
+  /// Whether it is there; then it is to be read by one of the others.
+  [[nodiscard]] bool has(const char* field) const;
+
   /// An object of texts, in the order of its names; nothing when it is missing. At most `count_max`
   /// of them, each name and each text of at most `size_max` bytes.
   [[nodiscard]] std::vector<std::pair<std::string, std::string>>
@@ -39,6 +43,16 @@ public:
   /// A list of texts; nothing when it is missing. Limits as above.
   [[nodiscard]] std::vector<std::string> texts(const char* field, std::size_t count_max,
                                                std::size_t size_max);
+
+  /// True or false; false when it is missing.
+  [[nodiscard]] bool truth(const char* field);
+
+  /// An object within; nothing when it is missing. Its fields are read and finished as of the
+  /// whole, and its errors name it, too.
+  [[nodiscard]] std::optional<body_reader> object(const char* field);
+
+  /// A list of such; nothing when it is missing. At most `count_max`.
+  [[nodiscard]] std::vector<body_reader> objects(const char* field, std::size_t count_max);
 
   /// Ends the reading: the first error, or an unknown field.
   [[nodiscard]] result<void> finish() const;

@@ -1,10 +1,14 @@
 #include "actors/api/body.hpp"
 #include "actors/api/call.hpp"
+#include "actors/api/guest_settings.hpp"
 #include "drivers/capabilities.hpp"
+#include "events/core/guest_port.hpp"
 #include "events/core/net.hpp"
 #include "events/core/text.hpp"
 #include "events/domain/addressing.hpp"
+#include "events/domain/guest_settings.hpp"
 #include "events/domain/installation.hpp"
+#include "events/domain/ipv6.hpp"
 #include "events/domain/job.hpp"
 #include "events/domain/labels.hpp"
 #include "events/domain/subnet.hpp"
@@ -29,6 +33,7 @@ constexpr std::size_t socket_path_size_max = 107;
 constexpr std::size_t namespace_size_max = 63;
 
 constexpr std::size_t address_size_max = 18; // 255.255.255.255/32
+constexpr std::size_t prefix6_size_max = 49; // the longest way to write one, mapped IPv4 and all
 
 std::uint64_t first_eight_bytes(const log::digest& hash) {
   std::uint64_t value = 0;
@@ -48,6 +53,19 @@ result<void> read_key(const http::request& request, v1::Command& into) {
   into.mutable_key()->set_body_hash(
       first_eight_bytes(log::sha256_of(request.method + " " + request.path + "\n", request.body)));
   return {};
+}
+
+/// "10.99.0.20", or "10.99.0.64/28"; empty: any address, which is 0.0.0.0/0. Errors:
+/// `invalid_argument`.
+result<ipv4_prefix> addresses_in(const std::string& text) {
+  if (text.empty())
+    return ipv4_prefix{};
+  if (text.find('/') != std::string::npos)
+    return parse_ipv4_prefix(text);
+  const auto address = parse_ipv4(text);
+  if (!address)
+    return address.error();
+  return domain::only(*address);
 }
 
 } // namespace
@@ -272,8 +290,13 @@ void api::post_network(call& made) {
   constexpr std::uint64_t no_quarantine = 0;
   const auto quarantine =
       body->number("quarantineSeconds", domain::quarantine_seconds_max, &no_quarantine);
+  const auto prefix6_text = body->text("prefix6", prefix6_size_max, "");
+  v1::NetworkCommand said;
+  const auto guests = read_guests(*body, said);
   if (auto read = body->finish(); !read)
     return made.fail(read.error());
+  if (!guests)
+    return made.fail(guests.error());
   const auto prefix = parse_ipv4_prefix(prefix_text);
   if (!prefix)
     return made.fail(prefix.error());
@@ -284,12 +307,21 @@ void api::post_network(call& made) {
     return made.fail(gateway.error());
   if (auto checked = domain::check_subnet(*prefix, *gateway); !checked)
     return made.fail(checked.error());
+  auto prefix6 = result<ipv6_prefix>(ipv6_prefix{});
+  if (!prefix6_text.empty())
+    prefix6 = parse_ipv6_prefix(prefix6_text);
+  if (!prefix6)
+    return made.fail(prefix6.error());
   const auto cluster = x_services.store->find_cluster(cluster_name);
   if (!cluster)
     return made.fail(cluster.error());
   auto command = new_command(id_in(cluster->value.id()));
   const auto where = domain::target_of(command);
   auto* add = command.mutable_cluster()->mutable_add_network();
+  if (!prefix6_text.empty())
+    domain::set(add->mutable_prefix6(), *prefix6);
+  if (said.set_guests().ByteSizeLong() != 0)
+    *add->mutable_guests() = domain::changed({}, said.set_guests());
   domain::set(add->mutable_network(), new_id(where));
   domain::set(add->mutable_subnet(), new_id(where));
   add->set_name(name);
@@ -307,6 +339,16 @@ void api::change_network(call& made, v1::NetworkCommand wanted, const std::strin
   auto command = new_command(id_in(network->value.id()));
   *command.mutable_network() = std::move(wanted);
   send_command(made, std::move(command), kind, network->value.name());
+}
+
+bool api::says_nothing(call& made) {
+  if (made.request.body.empty())
+    return true;
+  auto body = body_reader::parse(made.request.body);
+  const auto read = body ? body->finish() : result<void>(body.error());
+  if (!read)
+    made.fail(read.error());
+  return read.has_value();
 }
 
 void api::delete_network(call& made) {
@@ -328,6 +370,8 @@ void api::post_vm(call& made) {
   const auto vcpus = body->number("vcpus", vcpus_max);
   const auto memory_mib = body->number("memoryMib", memory_mib_max);
   const auto address_text = body->text("address", address_size_max, "");
+  constexpr std::uint64_t no_rate = 0;
+  const auto rate = body->number("bitsASecondMax", guest_rate_max, &no_rate);
   const auto labels =
       body->texts_by_name("labels", domain::labels_max, domain::label_text_size_max);
   if (auto read = body->finish(); !read)
@@ -364,6 +408,7 @@ void api::post_vm(call& made) {
   place->set_vcpus(static_cast<std::uint32_t>(vcpus));
   place->set_memory_mib(memory_mib);
   place->set_address(address->bits);
+  place->set_bits_a_second_max(rate);
   for (const auto& [key, value] : labels)
     domain::add(*place->mutable_labels(), key, value);
   send_command(made, std::move(command), "vm.create", name);
@@ -381,9 +426,16 @@ void api::delete_vm(call& made) {
 void api::act_on_vm(call& made) {
   if (made.verb == "setLabels")
     return set_vm_labels(made);
+  if (made.verb == "setRate")
+    return set_vm_rate(made);
+  if (made.verb == "addAddress" || made.verb == "removeAddress")
+    return change_vm_addresses(made);
   if (made.verb != "start" && made.verb != "shutdown" && made.verb != "stop")
     return made.fail(invalid("a VM has no action '" + printable(made.verb, 40) +
-                             "': want start, shutdown, stop or setLabels"));
+                             "': want start, shutdown, stop, setRate, addAddress, "
+                             "removeAddress or setLabels"));
+  if (!says_nothing(made))
+    return;
   const auto vm = x_services.store->find_vm(made.name);
   if (!vm)
     return fail_unless_repeated(made, vm.error(), "vm." + made.verb);
@@ -397,7 +449,56 @@ void api::act_on_vm(call& made) {
   send_command(made, std::move(command), "vm." + made.verb, vm->value.name());
 }
 
+void api::set_vm_rate(call& made) {
+  auto body = body_reader::parse(made.request.body);
+  if (!body)
+    return made.fail(body.error());
+  const auto rate = body->number("bitsASecondMax", guest_rate_max);
+  if (auto read = body->finish(); !read)
+    return made.fail(read.error());
+  const auto vm = x_services.store->find_vm(made.name);
+  if (!vm)
+    return fail_unless_repeated(made, vm.error(), "vm.set_rate");
+  auto command = new_command(id_in(vm->value.id()));
+  command.mutable_vm()->mutable_set_rate()->set_bits_a_second_max(rate);
+  send_command(made, std::move(command), "vm.set_rate", vm->value.name());
+}
+
+void api::change_vm_addresses(call& made) {
+  auto body = body_reader::parse(made.request.body);
+  if (!body)
+    return made.fail(body.error());
+  const bool is_added = made.verb == "addAddress";
+  const auto text = is_added ? body->text("address", address_size_max, "")
+                             : body->text("address", address_size_max);
+  if (auto read = body->finish(); !read)
+    return made.fail(read.error());
+  if (!is_added && text.empty())
+    return made.fail(invalid("'address' is empty: say which is to go"));
+  const auto wanted = addresses_in(text);
+  if (!wanted)
+    return made.fail(wanted.error());
+  const std::string kind = is_added ? "vm.add_address" : "vm.remove_address";
+  const auto vm = x_services.store->find_vm(made.name);
+  if (!vm)
+    return fail_unless_repeated(made, vm.error(), kind);
+  auto command = new_command(id_in(vm->value.id()));
+  const auto say = [&wanted](auto* body_of_it) {
+    body_of_it->set_base(wanted->base.bits);
+    body_of_it->set_length(wanted->length);
+    return body_of_it;
+  };
+  if (is_added)
+    domain::set(say(command.mutable_vm()->mutable_add_addresses())->mutable_claim(),
+                new_id(domain::target_of(command)));
+  else
+    say(command.mutable_vm()->mutable_remove_addresses());
+  send_command(made, std::move(command), kind, vm->value.name());
+}
+
 void api::post_trust_clock(call& made) {
+  if (!says_nothing(made))
+    return;
   auto command = new_command(x_services.installation);
   command.mutable_installation()->mutable_trust_clock();
   send_command(made, std::move(command), "installation.trust_clock", "");

@@ -55,9 +55,9 @@ void api::set_vm_labels(call& made) {
   set_labels<&v1::Command::mutable_vm>(made, x_services.store->find_vm(made.name), "vm");
 }
 
-void api::act_on_cluster(call& made) {
+void api::set_cluster_labels(call& made) {
   set_labels<&v1::Command::mutable_cluster>(made, x_services.store->find_cluster(made.name),
-                                            "cluster");
+                                            "cluster", "setUpstream or ");
 }
 
 void api::act_on_node(call& made) {
@@ -66,7 +66,8 @@ void api::act_on_node(call& made) {
 
 void api::set_network_labels(call& made) {
   set_labels<&v1::Command::mutable_network>(made, x_services.store->find_network(made.name),
-                                            "network", "reserve, free, setQuarantine or ");
+                                            "network",
+                                            "reserve, free, setQuarantine, setGuests or ");
 }
 
 } // namespace orrery::actors

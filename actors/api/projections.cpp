@@ -81,6 +81,8 @@ void api::act_on_projection(call& made) {
                           "' cannot be done to a projection: want "
                           "rebuild or verify",
                       false});
+  if (!says_nothing(made))
+    return;
   const auto begun = x_services.refolds->begin(made.name, made.verb == "rebuild"
                                                               ? projections::refold_aim::replace
                                                               : projections::refold_aim::compare);

@@ -347,6 +347,8 @@ void api::get_status(call& made) {
   for (std::size_t i = 0; i < x_services.partitions; ++i)
     gathered->told.try_emplace(static_cast<partition_number>(i), silent());
   auto body = status_body(gathered->told, projected);
+  if (const auto stalled = x_services.store->stalled(); stalled && body["alarm"] == "")
+    body["alarm"] = stalled->text;
   if (!is_whole)
     body.erase("stateDigest"); // it would be that of another state
   body["readOnly"] = x_services.is_read_only;

@@ -35,6 +35,11 @@ constexpr std::chrono::milliseconds silent_repeat{30'000};
 /// somebody changed it.
 constexpr std::chrono::seconds sweep_interval{60};
 
+/// How often a node's standing with its routers is looked at, and a routing daemon that died
+/// missed: well within the time for which routers keep what it told
+/// (pvip/upstream/bird_config.cpp).
+constexpr std::chrono::seconds words_interval{5};
+
 /// How often a node is asked for a sign of life.
 constexpr std::chrono::seconds alive_interval{15};
 
@@ -56,6 +61,12 @@ std::string_view name_of(domain::wanted_verb verb) {
   return "nothing";
 }
 
+/// Whether what its port passes and tells is another, by its VM.
+bool is_port_changed(const domain::vm_state& before, const domain::vm_state& now) {
+  return before.nic.bits_a_second_max != now.nic.bits_a_second_max ||
+         before.nic.further != now.nic.further;
+}
+
 /// Whether a guest rests as it was last seen, so that to say it again would change nothing (nor
 /// would another cause of its end).
 bool is_as_known(const drivers::guest_seen& seen, const domain::vm_state& vm) {
@@ -68,13 +79,6 @@ bool is_as_known(const drivers::guest_seen& seen, const domain::vm_state& vm) {
           (runs && vm.observed.state == v1::VmObserved::REACHABLE));
 }
 
-/// What was found and done in a node's network: nothing of ours can have drifted on a new one.
-void tell(const domain::node_state& node, const pvip::apply_report& report, bool is_new) {
-  for (const auto& line : report.drift)
-    std::fprintf(stderr, "%s: node %s: %s: %s\n", is_new ? "info" : "warn", node.name.c_str(),
-                 is_new ? "set up" : "drift repaired", line.c_str());
-}
-
 } // namespace
 
 cluster_driving::cluster_driving(driving_birth birth, driving_hands& hands)
@@ -83,6 +87,12 @@ cluster_driving::cluster_driving(driving_birth birth, driving_hands& hands)
 void cluster_driving::on_world(const std::vector<std::pair<uuid, domain::entity_ptr>>& entities,
                                std::uint64_t log_epoch) {
   x_log_epoch = log_epoch;
+  for (const auto& [entity, state] : entities)
+    if (std::holds_alternative<domain::cluster_state>(*state))
+      on_cluster(state);
+  for (const auto& [entity, state] : entities)
+    if (const auto* network = std::get_if<domain::network_state>(state.get()))
+      on_network(entity, *network);
   for (const auto& [entity, state] : entities)
     if (std::holds_alternative<domain::vm_state>(*state))
       on_guest(entity, state);
@@ -93,14 +103,22 @@ void cluster_driving::on_world(const std::vector<std::pair<uuid, domain::entity_
 
 void cluster_driving::on_changed(const uuid& entity, const domain::entity_ptr& state) {
   if (state == nullptr) {
-    x_guests.erase(entity); // only VMs end, and they end when they were seen gone
+    if (const auto ended = x_guests.find(entity); ended != x_guests.end()) {
+      remove_port(entity, ended->second);
+      x_guests.erase(ended); // VMs end when they were seen gone
+    }
     x_wanting.erase(entity);
+    x_settings.erase(entity);
     return;
   }
   if (std::holds_alternative<domain::vm_state>(*state))
     on_guest(entity, state);
   else if (std::holds_alternative<domain::node_state>(*state))
     on_node(entity, state);
+  else if (std::holds_alternative<domain::cluster_state>(*state))
+    on_cluster(state);
+  else if (const auto* network = std::get_if<domain::network_state>(state.get()))
+    on_network(entity, *network);
 }
 
 // Nodes -------------------------------------------------------------------------------------------
@@ -180,38 +198,6 @@ void cluster_driving::on_connected(const uuid& node, const result<drivers::node_
     prepare(node);
 }
 
-void cluster_driving::prepare(const uuid& node) {
-  auto& entry = x_nodes.at(node);
-  entry.phase = node_phase::preparing;
-  std::vector<pvip::port> ports;
-  for (const auto& [vm, guest] : x_guests)
-    if (guest.vm().node == node && !guest.vm().nic.network.is_none())
-      ports.push_back(port_of(guest.vm(), entry.bench->link.guest_uid));
-  entry.bench->tasks->add({}, [this, node, nonce = entry.nonce, post = x_hands.poster(),
-                               to = entry.bench.get(), ports = std::move(ports)]() mutable {
-    auto report =
-        std::make_shared<result<pvip::apply_report>>(to->link.network->reconcile(std::move(ports)));
-    post([this, node, nonce, report] { on_prepared(node, nonce, *report); });
-  });
-}
-
-void cluster_driving::on_prepared(const uuid& node, std::uint64_t nonce,
-                                  const result<pvip::apply_report>& report) {
-  auto& entry = x_nodes.at(node);
-  if (entry.phase != node_phase::preparing || entry.nonce != nonce)
-    return; // lost meanwhile
-  if (!report)
-    return lose(node, "its network cannot be prepared: " + report.error().text);
-  const bool is_seen_first = entry.node().epoch <= 1;
-  tell(entry.node(), *report, is_seen_first);
-  entry.phase = node_phase::serving;
-  entry.last_sweep = x_birth.steady_clock();
-  for (auto& [vm, guest] : x_guests)
-    if (guest.vm().node == node)
-      ask_guest(vm, true);
-  look_for_strays(node);
-}
-
 void cluster_driving::lose(const uuid& node, const std::string& reason) {
   auto& entry = x_nodes.at(node);
   entry.phase = node_phase::known;
@@ -267,23 +253,9 @@ void cluster_driving::stay_in_touch(const uuid& node, node_entry& entry) {
     entry.last_sweep = now;
     entry.is_sweeping = true;
     look_for_strays(node);
-    recheck_network(node);
   }
-}
-
-void cluster_driving::recheck_network(const uuid& node) {
-  auto& entry = x_nodes.at(node);
-  entry.bench->tasks->add({}, [this, node, post = x_hands.poster(), to = entry.bench.get()] {
-    auto report = std::make_shared<result<pvip::apply_report>>(to->link.network->recheck());
-    post([this, node, report] {
-      const auto& state = x_nodes.at(node).node();
-      if (!*report)
-        std::fprintf(stderr, "warn: node %s: its network cannot be looked at: %s\n",
-                     state.name.c_str(), report->error().text.c_str());
-      else
-        tell(state, **report, false);
-    });
-  });
+  if (now - entry.last_words > words_interval && (!x_upstream.is_none() || entry.has_words()))
+    speak_with_routers(node);
 }
 
 void cluster_driving::look_for_strays(const uuid& node) {
@@ -309,9 +281,17 @@ void cluster_driving::on_guests_listed(const uuid& node,
   entry.is_looking_for_strays = false;
   if (std::exchange(entry.must_look_again, false))
     look_for_strays(node);
-  if (!listed || entry.phase != node_phase::serving)
+  if (entry.phase != node_phase::serving)
     return;
-  if (std::exchange(entry.is_sweeping, false))
+  const bool is_sweep = std::exchange(entry.is_sweeping, false);
+  if (listed)
+    if (const auto newer = newer_owner(*listed, token()))
+      return lose(node, *newer);
+  if (is_sweep)
+    recheck_network(node);
+  if (!listed)
+    return;
+  if (is_sweep)
     ask_changed(node, *listed);
   for (const auto& guest : *listed) {
     if (x_guests.contains(guest.vm.value))
@@ -343,13 +323,13 @@ void cluster_driving::ask_changed(const uuid& node,
 
 void cluster_driving::remove_stray(const uuid& node, vm_id vm) {
   auto& entry = x_nodes.at(node);
-  const drivers::fencing_token token{x_birth.incarnation, x_log_epoch};
-  entry.bench->tasks->add(vm.value, [vm, token, name = entry.node().name, to = entry.bench.get()] {
-    const auto done = to->link.hypervisor->undefine(vm, token);
-    std::fprintf(stderr, "%s: node %s: guest %s without a VM %s\n", done ? "info" : "warn",
-                 name.c_str(), to_text(vm).c_str(),
-                 done ? "was removed; it never ran" : ("stays: " + done.error().text).c_str());
-  });
+  entry.bench->tasks->add(
+      vm.value, [vm, token = token(), name = entry.node().name, to = entry.bench.get()] {
+        const auto done = to->link.hypervisor->undefine(vm, token);
+        std::fprintf(stderr, "%s: node %s: guest %s without a VM %s\n", done ? "info" : "warn",
+                     name.c_str(), to_text(vm).c_str(),
+                     done ? "was removed; it never ran" : ("stays: " + done.error().text).c_str());
+      });
 }
 
 // Guests ------------------------------------------------------------------------------------------
@@ -358,7 +338,9 @@ void cluster_driving::on_guest(const uuid& vm, const domain::entity_ptr& state) 
   auto& guest = x_guests[vm];
   if (guest.state != nullptr && guest.vm().version > std::get<domain::vm_state>(*state).version)
     return;
-  guest.state = state;
+  const auto before = std::exchange(guest.state, state);
+  if (before != nullptr && is_port_changed(std::get<domain::vm_state>(*before), guest.vm()))
+    amend_port(vm, guest);
   const auto wanted = domain::effects(guest.vm());
   // What was done already waits for its facts, which come one by one: done again on the first of
   // them, a start would start a guest once more that has crashed meanwhile.
@@ -370,6 +352,7 @@ void cluster_driving::on_guest(const uuid& vm, const domain::entity_ptr& state) 
     x_wanting.erase(vm);
   else
     x_wanting.insert(vm);
+  announce_guest(vm, guest);
   pursue_guest(vm);
 }
 
@@ -392,10 +375,9 @@ void cluster_driving::ask_guest(const uuid& vm, bool is_fenced) {
   auto* node = serving_node_of(found->second);
   if (node == nullptr)
     return;
-  const drivers::fencing_token token{x_birth.incarnation, x_log_epoch};
   const auto& guest = found->second;
   const auto wish = is_fenced ? guest.vm().generation : proven_wish(guest);
-  node->bench->tasks->add(vm, [this, vm, is_fenced, token, wish, nonce = node->nonce,
+  node->bench->tasks->add(vm, [this, vm, is_fenced, token = token(), wish, nonce = node->nonce,
                                post = x_hands.poster(), to = node->bench.get()] {
     auto report = std::make_shared<work_report>(
         is_fenced && safety::holds(safety::line::fence_first) ? ask_fenced(to->link, vm, token)
@@ -434,7 +416,7 @@ void cluster_driving::pursue_guest(const uuid& vm) {
   guest.is_busy = true;
   guest.busy_with = wanted;
   guest_task task{
-      x_birth.installation, vm, guest.state, wanted, {x_birth.incarnation, x_log_epoch}};
+      x_birth.installation, vm, guest.state, settings_of(guest.vm().network), wanted, token()};
   node->bench->tasks->add(vm, [this, vm, task = std::move(task), nonce = node->nonce,
                                patience = x_birth.traits.arp_patience, clock = x_birth.steady_clock,
                                post = x_hands.poster(), to = node->bench.get()] {
@@ -467,6 +449,7 @@ void cluster_driving::on_pursued(const uuid& vm, const domain::wanted_effect& wa
   observe(vm, report.seen, wanted.generation);
   if (!report.failure && wanted.verb != domain::wanted_verb::reach)
     guest.done = wanted;
+  guest.is_announced = report.announced.value_or(guest.is_announced);
   if (report.failure) {
     report_failure(guest, vm, *report.failure);
     retry_later(guest);
@@ -478,6 +461,7 @@ void cluster_driving::on_pursued(const uuid& vm, const domain::wanted_effect& wa
   } else {
     guest.not_before = x_birth.steady_clock() + pursue_repeat;
   }
+  announce_guest(vm, guest); // words that came meanwhile
   // A newer wish does not wait for the pause of an older one.
   if (domain::effects(guest.vm()) != wanted) {
     guest.not_before = {};

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace orrery::actors {
@@ -88,7 +89,7 @@ class cluster_driving {
 public:
   cluster_driving(driving_birth birth, driving_hands& hands);
 
-  /// The cluster's nodes and VMs, when ownership began with `log_epoch`.
+  /// The cluster, its nodes and VMs, when ownership began with `log_epoch`.
   void on_world(const std::vector<std::pair<uuid, domain::entity_ptr>>& entities,
                 std::uint64_t log_epoch);
 
@@ -144,8 +145,18 @@ private:
     steady_time last_alive;
     bool is_looking_for_strays = false;
     bool must_look_again = false;
-    bool is_sweeping = false;   ///< the next list is compared with what is known of each guest
-    std::set<uuid> strays_told; ///< of which people were told in this connection
+    bool is_speaking = false;                            ///< with the routers, just now
+    steady_time last_words;                              ///< with them
+    std::vector<domain::upstream_session> sessions_seen; ///< with them, at the last look
+    bool was_silent = false;                             ///< nobody was heard, at the last look
+    bool is_port_amended = false; ///< while its network was prepared, without that change
+    bool is_sweeping = false;     ///< the next list is compared with what is known of each guest
+    std::set<uuid> strays_told;   ///< of which people were told in this connection
+
+    /// Whether something stands in the log of how it stands with routers.
+    [[nodiscard]] bool has_words() const {
+      return !node().upstream.empty() || !node().upstream_problem.empty();
+    }
 
     [[nodiscard]] const domain::node_state& node() const {
       return std::get<domain::node_state>(*state);
@@ -156,6 +167,7 @@ private:
     domain::entity_ptr state;
     domain::wanted_effect busy_with; ///< under way on the workbench; verb nothing: idle
     bool is_busy = false;
+    bool is_announced = false;  ///< as its node was last asked
     domain::wanted_effect done; ///< the last effect that was pursued to its end, behind a fence
     steady_time not_before;
     std::chrono::milliseconds pause = pause_min;
@@ -163,15 +175,47 @@ private:
     [[nodiscard]] const domain::vm_state& vm() const { return std::get<domain::vm_state>(*state); }
   };
 
+  void on_cluster(const domain::entity_ptr& state);
   void on_node(const uuid& node, const domain::entity_ptr& state);
+  void on_network(const uuid& network, const domain::network_state& state);
   void on_guest(const uuid& vm, const domain::entity_ptr& state);
 
   void connect(const uuid& node);
   void on_connected(const uuid& node, const result<drivers::node_facts>& facts);
+
+  /// How a node's network was prepared, what guests were there then, and of which others are told.
+  struct network_report {
+    result<std::vector<drivers::guest_seen>> listed;
+    result<pvip::apply_report> done = pvip::apply_report{};
+    std::unordered_set<uuid> announced{};
+  };
+
   void prepare(const uuid& node);
-  void on_prepared(const uuid& node, std::uint64_t nonce, const result<pvip::apply_report>& report);
+  void on_prepared(const uuid& node, std::uint64_t nonce, const network_report& report);
+  /// Has the node answer the routers' ARP where the cluster's upstream says, if it does.
+  void answer_arp(const uuid& node);
   /// Repairs what somebody changed in the node's network behind our back.
   void recheck_network(const uuid& node);
+  /// Has the node speak with the routers as is wished, and notes how it stands with them.
+  void speak_with_routers(const uuid& node);
+  void on_spoken(const uuid& node, const upstream_report& report);
+  /// What the guests of a network are told.
+  [[nodiscard]] std::shared_ptr<const v1::GuestSettings> settings_of(const uuid& network) const;
+  /// Has the node change what a guest's port passes and tells, if the guest has a port.
+  void amend_port(const uuid& vm, const guest_entry& guest);
+
+  /// What guests are touched under.
+  [[nodiscard]] drivers::fencing_token token() const { return {x_birth.incarnation, x_log_epoch}; }
+
+  /// Tells the VM what of its NIC is on no port any more, so that others may have it.
+  void note_port(const uuid& vm, std::uint64_t nonce, const std::vector<uuid>& without);
+  /// Of a VM that ended without our verb, since its guest went by itself.
+  void remove_port(const uuid& vm, const guest_entry& guest);
+  /// Repairs what a verb that was given up, or done late, has left of it: `announced` are the links
+  /// of which others are told.
+  void announce_guests(const uuid& node, const std::unordered_set<std::string>& announced);
+  /// Has others told of a guest that runs, and not of one that does not.
+  void announce_guest(const uuid& vm, guest_entry& guest);
   void lose(const uuid& node, const std::string& reason);
   void stay_in_touch(const uuid& node, node_entry& entry);
 
@@ -201,6 +245,9 @@ private:
   driving_birth x_birth;
   driving_hands& x_hands;
   std::uint64_t x_log_epoch = 0;
+  std::uint64_t x_cluster_version = 0;
+  upstream_wish x_upstream;
+  std::unordered_map<uuid, std::shared_ptr<const v1::GuestSettings>> x_settings; ///< by network
   std::map<uuid, node_entry> x_nodes;
   std::unordered_map<uuid, guest_entry> x_guests;
   std::set<uuid> x_wanting; ///< guests of which something is wanted

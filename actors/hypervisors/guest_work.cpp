@@ -1,7 +1,10 @@
 #include "actors/hypervisors/guest_work.hpp"
 
 #include "events/core/crash_point.hpp"
+#include "events/domain/guest_settings.hpp"
 #include "events/domain/nic.hpp"
+
+#include <algorithm>
 
 namespace orrery::actors {
 
@@ -35,11 +38,13 @@ work_report run(node_link& link, const guest_task& task, const domain::vm_state&
   const auto fenced = fence(link, task);
   if (!fenced)
     return failed(std::move(report), "fence", fenced.error(), false);
-  const auto port = port_of(state, link.guest_uid);
+  auto port = port_of(state, *task.settings, link.guest_uid);
+  port.announced = fenced->condition == drivers::guest_condition::running;
   if (auto done = between("port.ensure.before", "port.ensure.after",
                           [&] { return link.network->ensure(port); });
       !done)
     return failed(std::move(report), "port", done.error(), true);
+  report.announced = port.announced;
   const auto spec = spec_of(task.installation, task.vm, state);
   if (auto done = between(
           "driver.define.before", "driver.define.after",
@@ -56,16 +61,23 @@ work_report run(node_link& link, const guest_task& task, const domain::vm_state&
                           });
       !done)
     return failed(std::move(report), "start", done.error(), true);
+  // Nobody is told of an address that no guest answers on.
+  if (auto done = between("port.announce.before", "port.announce.after",
+                          [&] { return link.network->announce(port.link, true); });
+      !done)
+    return failed(std::move(report), "announce", done.error(), false);
+  report.announced = true;
   report.seen.push_back(
       {v1::VmObserved::RUNNING, v1::VmObserved::CAUSE_UNSPECIFIED, task.wanted.generation});
   report.is_pursued = true;
   return report;
 }
 
-work_report reach(node_link& link, const domain::vm_state& state,
+work_report reach(node_link& link, const guest_task& task, const domain::vm_state& state,
                   std::chrono::milliseconds patience) {
   work_report report;
-  const auto answered = link.network->answers_arp(port_of(state, link.guest_uid), patience);
+  const auto answered =
+      link.network->answers_arp(port_of(state, *task.settings, link.guest_uid), patience);
   if (!answered)
     return failed(std::move(report), "reach", answered.error(), false);
   if (*answered)
@@ -128,10 +140,25 @@ drivers::guest_spec spec_of(const uuid& installation, const uuid& vm,
   spec.port.address = state.nic.address;
   spec.port.prefix_length = state.nic.prefix_length;
   spec.port.gateway = state.nic.gateway;
+  spec.port.address6 = state.nic.address6;
   return spec;
 }
 
-pvip::port port_of(const domain::vm_state& state, std::uint32_t guest_uid) {
+namespace {
+
+void add_to(pvip::port& port, const domain::further_addresses& one) {
+  for (const auto& prefix : domain::prefixes_of(one)) {
+    if (one.is_address())
+      port.more_addresses.push_back(prefix.base);
+    else
+      port.routed_prefixes.push_back(prefix);
+  }
+}
+
+} // namespace
+
+pvip::port port_of(const domain::vm_state& state, const v1::GuestSettings& settings,
+                   std::uint32_t guest_uid) {
   pvip::port port;
   port.link = domain::link_of(state.nic.nic);
   port.mac = state.nic.mac;
@@ -139,7 +166,30 @@ pvip::port port_of(const domain::vm_state& state, std::uint32_t guest_uid) {
   port.gateway = state.nic.gateway;
   port.tap_owner_uid = guest_uid;
   port.prefix_length = state.nic.prefix_length;
+  port.announced = false;
+  if (state.nic.has_address6())
+    port.address6 = state.nic.address6;
+  if (state.nic.bits_a_second_max != 0)
+    port.bits_a_second_max = state.nic.bits_a_second_max;
+  for (const auto& one : state.nic.further)
+    if (!one.is_leaving)
+      add_to(port, one);
+  port.mtu = domain::mtu_of(settings);
+  port.name_servers = domain::name_servers_of(settings);
+  port.name_servers6 = domain::name_servers6_of(settings);
+  port.classless_routes = settings.classless_routes();
   return port;
+}
+
+std::optional<std::string> newer_owner(const std::vector<drivers::guest_seen>& guests,
+                                       drivers::fencing_token ours) {
+  const auto newest = std::ranges::max_element(guests, {}, &drivers::guest_seen::token);
+  if (newest == guests.end() || newest->token <= ours)
+    return std::nullopt;
+  return "a newer owner (incarnation " + std::to_string(newest->token.incarnation) + ", epoch " +
+         std::to_string(newest->token.epoch) + ") has its guests: end the orreryd that runs on " +
+         (newest->token.incarnation > ours.incarnation ? "a log from before a restore"
+                                                       : "a log that it does not own any more");
 }
 
 sighting sighting_of(const drivers::guest_seen& seen) {
@@ -186,7 +236,7 @@ work_report pursue(node_link& link, const guest_task& task, std::chrono::millise
   case wanted_verb::run:
     return run(link, task, state);
   case wanted_verb::reach:
-    return reach(link, state, patience);
+    return reach(link, task, state, patience);
   case wanted_verb::shut_down:
     return shut_down(link, task);
   case wanted_verb::power_off:
@@ -195,6 +245,18 @@ work_report pursue(node_link& link, const guest_task& task, std::chrono::millise
     return remove(link, task, state);
   }
   return {};
+}
+
+upstream_report speak(node_link& link, const upstream_wish& wish) {
+  upstream_report report;
+  const auto seen = link.speaker->ensure(wish.said->uplink(), upstream_of(wish, link.secret));
+  report.problem = seen.problem;
+  report.is_silence = seen.is_silence;
+  for (const auto& one : seen.neighbours)
+    report.sessions.push_back({to_text(one.address), one.established, one.info});
+  if (report.sessions.size() > domain::upstream_sessions_max)
+    report.sessions.resize(domain::upstream_sessions_max);
+  return report;
 }
 
 work_report ask_fenced(node_link& link, const uuid& vm, drivers::fencing_token token) {

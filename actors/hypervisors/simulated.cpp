@@ -48,6 +48,8 @@ hypervisor_kind_traits simulated(const config& settings) {
         "vp", [world = *world](const pvip::port& port, std::chrono::milliseconds) {
           return world->answers_on(port.link);
         });
+    link.speaker = pvip::make_simulated_speaker();
+    link.secret = [](const std::string&) { return result(std::string()); };
     return link;
   };
   return traits;

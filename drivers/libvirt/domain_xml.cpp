@@ -163,6 +163,8 @@ std::uint64_t hash_of(const guest_spec& spec) {
   add(to_text(spec.port.address));
   add(std::to_string(spec.port.prefix_length));
   add(to_text(spec.port.gateway));
+  if (spec.port.has_address6())
+    add(to_text(spec.port.address6));
   return hash;
 }
 
@@ -214,6 +216,8 @@ std::string kernel_arguments(const guest_spec& spec, std::string_view extra) {
       "console=ttyS0 quiet panic=1 no_timer_check orrery.address=" + to_text(spec.port.address) +
       "/" + std::to_string(spec.port.prefix_length) +
       " orrery.gateway=" + to_text(spec.port.gateway);
+  if (spec.port.has_address6())
+    text += " orrery.address6=" + to_text(alone(spec.port.address6));
   if (!extra.empty())
     text.append(" ").append(extra);
   return text;

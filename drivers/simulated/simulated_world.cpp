@@ -28,7 +28,7 @@ error stale(vm_id vm, fencing_token seen) {
 
 bool same_spec(const guest_spec& left, const guest_spec& right) {
   const auto port = [](const guest_port& p) {
-    return std::tie(p.link, p.mac, p.address, p.prefix_length, p.gateway);
+    return std::tie(p.link, p.mac, p.address, p.prefix_length, p.gateway, p.address6);
   };
   return std::tie(left.installation, left.vm, left.name, left.vcpus, left.memory, left.image) ==
              std::tie(right.installation, right.vm, right.name, right.vcpus, right.memory,

@@ -62,6 +62,7 @@ void put_spec(std::string& text, const std::string& prefix, const guest_spec& sp
   put(text, prefix + "address", to_text(spec.port.address));
   put(text, prefix + "prefix_length", spec.port.prefix_length);
   put(text, prefix + "gateway", to_text(spec.port.gateway));
+  put(text, prefix + "address6", to_text(spec.port.address6));
 }
 
 /// Reads fields one after another and remembers the first that failed.
@@ -128,6 +129,7 @@ guest_spec read_spec(field_reader& in, const std::string& prefix, vm_id vm) {
   spec.port.address = in.parsed(prefix + "address", &parse_ipv4);
   spec.port.prefix_length = static_cast<std::uint8_t>(in.number(prefix + "prefix_length", 32));
   spec.port.gateway = in.parsed(prefix + "gateway", &parse_ipv4);
+  spec.port.address6 = in.parsed(prefix + "address6", &parse_ipv6);
   return spec;
 }
 

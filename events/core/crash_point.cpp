@@ -30,6 +30,8 @@ constexpr std::array names = std::to_array<std::string_view>({
     "projection.write.after",
     "driver.fence.before",
     "driver.fence.after",
+    "port.announce.before",
+    "port.announce.after",
     "port.ensure.before",
     "port.ensure.after",
     "driver.define.before",

@@ -2,6 +2,7 @@
 
 #include "events/core/safety.hpp"
 #include "events/core/text.hpp"
+#include "events/domain/ipv6.hpp"
 #include "events/domain/nic.hpp"
 
 #include <algorithm>
@@ -13,6 +14,20 @@
 namespace orrery::domain {
 
 namespace {
+
+/// An address by its number, which is counted in 64 bits so that one behind the last is a number,
+/// too.
+ipv4 at(std::uint64_t bits) { return ipv4{static_cast<std::uint32_t>(bits)}; }
+
+/// Of an event, which says of a prefix what was checked.
+ipv4_prefix given_in(std::uint32_t base, std::uint32_t length) {
+  const bool is_prefix = length >= further_length_min && length < whole_address;
+  return {ipv4{base}, is_prefix ? static_cast<std::uint8_t>(length) : whole_address};
+}
+
+std::uint32_t length_in(const ipv4_prefix& prefix) {
+  return prefix.length == whole_address ? 0 : prefix.length;
+}
 
 v1::NetworkEvent* add_event(decision& made) { return made.events.emplace_back().mutable_network(); }
 
@@ -46,27 +61,47 @@ std::string prefixes_of(const network_state& state) {
 
 struct place {
   const subnet_state* subnet = nullptr;
-  ipv4 address;
+  ipv4_prefix addresses;
 };
 
-/// The address that was asked for by name.
-result<place> wanted_place(const network_state& state, ipv4 wanted, const context& with) {
-  const auto* subnet = subnet_around(state, {wanted, wanted});
+/// Whether a VM can be given one of them that was asked for by name.
+result<void> check_free(const network_state& state, const subnet_state& subnet, ipv4 wanted,
+                        const context& with) {
   const std::string words = to_text(wanted) + " of network '" + state.name + "'";
-  if (subnet == nullptr || !is_usable(*subnet, wanted))
+  if (!is_usable(subnet, wanted))
     return refuse(error_code::invalid_argument,
                   to_text(wanted) + " is no address that a VM of network '" + state.name +
                       "' can have: want one of " + prefixes_of(state) +
                       ", and not the first, the last or the gateway's");
-  if (subnet->taken.contains(wanted.bits))
-    return refuse(error_code::conflict,
-                  words + " is held by another VM: ask for another, or for none");
-  const auto* until = subnet->resting.find(wanted.bits);
+  if (subnet.taken.contains(wanted.bits))
+    return refuse(error_code::conflict, words + " is held by a VM: ask for another, or for none");
+  const auto* until = subnet.resting.find(wanted.bits);
   if (until != nullptr && *until > with.now)
     return refuse(error_code::conflict,
-                  words + " was another VM's and rests until " + to_text(*until) +
+                  words + " was a VM's and rests until " + to_text(*until) +
                       ": wait, ask for another, or for none",
                   true);
+  return {};
+}
+
+/// The address that was asked for by name, or the prefix.
+result<place> wanted_place(const network_state& state, const ipv4_prefix& wanted,
+                           const context& with) {
+  if (wanted.length > whole_address || wanted.length < further_length_min ||
+      (wanted.base.bits & ~wanted.mask()) != 0)
+    return refuse(error_code::invalid_argument,
+                  to_text(wanted) + " is no network that can be behind a VM: want one of " +
+                      std::to_string(further_length_min) +
+                      " to 31 bits, by its first address (10.99.0.64/28)");
+  const auto last = wanted.last();
+  const auto* subnet = subnet_around(state, {wanted.base, last});
+  if (subnet == nullptr)
+    return refuse(error_code::invalid_argument, text_of(wanted) + " is not in network '" +
+                                                    state.name + "': want what is in " +
+                                                    prefixes_of(state));
+  for (std::uint64_t bits = wanted.base.bits; bits <= last.bits; ++bits)
+    if (auto checked = check_free(state, *subnet, at(bits), with); !checked)
+      return checked.error();
   return place{subnet, wanted};
 }
 
@@ -75,7 +110,7 @@ result<place> any_place(const network_state& state, const context& with) {
   std::optional<utc_time> rested;
   for (const auto& subnet : state.subnets) {
     if (const auto address = next_free(subnet, with.now))
-      return place{&subnet, *address};
+      return place{&subnet, only(*address)};
     if (const auto first = next_rested(subnet, with.now); first && (!rested || *first < *rested))
       rested = first;
   }
@@ -115,10 +150,6 @@ std::vector<const reserved_range*> met_by(const std::vector<reserved_range>& all
       met.push_back(&one);
   return met;
 }
-
-/// An address by its number, which is counted in 64 bits so that one behind the last is a number,
-/// too.
-ipv4 at(std::uint64_t bits) { return ipv4{static_cast<std::uint32_t>(bits)}; }
 
 /// What of `range` is not reserved yet. Errors: `conflict` when some of it is, with another
 /// note: then it is somebody else's.
@@ -197,6 +228,27 @@ outcome change_ranges(const network_state& state, const address_ranges& ranges, 
   return made;
 }
 
+// --- what is given -------------------------------------------------------------------------------
+
+v1::Nic first_of(const place& found, const uuid& nic, const uuid& network) {
+  nic_state given;
+  given.nic = nic;
+  given.address = found.addresses.base;
+  given.prefix_length = found.subnet->prefix.length;
+  given.gateway = found.subnet->gateway;
+  given.mac = mac_of(nic);
+  given.address6 = address6_of(*found.subnet, found.addresses.base).value_or(ipv6{});
+  return to_proto(given, network);
+}
+
+v1::FurtherAddresses further_of(const place& found, const uuid& claim) {
+  further_addresses given;
+  given.claim = claim;
+  given.prefix = found.addresses;
+  given.prefix6 = prefix6_of(*found.subnet, found.addresses).value_or(ipv6_prefix{});
+  return to_proto(given);
+}
+
 subnet_state* find_subnet(network_state& state, const uuid& subnet) {
   for (auto& candidate : state.subnets)
     if (candidate.subnet == subnet)
@@ -222,10 +274,12 @@ outcome assign(const network_state& state, const uuid& self,
   if (state.stage != network_stage::ready && safety::holds(safety::line::granted_first))
     return not_ready(state);
   const auto nic = from_proto(command.nic());
-  if (state.address_of_nic.contains(nic) || state.nic_of_mac_bits.contains(mac_bits_of(nic)))
+  if (state.addresses_of.contains(nic) || state.nic_of_mac_bits.contains(mac_bits_of(nic)))
     return refuse(error_code::conflict, "that NIC has an address already: try again", true);
-  const auto found = command.address() == 0 ? any_place(state, with)
-                                            : wanted_place(state, ipv4{command.address()}, with);
+  const auto found =
+      command.address() == 0 && command.length() == 0
+          ? any_place(state, with)
+          : wanted_place(state, prefix_in(command.address(), command.length()), with);
   if (!found)
     return found.error();
   decision made;
@@ -233,34 +287,33 @@ outcome assign(const network_state& state, const uuid& self,
   set(assigned->mutable_subnet(), found->subnet->subnet);
   *assigned->mutable_nic() = command.nic();
   *assigned->mutable_vm() = command.vm();
-  assigned->set_address(found->address.bits);
+  assigned->set_address(found->addresses.base.bits);
+  assigned->set_length(length_in(found->addresses));
   auto& give = made.messages.emplace_back();
   give.entity = from_proto(command.vm());
-  nic_state given;
-  given.nic = nic;
-  given.network = self;
-  given.address = found->address;
-  given.prefix_length = found->subnet->prefix.length;
-  given.gateway = found->subnet->gateway;
-  given.mac = mac_of(nic);
-  *give.command.mutable_vm()->mutable_give_address()->mutable_nic() = to_proto(given);
+  auto* to = give.command.mutable_vm();
+  if (command.is_further())
+    *to->mutable_give_further()->mutable_addresses() = further_of(*found, nic);
+  else
+    *to->mutable_give_address()->mutable_nic() = first_of(*found, nic, self);
   return made;
 }
 
 outcome release(const network_state& state, const v1::NetworkCommand::ReleaseAddress& command,
                 const context& with) {
   const auto nic = from_proto(command.nic());
-  const auto* address = state.address_of_nic.find(nic);
-  if (address == nullptr)
+  const auto* addresses = state.addresses_of.find(nic);
+  if (addresses == nullptr)
     return refuse(error_code::internal, "network '" + state.name + "' holds nothing for that NIC");
   decision made;
   for (const auto& subnet : state.subnets) {
-    if (!subnet.prefix.contains(*address))
+    if (!subnet.prefix.contains(addresses->base))
       continue;
     auto* released = add_event(made)->mutable_address_released();
     set(released->mutable_subnet(), subnet.subnet);
     *released->mutable_nic() = command.nic();
-    released->set_address(address->bits);
+    released->set_address(addresses->base.bits);
+    released->set_length(length_in(*addresses));
     if (state.quarantine_seconds != 0)
       released->set_rests_until(
           to_micros(with.now + std::chrono::seconds(state.quarantine_seconds)));
@@ -315,15 +368,17 @@ void evolve_addresses(network_state& state, const v1::NetworkEvent& event) {
     subnet.subnet = from_proto(added.subnet());
     subnet.prefix = {ipv4{added.prefix()}, static_cast<std::uint8_t>(added.prefix_length())};
     subnet.gateway = ipv4{added.gateway()};
+    subnet.prefix6 = prefix6_of(added);
     state.subnets.push_back(std::move(subnet));
     break;
   }
   case v1::NetworkEvent::kAddressAssigned: {
     const auto& assigned = event.address_assigned();
     const auto nic = from_proto(assigned.nic());
+    const auto addresses = given_in(assigned.address(), assigned.length());
     if (auto* subnet = find_subnet(state, from_proto(assigned.subnet())))
-      give(*subnet, ipv4{assigned.address()}, nic);
-    state.address_of_nic.put(nic, ipv4{assigned.address()});
+      give(*subnet, addresses, nic);
+    state.addresses_of.put(nic, addresses);
     state.nic_of_mac_bits.put(mac_bits_of(nic), nic);
     break;
   }
@@ -331,8 +386,9 @@ void evolve_addresses(network_state& state, const v1::NetworkEvent& event) {
     const auto& released = event.address_released();
     const auto nic = from_proto(released.nic());
     if (auto* subnet = find_subnet(state, from_proto(released.subnet())))
-      take_back(*subnet, ipv4{released.address()}, from_micros(released.rests_until()));
-    state.address_of_nic.erase(nic);
+      take_back(*subnet, given_in(released.address(), released.length()),
+                from_micros(released.rests_until()));
+    state.addresses_of.erase(nic);
     state.nic_of_mac_bits.erase(mac_bits_of(nic));
     break;
   }

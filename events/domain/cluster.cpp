@@ -1,6 +1,10 @@
 #include "events/domain/cluster.hpp"
 
 #include "events/core/text.hpp"
+#include "events/domain/ipv6.hpp"
+#include "events/domain/nic.hpp"
+
+#include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
 
@@ -51,14 +55,28 @@ outcome add_node(const cluster_state& state, const uuid& self,
   return made;
 }
 
-result<void> check_prefix(const cluster_state& state, const ipv4_prefix& prefix) {
+/// `prefix_of` a network of the cluster: nothing, or a pointer to a prefix as `prefix`.
+template <class Prefix, class PrefixOf>
+result<void> check_prefix(const cluster_state& state, const Prefix& prefix, PrefixOf prefix_of) {
   result<void> checked;
   state.networks.for_each([&](const uuid&, const cluster_network& other) {
-    if (checked && other.prefix.overlaps(prefix))
-      checked = refuse(error_code::conflict, to_text(prefix) + " overlaps " +
-                                                 to_text(other.prefix) + " of network '" +
-                                                 other.name + "': choose another prefix");
+    const Prefix* held = prefix_of(other);
+    if (checked && held != nullptr && held->overlaps(prefix))
+      checked = refuse(error_code::conflict, to_text(prefix) + " overlaps " + to_text(*held) +
+                                                 " of network '" + other.name +
+                                                 "': choose another prefix");
   });
+  return checked;
+}
+
+result<void> check_prefixes(const cluster_state& state, const ipv4_prefix& prefix,
+                            const std::optional<ipv6_prefix>& prefix6) {
+  auto checked =
+      check_prefix(state, prefix, [](const cluster_network& other) { return &other.prefix; });
+  if (checked && prefix6)
+    checked = check_prefix(state, *prefix6, [](const cluster_network& other) {
+      return other.prefix6 ? &*other.prefix6 : nullptr;
+    });
   return checked;
 }
 
@@ -74,7 +92,7 @@ outcome add_network(const cluster_state& state, const uuid& self,
                                                   "' already: choose another name");
   const ipv4_prefix prefix{ipv4{command.prefix()},
                            static_cast<std::uint8_t>(std::min(command.prefix_length(), 32U))};
-  if (auto checked = check_prefix(state, prefix); !checked)
+  if (auto checked = check_prefixes(state, prefix, prefix6_of(command)); !checked)
     return checked.error();
   decision made;
   auto* joined = add_event(made)->mutable_network_joined();
@@ -82,6 +100,8 @@ outcome add_network(const cluster_state& state, const uuid& self,
   joined->set_name(command.name());
   joined->set_prefix(command.prefix());
   joined->set_prefix_length(command.prefix_length());
+  if (command.has_prefix6())
+    *joined->mutable_prefix6() = command.prefix6();
   auto& create = made.messages.emplace_back();
   create.entity = from_proto(command.network());
   auto* body = create.command.mutable_network()->mutable_create();
@@ -92,6 +112,10 @@ outcome add_network(const cluster_state& state, const uuid& self,
   body->set_prefix_length(command.prefix_length());
   body->set_gateway(command.gateway());
   body->set_quarantine_seconds(command.quarantine_seconds());
+  if (command.has_prefix6())
+    *body->mutable_prefix6() = command.prefix6();
+  if (command.has_guests())
+    *body->mutable_guests() = command.guests();
   set(body->mutable_installation(), state.installation);
   made.subject = create.entity;
   made.has_job = true;
@@ -111,6 +135,8 @@ result<void> check_vm(const cluster_state& state, const v1::ClusterCommand::Plac
                                                     " to " + std::to_string(vm_memory_mib_max) +
                                                     " MiB of memory, not " +
                                                     std::to_string(command.memory_mib()));
+  if (auto checked = check_rate(command.bits_a_second_max()); !checked)
+    return checked;
   if (!policy_of(state, with).direct_kernel_boot)
     return not_supported(state, with, "direct_kernel_boot");
   if (!policy_of(state, with).linux_guest)
@@ -228,6 +254,7 @@ outcome place_vm(const cluster_state& state, const uuid& self,
   body->set_memory_mib(command.memory_mib());
   body->set_kind(state.kind);
   *body->mutable_labels() = command.labels();
+  body->set_bits_a_second_max(command.bits_a_second_max());
 
   auto& assign = made.messages.emplace_back();
   assign.entity = from_proto(command.network());
@@ -270,6 +297,35 @@ outcome release_network(const cluster_state& state,
   if (!state.networks.contains(from_proto(command.network())))
     return refuse(error_code::internal, "cluster '" + state.name + "' has no such network");
   *add_event(made)->mutable_network_left()->mutable_network() = command.network();
+  return made;
+}
+
+/// Whether nodes of the cluster's kind can speak it, by the capability table.
+result<void> check_protocol(const cluster_state& state, v1::Upstream::ProtocolCase protocol,
+                            const context& with) {
+  const auto& policy = policy_of(state, with);
+  switch (protocol) {
+  case v1::Upstream::kArp:
+    return policy.upstream_arp ? result<void>() : not_supported(state, with, "upstream_static");
+  case v1::Upstream::kBgp:
+    return policy.upstream_bgp ? result<void>() : not_supported(state, with, "upstream_bgp");
+  case v1::Upstream::kOspf:
+    return policy.upstream_ospf ? result<void>() : not_supported(state, with, "upstream_ospf");
+  case v1::Upstream::PROTOCOL_NOT_SET:
+    break;
+  }
+  return {};
+}
+
+/// What is said in it was looked at where it came in, and the node looks again.
+outcome set_upstream(const cluster_state& state, const v1::ClusterCommand::SetUpstream& command,
+                     const context& with) {
+  const auto& wanted = command.upstream();
+  if (auto checked = check_protocol(state, wanted.protocol_case(), with); !checked)
+    return checked.error();
+  decision made;
+  if (!google::protobuf::util::MessageDifferencer::Equals(*state.upstream, wanted))
+    *add_event(made)->mutable_upstream_changed()->mutable_upstream() = wanted;
   return made;
 }
 
@@ -349,6 +405,8 @@ outcome decide(const cluster_state* state, const uuid& self, const v1::ClusterCo
     return release_network(*state, command.release_network());
   case v1::ClusterCommand::kSetLabels:
     return set_labels(state->labels, command.set_labels(), add_event);
+  case v1::ClusterCommand::kSetUpstream:
+    return set_upstream(*state, command.set_upstream(), with);
   case v1::ClusterCommand::kCreate:
   case v1::ClusterCommand::BODY_NOT_SET:
     break;
@@ -376,10 +434,11 @@ void evolve(cluster_state& state, const v1::ClusterEvent& event) {
     break;
   case v1::ClusterEvent::kNetworkJoined: {
     const auto& joined = event.network_joined();
-    state.networks.put(from_proto(joined.network()),
-                       cluster_network{joined.name(),
-                                       {ipv4{joined.prefix()},
-                                        static_cast<std::uint8_t>(joined.prefix_length())}});
+    state.networks.put(
+        from_proto(joined.network()),
+        cluster_network{joined.name(),
+                        {ipv4{joined.prefix()}, static_cast<std::uint8_t>(joined.prefix_length())},
+                        prefix6_of(joined)});
     state.network_names.put(joined.name(), from_proto(joined.network()));
     break;
   }
@@ -394,6 +453,9 @@ void evolve(cluster_state& state, const v1::ClusterEvent& event) {
     break;
   case v1::ClusterEvent::kLabelsChanged:
     change(state.labels, event.labels_changed());
+    break;
+  case v1::ClusterEvent::kUpstreamChanged:
+    state.upstream = std::make_shared<const v1::Upstream>(event.upstream_changed().upstream());
     break;
   case v1::ClusterEvent::BODY_NOT_SET:
     break;

@@ -6,6 +6,8 @@
 #include "events/domain/labels.hpp"
 #include "events/domain/types.hpp"
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,9 +44,10 @@ struct placement {
 struct cluster_network {
   std::string name;
   ipv4_prefix prefix;
+  std::optional<ipv6_prefix> prefix6;
 
   template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
-    bytes.all(of.name, of.prefix);
+    bytes.all(of.name, of.prefix, of.prefix6);
   }
 };
 
@@ -61,11 +64,12 @@ struct cluster_state {
   persistent_map<uuid, placement> placements;
   persistent_map<std::string, uuid> vm_names;
   label_list labels;
+  std::shared_ptr<const v1::Upstream> upstream = std::make_shared<const v1::Upstream>();
   std::uint64_t version = 0;
 
   template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
     bytes.all(of.name, of.kind, of.installation, of.nodes, of.networks, of.placements, of.labels,
-              of.version);
+              of.upstream, of.version);
   }
 
   void complete();

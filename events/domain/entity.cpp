@@ -198,12 +198,21 @@ std::optional<timer> next_timer(const entity_state& state) {
 }
 
 const activity* job_of(const entity_state& state) {
-  const std::optional<activity>* job = nullptr;
+  const rare<activity>* job = nullptr;
   if (const auto* vm = std::get_if<vm_state>(&state))
     job = &vm->job;
   else if (const auto* network = std::get_if<network_state>(&state))
     job = &network->job;
   return job != nullptr && *job ? &**job : nullptr;
+}
+
+uuid cluster_of(const uuid& entity, const entity_state& state) {
+  return std::visit(overloaded{
+                        [](const installation_state&) { return uuid{}; },
+                        [&entity](const cluster_state&) { return entity; },
+                        [](const auto& part) { return part.cluster; },
+                    },
+                    state);
 }
 
 std::string_view noun_of(const entity_state& state) {

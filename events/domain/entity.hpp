@@ -57,6 +57,9 @@ struct verb {
 /// The job in progress on it, or null.
 [[nodiscard]] const activity* job_of(const entity_state& state);
 
+/// The cluster that something is of: its own id for a cluster, none for the installation.
+[[nodiscard]] uuid cluster_of(const uuid& entity, const entity_state& state);
+
 /// "vm", "cluster", …: the noun of a state or of an event.
 [[nodiscard]] std::string_view noun_of(const entity_state& state);
 [[nodiscard]] std::string_view noun_of(const v1::Event& event);

@@ -2,6 +2,7 @@
 
 #include "events/core/safety.hpp"
 #include "events/core/text.hpp"
+#include "events/domain/ipv6.hpp"
 
 #include <algorithm>
 
@@ -88,13 +89,19 @@ result<void> check_claim(const installation_state& state,
                          const v1::InstallationCommand::ClaimPrefix& claim,
                          const ipv4_prefix& wanted) {
   result<void> checked;
+  const auto refuse_overlap = [&](const auto& one, const auto& of_other, const held_prefix& held) {
+    checked = refuse(error_code::conflict,
+                     to_text(one) + " overlaps " + to_text(of_other) + " of network '" +
+                         held.network + "' in cluster '" + cluster_name(state, held.cluster) +
+                         "': choose another prefix for '" + claim.name() + "'");
+  };
+  const auto wanted6 = prefix6_of(claim);
   if (safety::holds(safety::line::prefix_once))
     state.prefixes.for_each([&](const uuid&, const held_prefix& held) {
       if (checked && held.prefix.overlaps(wanted))
-        checked = refuse(error_code::conflict,
-                         to_text(wanted) + " overlaps " + to_text(held.prefix) + " of network '" +
-                             held.network + "' in cluster '" + cluster_name(state, held.cluster) +
-                             "': choose another prefix for '" + claim.name() + "'");
+        refuse_overlap(wanted, held.prefix, held);
+      if (checked && wanted6 && held.prefix6 && held.prefix6->overlaps(*wanted6))
+        refuse_overlap(*wanted6, *held.prefix6, held);
     });
   if (checked && state.prefixes.size() >= state.prefixes_max)
     checked = refuse(error_code::limit_reached,
@@ -122,6 +129,8 @@ outcome claim_prefix(const installation_state& state,
   *granted->mutable_cluster() = claim.cluster();
   granted->set_prefix(claim.prefix());
   granted->set_prefix_length(claim.prefix_length());
+  if (claim.has_prefix6())
+    *granted->mutable_prefix6() = claim.prefix6();
   return made;
 }
 
@@ -156,7 +165,8 @@ void grant(installation_state& state, const v1::InstallationEvent::PrefixGranted
       from_proto(event.network()),
       held_prefix{{ipv4{event.prefix()}, static_cast<std::uint8_t>(event.prefix_length())},
                   event.name(),
-                  from_proto(event.cluster())});
+                  from_proto(event.cluster()),
+                  prefix6_of(event)});
 }
 
 void set_limit(installation_state& state, const v1::InstallationEvent::LimitSet& event) {

@@ -4,6 +4,7 @@
 #include "events/core/persistent_map.hpp"
 #include "events/domain/types.hpp"
 
+#include <optional>
 #include <string>
 
 namespace orrery::domain {
@@ -13,9 +14,10 @@ struct held_prefix {
   ipv4_prefix prefix;
   std::string network; ///< its name
   uuid cluster;
+  std::optional<ipv6_prefix> prefix6;
 
   template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
-    bytes.all(of.prefix, of.network, of.cluster);
+    bytes.all(of.prefix, of.network, of.cluster, of.prefix6);
   }
 };
 

@@ -1,7 +1,11 @@
 #include "events/domain/network.hpp"
 
 #include "events/domain/addressing.hpp"
+#include "events/domain/guest_settings.hpp"
+#include "events/domain/ipv6.hpp"
 #include "events/domain/nic.hpp"
+
+#include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
 
@@ -37,7 +41,13 @@ outcome create(const network_state* state, const uuid& self,
                            static_cast<std::uint8_t>(std::min(command.prefix_length(), 255U))};
   if (auto checked = check_subnet(prefix, ipv4{command.gateway()}); !checked)
     return checked.error();
+  const auto prefix6 = prefix6_of(command);
+  if (prefix6)
+    if (auto checked = check_subnet6(*prefix6); !checked)
+      return checked.error();
   if (auto checked = check_quarantine(command.quarantine_seconds()); !checked)
+    return checked.error();
+  if (auto checked = check_guests(command.guests(), prefix6.has_value()); !checked)
     return checked.error();
   decision made;
   auto* created = add_event(made)->mutable_created();
@@ -50,6 +60,10 @@ outcome create(const network_state* state, const uuid& self,
   added->set_prefix(command.prefix());
   added->set_prefix_length(command.prefix_length());
   added->set_gateway(command.gateway());
+  if (prefix6)
+    *added->mutable_prefix6() = command.prefix6();
+  if (command.has_guests())
+    *add_event(made)->mutable_guests_changed()->mutable_guests() = command.guests();
   if (command.quarantine_seconds() != 0)
     add_event(made)->mutable_quarantine_changed()->set_seconds(command.quarantine_seconds());
   begin_job(made, v1::NETWORK_CREATE, 1, with);
@@ -61,6 +75,8 @@ outcome create(const network_state* state, const uuid& self,
   *claim->mutable_cluster() = command.cluster();
   claim->set_prefix(command.prefix());
   claim->set_prefix_length(command.prefix_length());
+  if (prefix6)
+    *claim->mutable_prefix6() = command.prefix6();
   return made;
 }
 
@@ -116,7 +132,7 @@ outcome settle_release(const network_state& state, const uuid& self) {
 outcome remove(const network_state& state, const uuid& self, const context& with) {
   if (state.job && state.job->kind == v1::NETWORK_DELETE)
     return busy_with(*state.job, "network '" + state.name + "'", "wait for it");
-  if (const auto held = state.address_of_nic.size(); held > 0)
+  if (const auto held = state.addresses_of.size(); held > 0)
     return refuse(error_code::conflict, "network '" + state.name + "' has given " +
                                             std::to_string(held) +
                                             (held == 1 ? " address to a VM" : " addresses to VMs") +
@@ -129,6 +145,18 @@ outcome remove(const network_state& state, const uuid& self, const context& with
   if (state.stage == network_stage::ready)
     release_prefix(made, state, self);
   begin_job(made, v1::NETWORK_DELETE, state.generation + 1, with);
+  return made;
+}
+
+outcome set_guests(const network_state& state, const v1::NetworkCommand::SetGuests& change) {
+  const auto wanted = changed(*state.guests, change);
+  const bool has_ipv6 = std::ranges::any_of(
+      state.subnets, [](const subnet_state& one) { return one.prefix6.has_value(); });
+  if (auto checked = check_guests(wanted, has_ipv6); !checked)
+    return checked.error();
+  decision made;
+  if (!google::protobuf::util::MessageDifferencer::Equals(*state.guests, wanted))
+    *add_event(made)->mutable_guests_changed()->mutable_guests() = wanted;
   return made;
 }
 
@@ -179,6 +207,8 @@ outcome decide(const network_state* state, const uuid& self, const v1::NetworkCo
     return free(*state, command.free_ranges());
   case v1::NetworkCommand::kSetQuarantine:
     return set_quarantine(*state, command.set_quarantine().seconds());
+  case v1::NetworkCommand::kSetGuests:
+    return set_guests(*state, command.set_guests());
   case v1::NetworkCommand::kCreate:
   case v1::NetworkCommand::BODY_NOT_SET:
     break;
@@ -221,6 +251,9 @@ void evolve(network_state& state, const v1::NetworkEvent& event, utc_time decide
   case v1::NetworkEvent::kRemoved:
     state.removed = true;
     break;
+  case v1::NetworkEvent::kGuestsChanged:
+    state.guests = std::make_shared<const v1::GuestSettings>(event.guests_changed().guests());
+    break;
   case v1::NetworkEvent::kLabelsChanged:
     change(state.labels, event.labels_changed());
     break;
@@ -241,9 +274,9 @@ std::optional<timer> next_timer(const network_state& state) {
 
 void network_state::complete() {
   std::vector<std::pair<std::uint64_t, uuid>> nics;
-  nics.reserve(address_of_nic.size());
-  address_of_nic.for_each(
-      [&nics](const uuid& nic, ipv4) { nics.emplace_back(mac_bits_of(nic), nic); });
+  nics.reserve(addresses_of.size());
+  addresses_of.for_each(
+      [&nics](const uuid& nic, const ipv4_prefix&) { nics.emplace_back(mac_bits_of(nic), nic); });
   nic_of_mac_bits = persistent_map<std::uint64_t, uuid>::of(std::move(nics));
 }
 

@@ -1,11 +1,13 @@
 #pragma once
 
+#include "events/core/rare.hpp"
 #include "events/domain/job.hpp"
 #include "events/domain/labels.hpp"
 #include "events/domain/subnet.hpp"
 #include "events/domain/types.hpp"
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,19 +43,21 @@ struct network_state {
   std::string name;
   v1::NetworkEvent::Mode mode = v1::NetworkEvent::MODE_UNSPECIFIED;
   network_stage stage = network_stage::requested;
-  std::optional<activity> job;
+  rare<activity> job;
   std::uint64_t generation = 0; ///< of the last job
   bool removed = false;         ///< the entity ends with the event that sets this
   std::vector<subnet_state> subnets;
-  persistent_map<uuid, ipv4> address_of_nic;
+  /// By NIC, and by claim of what it has beside its first address.
+  persistent_map<uuid, ipv4_prefix> addresses_of;
   persistent_map<std::uint64_t, uuid> nic_of_mac_bits; ///< 40 random bits of a MAC -> NIC
   label_list labels;
   std::uint32_t quarantine_seconds = 0; ///< for how long a released address rests
+  std::shared_ptr<const v1::GuestSettings> guests = std::make_shared<const v1::GuestSettings>();
   std::uint64_t version = 0;
 
   template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
     bytes.all(of.cluster, of.name, of.installation, of.mode, of.stage, of.job, of.generation,
-              of.removed, of.subnets, of.address_of_nic, of.labels, of.quarantine_seconds,
+              of.removed, of.subnets, of.addresses_of, of.labels, of.quarantine_seconds, of.guests,
               of.version);
   }
 

@@ -55,6 +55,13 @@ mib offered(const node_state& state, mib memory) {
   return mib{memory.count > memory_reserve_mib ? memory.count - memory_reserve_mib : 0};
 }
 
+std::vector<upstream_session> sessions_of(const v1::NodeEvent::UpstreamNoted& noted) {
+  std::vector<upstream_session> made;
+  for (const auto& one : noted.sessions())
+    made.push_back({one.router(), one.established(), one.reason()});
+  return made;
+}
+
 std::vector<std::string> sorted_images(const v1::NodeCommand::Hello& command) {
   std::vector<std::string> images(command.images().begin(), command.images().end());
   std::ranges::sort(images);
@@ -115,6 +122,26 @@ outcome see_alive(const node_state& state, const v1::NodeCommand::SeeAlive& comm
   return made;
 }
 
+outcome note_upstream(const node_state& state, const v1::NodeCommand::NoteUpstream& command) {
+  if (static_cast<std::size_t>(command.sessions_size()) > upstream_sessions_max)
+    return refuse(error_code::too_large, "node '" + state.name + "' tells of more than " +
+                                             std::to_string(upstream_sessions_max) + " routers");
+  decision made;
+  if (!state.connected || state.nonce != command.nonce())
+    return made; // the word of a connection that was replaced meanwhile
+  v1::NodeEvent::UpstreamNoted noted;
+  for (const auto& one : command.sessions()) {
+    auto* session = noted.add_sessions();
+    session->set_router(printable(one.router(), hypervisor_text_size_max));
+    session->set_established(one.established());
+    session->set_reason(printable(one.reason(), hypervisor_text_size_max));
+  }
+  noted.set_problem(printable(command.problem(), hypervisor_text_size_max));
+  if (sessions_of(noted) != state.upstream || noted.problem() != state.upstream_problem)
+    *add_event(made)->mutable_upstream_noted() = std::move(noted);
+  return made;
+}
+
 } // namespace
 
 outcome decide(const node_state* state, const uuid& self, const v1::NodeCommand& command,
@@ -132,6 +159,8 @@ outcome decide(const node_state* state, const uuid& self, const v1::NodeCommand&
     return see_alive(*state, command.see_alive(), with);
   case v1::NodeCommand::kSetLabels:
     return set_labels(state->labels, command.set_labels(), add_event);
+  case v1::NodeCommand::kNoteUpstream:
+    return note_upstream(*state, command.note_upstream());
   case v1::NodeCommand::kRegister:
   case v1::NodeCommand::BODY_NOT_SET:
     break;
@@ -173,12 +202,18 @@ void evolve(node_state& state, const v1::NodeEvent& event, utc_time effective_at
   case v1::NodeEvent::kLost:
     state.connected = false;
     state.lost_reason = event.lost().reason();
+    state.upstream.clear();
+    state.upstream_problem.clear();
     break;
   case v1::NodeEvent::kSeenUntil:
     state.seen_until = effective_at;
     break;
   case v1::NodeEvent::kLabelsChanged:
     change(state.labels, event.labels_changed());
+    break;
+  case v1::NodeEvent::kUpstreamNoted:
+    state.upstream = sessions_of(event.upstream_noted());
+    state.upstream_problem = event.upstream_noted().problem();
     break;
   case v1::NodeEvent::BODY_NOT_SET:
     break;

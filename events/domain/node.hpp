@@ -9,6 +9,19 @@
 
 namespace orrery::domain {
 
+/// How a node stands with one router above it.
+struct upstream_session {
+  std::string router;
+  bool established = false;
+  std::string reason;
+
+  template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
+    bytes.all(of.router, of.established, of.reason);
+  }
+
+  friend bool operator==(const upstream_session&, const upstream_session&) = default;
+};
+
 /// A node, and whether it is in sight.
 struct node_state {
   uuid cluster;
@@ -30,13 +43,15 @@ struct node_state {
   std::string lost_reason;
   utc_time seen_until; ///< by the observer's clock, at most a minute behind while connected
   label_list labels;
+  std::vector<upstream_session> upstream; ///< none while it is out of sight
+  std::string upstream_problem;           ///< why it does not speak with routers as wished
   std::uint64_t version = 0;
 
   template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
     bytes.all(of.cluster, of.name, of.kind, of.libvirt_socket, of.network_namespace,
               of.vcpus_wished, of.memory_wished, of.connected, of.ever_connected, of.epoch,
               of.nonce, of.hypervisor, of.vcpus, of.memory, of.images, of.lost_reason,
-              of.seen_until, of.labels, of.version);
+              of.seen_until, of.labels, of.upstream, of.upstream_problem, of.version);
   }
 };
 
@@ -50,6 +65,9 @@ inline constexpr std::uint64_t memory_reserve_mib = 1024;
 
 /// `seen_until` is recorded at most this often.
 inline constexpr std::chrono::seconds seen_until_interval{60};
+
+/// Routers of which a node tells: those that it was given, or that OSPF found on its link.
+inline constexpr std::size_t upstream_sessions_max = 64;
 
 /// `state` is null for a node that does not exist yet; `self` is its id.
 [[nodiscard]] outcome decide(const node_state* state, const uuid& self,

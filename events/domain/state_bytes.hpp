@@ -3,6 +3,7 @@
 #include "events/core/id.hpp"
 #include "events/core/net.hpp"
 #include "events/core/persistent_map.hpp"
+#include "events/core/rare.hpp"
 #include "events/core/time.hpp"
 #include "events/core/units.hpp"
 
@@ -64,6 +65,10 @@ public:
 
   void add(const ipv4_prefix& prefix) { all(prefix.base, prefix.length); }
 
+  void add(const ipv6& address) { add(address.bytes); }
+
+  void add(const ipv6_prefix& prefix) { all(prefix.base, prefix.length); }
+
   void add(const mac_address& address) { add(address.bytes); }
 
   template <std::size_t Size> void add(const std::array<std::uint8_t, Size>& bytes) {
@@ -77,6 +82,12 @@ public:
   template <std::derived_from<google::protobuf::MessageLite> Message>
   void add(const std::shared_ptr<const Message>& message) {
     add(message->SerializeAsString());
+  }
+
+  template <class Value> void add(const rare<Value>& value) {
+    add(static_cast<bool>(value));
+    if (value)
+      add(*value);
   }
 
   template <class Value> void add(const std::optional<Value>& value) {
@@ -159,6 +170,10 @@ public:
 
   void add(ipv4_prefix& prefix) { all(prefix.base, prefix.length); }
 
+  void add(ipv6& address) { add(address.bytes); }
+
+  void add(ipv6_prefix& prefix) { all(prefix.base, prefix.length); }
+
   void add(mac_address& address) { add(address.bytes); }
 
   template <std::size_t Size> void add(std::array<std::uint8_t, Size>& bytes) {
@@ -176,6 +191,14 @@ public:
     if (!made->ParseFromString(bytes))
       fail();
     message = std::move(made);
+  }
+
+  template <class Value> void add(rare<Value>& value) {
+    bool is_there = false;
+    add(is_there);
+    value.reset();
+    if (is_there)
+      add(value.emplace());
   }
 
   template <class Value> void add(std::optional<Value>& value) {

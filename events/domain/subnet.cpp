@@ -58,6 +58,39 @@ result<void> check_subnet(const ipv4_prefix& prefix, ipv4 gateway) {
   return {};
 }
 
+result<void> check_subnet6(const ipv6_prefix& prefix) {
+  if (prefix.length < subnet6_length_min || prefix.length > subnet6_length_max)
+    return refuse(error_code::invalid_argument, to_text(prefix) +
+                                                    ": the IPv6 prefix of a subnet is a /" +
+                                                    std::to_string(subnet6_length_min) + " to /" +
+                                                    std::to_string(subnet6_length_max));
+  if (!prefix.contains(prefix.base))
+    return refuse(error_code::invalid_argument, to_text(prefix) + " has host bits set");
+  if (!can_be_host(prefix.base))
+    return refuse(error_code::invalid_argument,
+                  to_text(prefix) +
+                      " has no addresses of hosts that others reach: take a prefix of "
+                      "2000::/3 that is yours, or one of fc00::/7 (RFC 4193)");
+  return {};
+}
+
+std::optional<ipv6> address6_of(const subnet_state& subnet, ipv4 address) {
+  if (!subnet.prefix6)
+    return std::nullopt;
+  auto made = subnet.prefix6->base;
+  auto left = address.bits - subnet.prefix.base.bits;
+  for (auto byte = made.bytes.rbegin(); left != 0; ++byte, left >>= 8)
+    *byte |= static_cast<std::uint8_t>(left & 0xff);
+  return made;
+}
+
+std::optional<ipv6_prefix> prefix6_of(const subnet_state& subnet, const ipv4_prefix& addresses) {
+  const auto base = address6_of(subnet, addresses.base);
+  if (!base)
+    return std::nullopt;
+  return ipv6_prefix{*base, static_cast<std::uint8_t>(128 - 32 + addresses.length)};
+}
+
 std::uint32_t size_of(const subnet_state& subnet) {
   return (~subnet.prefix.mask() + 1) - 3; // network, broadcast, gateway
 }
@@ -146,7 +179,16 @@ void cut_out(std::vector<reserved_range>& all, const ipv4_range& addresses) {
   all = std::move(left);
 }
 
-void give(subnet_state& subnet, ipv4 address, const uuid& nic) {
+namespace {
+
+/// Calls `visit(ipv4)` for each of its addresses, one by one.
+template <class Visitor> void for_each_of(const ipv4_prefix& addresses, Visitor visit) {
+  const auto last = addresses.last().bits;
+  for (std::uint64_t bits = addresses.base.bits; bits <= last; ++bits)
+    visit(ipv4{static_cast<std::uint32_t>(bits)});
+}
+
+void give_one(subnet_state& subnet, ipv4 address, const uuid& nic) {
   subnet.taken.put(address.bits, nic);
   subnet.resting.erase(address.bits);
   if (range_around(subnet, address) != nullptr)
@@ -155,13 +197,23 @@ void give(subnet_state& subnet, ipv4 address, const uuid& nic) {
     subnet.last_given = address.bits;
 }
 
-void take_back(subnet_state& subnet, ipv4 address, utc_time rests_until) {
+void take_one_back(subnet_state& subnet, ipv4 address, utc_time rests_until) {
   if (!subnet.taken.erase(address.bits))
     return;
   if (rests_until != utc_time{})
     subnet.resting.put(address.bits, rests_until);
   if (range_around(subnet, address) != nullptr)
     --subnet.reserved_taken;
+}
+
+} // namespace
+
+void give(subnet_state& subnet, const ipv4_prefix& addresses, const uuid& nic) {
+  for_each_of(addresses, [&](ipv4 address) { give_one(subnet, address, nic); });
+}
+
+void take_back(subnet_state& subnet, const ipv4_prefix& addresses, utc_time rests_until) {
+  for_each_of(addresses, [&](ipv4 address) { take_one_back(subnet, address, rests_until); });
 }
 
 void reserve(subnet_state& subnet, reserved_range range) {

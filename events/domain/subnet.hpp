@@ -25,6 +25,7 @@ struct subnet_state {
   uuid subnet;
   ipv4_prefix prefix;
   ipv4 gateway;
+  std::optional<ipv6_prefix> prefix6;              ///< of the guests' second addresses
   persistent_map<std::uint32_t, uuid> taken;       ///< address bits -> NIC
   persistent_map<std::uint32_t, utc_time> resting; ///< released ones -> not to be given before
   std::uint32_t last_given = 0;         ///< bits of the last address given out, 0 for none yet
@@ -32,7 +33,8 @@ struct subnet_state {
   std::uint32_t reserved_taken = 0;     ///< of `taken`, how many are in `reserved`
 
   template <class Bytes, class Self> static void members(Bytes& bytes, Self& of) {
-    bytes.all(of.subnet, of.prefix, of.gateway, of.last_given, of.taken, of.resting, of.reserved);
+    bytes.all(of.subnet, of.prefix, of.gateway, of.prefix6, of.last_given, of.taken, of.resting,
+              of.reserved);
   }
 
   void complete();
@@ -43,12 +45,28 @@ struct subnet_state {
 inline constexpr std::uint8_t subnet_length_min = 16;
 inline constexpr std::uint8_t subnet_length_max = 30;
 
+/// Of the IPv6 prefix of a subnet: what a link is given has 64 bits left (RFC 4291, 2.5.1), and the
+/// largest IPv4 subnet has 16 bits of numbers.
+inline constexpr std::uint8_t subnet6_length_min = 64;
+inline constexpr std::uint8_t subnet6_length_max = 112;
+
 /// Enough for every other machine of a rack or two to be written down by itself; few enough that
 /// looking through them costs nothing.
 inline constexpr std::size_t reserved_ranges_max = 256;
 
 /// Checks a subnet's shape. Errors: `invalid_argument`.
 [[nodiscard]] result<void> check_subnet(const ipv4_prefix& prefix, ipv4 gateway);
+
+/// The same for its IPv6 prefix. Errors: `invalid_argument`.
+[[nodiscard]] result<void> check_subnet6(const ipv6_prefix& prefix);
+
+/// The IPv6 address of who has that IPv4 address of the subnet: the one with the same number. So it
+/// is as much his alone as that; nothing when the subnet has no IPv6. `address` is of the subnet.
+[[nodiscard]] std::optional<ipv6> address6_of(const subnet_state& subnet, ipv4 address);
+
+/// The same of a prefix of the subnet.
+[[nodiscard]] std::optional<ipv6_prefix> prefix6_of(const subnet_state& subnet,
+                                                    const ipv4_prefix& addresses);
 
 /// Addresses that guests can have: all but network, broadcast and gateway.
 [[nodiscard]] std::uint32_t size_of(const subnet_state& subnet);
@@ -77,8 +95,8 @@ void put_apart(std::vector<reserved_range>& all, reserved_range added);
 void cut_out(std::vector<reserved_range>& all, const ipv4_range& addresses);
 
 /// The rest of the functions are total: they take whatever the events say.
-void give(subnet_state& subnet, ipv4 address, const uuid& nic);
-void take_back(subnet_state& subnet, ipv4 address, utc_time rests_until);
+void give(subnet_state& subnet, const ipv4_prefix& addresses, const uuid& nic);
+void take_back(subnet_state& subnet, const ipv4_prefix& addresses, utc_time rests_until);
 void reserve(subnet_state& subnet, reserved_range range);
 void free(subnet_state& subnet, const ipv4_range& addresses);
 

@@ -21,6 +21,9 @@ struct kind_policy {
   std::string_view name; ///< "kvm"
   bool driver_present = false;
   bool network_pvip = false;
+  bool upstream_arp = false;
+  bool upstream_bgp = false;
+  bool upstream_ospf = false;
   bool direct_kernel_boot = false;
   bool linux_guest = false;
   bool graceful_shutdown = false;

@@ -2,6 +2,7 @@
 
 #include "events/core/safety.hpp"
 #include "events/core/text.hpp"
+#include "events/domain/vm_addresses.hpp"
 
 #include <algorithm>
 
@@ -20,10 +21,7 @@ constexpr std::string_view step_removed = "removed";
 
 v1::VmEvent* add_event(decision& made) { return made.events.emplace_back().mutable_vm(); }
 
-bool is_on(const vm_state& state) {
-  return state.observed.state == v1::VmObserved::RUNNING ||
-         state.observed.state == v1::VmObserved::REACHABLE;
-}
+bool is_on(const vm_state& state) { return domain::is_on(state.observed.state); }
 
 bool runs_a_guest(const activity& job) {
   return job.kind == v1::VM_CREATE || job.kind == v1::VM_START;
@@ -67,8 +65,20 @@ outcome create(const vm_state* state, const v1::VmCommand::Create& command, cons
   created->set_memory_mib(command.memory_mib());
   created->set_kind(command.kind());
   *created->mutable_labels() = command.labels();
+  created->set_bits_a_second_max(command.bits_a_second_max());
   add_event(made)->mutable_start_requested()->set_generation(1);
   begin_job(made, v1::VM_CREATE, 1, policy_of(command.kind(), with).create_deadline, with);
+  return made;
+}
+
+outcome set_rate(const vm_state& state, std::uint64_t bits_a_second_max) {
+  if (state.desired == desired_state::deleted)
+    return refuse(error_code::conflict, "VM '" + state.name + "' is being deleted");
+  if (auto checked = check_rate(bits_a_second_max); !checked)
+    return checked.error();
+  decision made;
+  if (bits_a_second_max != state.nic.bits_a_second_max)
+    add_event(made)->mutable_rate_changed()->set_bits_a_second_max(bits_a_second_max);
   return made;
 }
 
@@ -133,9 +143,7 @@ outcome stop(const vm_state& state, const context& with) {
 
 /// Gives back what the VM holds.
 void release(decision& made, const vm_state& state, const uuid& self) {
-  auto& address = made.messages.emplace_back();
-  address.entity = state.network;
-  set(address.command.mutable_network()->mutable_release_address()->mutable_nic(), state.nic.nic);
+  release_addresses(made, state);
   auto& place = made.messages.emplace_back();
   place.entity = state.cluster;
   set(place.command.mutable_cluster()->mutable_release_vm()->mutable_vm(), self);
@@ -375,11 +383,24 @@ void wish(vm_state& state, desired_state desired, const v1::VmEvent::Wish& event
   state.generation = generation_number{event.generation()};
 }
 
+void started(vm_state& state, const v1::VmEvent::Seen& event, utc_time effective_at) {
+  observe(state, v1::VmObserved::RUNNING, v1::VmObserved::CAUSE_UNSPECIFIED, event.source(),
+          effective_at);
+  if (state.job && state.observed.generation >= state.job->generation)
+    advance(state, step_started);
+}
+
+void gone(vm_state& state, const v1::VmEvent::Seen& event, utc_time effective_at) {
+  observe(state, v1::VmObserved::ABSENT, v1::VmObserved::CAUSE_UNSPECIFIED, event.source(),
+          effective_at);
+}
+
 void created(vm_state& state, const v1::VmEvent::Created& event, utc_time decided_at) {
   state.cluster = from_proto(event.cluster());
   state.node = from_proto(event.node());
   state.network = from_proto(event.network());
   state.nic.nic = from_proto(event.nic());
+  state.nic.bits_a_second_max = event.bits_a_second_max();
   state.kind = event.kind();
   state.name = event.name();
   state.image = event.image();
@@ -437,6 +458,16 @@ outcome decide(const vm_state* state, const uuid& self, const v1::VmCommand& com
     if (command.has_start())
       return start(*state, with);
     return command.has_stop() ? stop(*state, with) : shutdown(*state, with);
+  case v1::VmCommand::kSetRate:
+    return set_rate(*state, command.set_rate().bits_a_second_max());
+  case v1::VmCommand::kAddAddresses:
+    return add_addresses(*state, self, command.add_addresses());
+  case v1::VmCommand::kRemoveAddresses:
+    return remove_addresses(*state, command.remove_addresses());
+  case v1::VmCommand::kGiveFurther:
+    return give_further(command.give_further());
+  case v1::VmCommand::kNotePort:
+    return note_port(*state, command.note_port());
   case v1::VmCommand::kSetLabels:
     return set_labels(state->labels, command.set_labels(), add_event);
   case v1::VmCommand::kCreate:
@@ -454,7 +485,11 @@ void evolve(vm_state& state, const v1::VmEvent& event, utc_time decided_at, utc_
     created(state, event.created(), decided_at);
     break;
   case v1::VmEvent::kAddressGiven:
-    state.nic = from_proto(event.address_given().nic());
+  case v1::VmEvent::kRateChanged:
+  case v1::VmEvent::kAddressesAdded:
+  case v1::VmEvent::kAddressesRemovalRequested:
+  case v1::VmEvent::kAddressesRemoved:
+    evolve_nic(state.nic, event);
     break;
   case v1::VmEvent::kStartRequested:
     wish(state, desired_state::running, event.start_requested());
@@ -474,10 +509,7 @@ void evolve(vm_state& state, const v1::VmEvent& event, utc_time decided_at, utc_
     advance(state, step_defined);
     break;
   case v1::VmEvent::kStarted:
-    observe(state, v1::VmObserved::RUNNING, v1::VmObserved::CAUSE_UNSPECIFIED,
-            event.started().source(), effective_at);
-    if (state.job && state.observed.generation >= state.job->generation)
-      advance(state, step_started);
+    started(state, event.started(), effective_at);
     break;
   case v1::VmEvent::kReachable:
     observe(state, v1::VmObserved::REACHABLE, v1::VmObserved::CAUSE_UNSPECIFIED,
@@ -488,15 +520,13 @@ void evolve(vm_state& state, const v1::VmEvent& event, utc_time decided_at, utc_
             effective_at);
     break;
   case v1::VmEvent::kAbsent:
-    observe(state, v1::VmObserved::ABSENT, v1::VmObserved::CAUSE_UNSPECIFIED,
-            event.absent().source(), effective_at);
+    gone(state, event.absent(), effective_at);
     break;
   case v1::VmEvent::kUnseen:
     unseen(state, event.unseen(), effective_at);
     break;
   case v1::VmEvent::kRemoved:
-    observe(state, v1::VmObserved::ABSENT, v1::VmObserved::CAUSE_UNSPECIFIED,
-            event.removed().source(), effective_at);
+    gone(state, event.removed(), effective_at);
     state.removed = true;
     break;
   case v1::VmEvent::kJobStarted:
@@ -553,7 +583,9 @@ std::optional<timer> next_timer(const vm_state& state) {
 
 bool spreads(const v1::VmCommand& command) {
   const bool releases = command.has_remove() && !safety::holds(safety::line::release_by_fact);
-  return releases || (command.has_observe() && command.observe().state() == v1::VmObserved::ABSENT);
+  const bool asks = command.has_add_addresses() || command.has_note_port();
+  return releases || asks ||
+         (command.has_observe() && command.observe().state() == v1::VmObserved::ABSENT);
 }
 
 } // namespace orrery::domain

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "events/core/rare.hpp"
 #include "events/core/units.hpp"
 #include "events/domain/job.hpp"
 #include "events/domain/labels.hpp"
@@ -46,20 +47,20 @@ struct vm_state {
   uuid node;
   uuid network;
   v1::HypervisorKind kind = v1::HYPERVISOR_KIND_UNSPECIFIED;
+  vcpu_count vcpus;
+  desired_state desired = desired_state::running;
+  bool removed = false; ///< seen gone as was wished: the entity ends with the event that sets this
   std::string name;
   std::string image;
-  vcpu_count vcpus;
   mib memory;
   nic_state nic;
   utc_time created_at;
 
-  desired_state desired = desired_state::running;
   generation_number generation;
   vm_observation observed;
-  std::optional<activity> job;
+  rare<activity> job;
   label_list labels;
 
-  bool removed = false;  ///< seen gone as was wished: the entity ends with the event that sets this
   utc_time effective_at; ///< of the last fact
   std::uint64_t version = 0;
 
@@ -87,6 +88,11 @@ struct wanted_effect {
 
   friend bool operator==(const wanted_effect&, const wanted_effect&) = default;
 };
+
+/// Whether a guest that was seen so runs, whether it answers or not.
+[[nodiscard]] inline bool is_on(v1::VmObserved::State seen) {
+  return seen == v1::VmObserved::RUNNING || seen == v1::VmObserved::REACHABLE;
+}
 
 /// `state` is null for a VM that does not exist (any more); `self` is its id.
 [[nodiscard]] outcome decide(const vm_state* state, const uuid& self, const v1::VmCommand& command,

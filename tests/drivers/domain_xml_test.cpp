@@ -139,6 +139,11 @@ TEST(domain_xml, the_kernel_is_told_its_address_and_more) {
             "console=ttyS0 quiet panic=1 no_timer_check orrery.address=10.99.0.17/24 "
             "orrery.gateway=10.99.0.1");
   EXPECT_TRUE(kernel_arguments(make_spec(), "debug").ends_with("10.99.0.1 debug"));
+  auto dual = make_spec();
+  dual.port.address6 = parse_ipv6("2001:db8::17").value();
+  EXPECT_TRUE(kernel_arguments(dual, "debug")
+                  .ends_with("10.99.0.1 orrery.address6=2001:db8::17/128 debug"));
+  EXPECT_NE(hash_of(dual), hash_of(make_spec()));
 }
 
 } // namespace

@@ -1,8 +1,8 @@
 #include "events/core/wide.hpp"
 #include "projections/usage.hpp"
-#include "projections/usage_query.hpp"
 #include "tests/projections/expander.hpp"
 #include "tests/projections/histories.hpp"
+#include "tests/projections/usage_pieces.hpp"
 #include "tests/support/memory_rows.hpp"
 #include "tests/support/random_history.hpp"
 #include "tests/support/usage_check.hpp"
@@ -10,11 +10,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <array>
 #include <map>
 #include <set>
 #include <tuple>
+#include <utility>
+
+// Questions about usage: refused, answered page by page, cut anywhere, summed.
 
 namespace orrery::projections {
 namespace {
@@ -23,186 +25,6 @@ using std::chrono::hours;
 using std::chrono::microseconds;
 using std::chrono::seconds;
 using testing::ElementsAre;
-using testing::IsEmpty;
-
-constexpr auto absent = v1::UsageInterval::ABSENT;
-constexpr auto stopped = v1::UsageInterval::STOPPED;
-constexpr auto running = v1::UsageInterval::RUNNING;
-constexpr auto unknown = v1::UsageInterval::UNKNOWN;
-constexpr auto no_state = v1::UsageInterval::STATE_UNSPECIFIED;
-
-const utc_time long_ago = support::start_of_time() - hours(24);
-const utc_time far_ahead = support::start_of_time() + hours(24) * 3'000;
-
-/// One interval, without what is the same for all of its VM.
-struct piece {
-  std::string vm;
-  std::string meter;
-  v1::UsageInterval::State state = no_state;
-  std::uint64_t amount = 0;
-  utc_time start;
-  utc_time end;
-
-  friend auto operator<=>(const piece&, const piece&) = default;
-
-  friend void PrintTo(const piece& shown, std::ostream* out) {
-    *out << shown.vm << " " << shown.meter << " " << shown.state << " " << shown.amount << " ["
-         << to_text(shown.start) << ", " << to_text(shown.end) << ")";
-  }
-};
-
-using pieces = std::vector<piece>;
-
-piece piece_of(const v1::UsageInterval& one) {
-  return {one.resource().id(),     one.meter(),          one.state(), one.amount(),
-          from_proto(one.start()), from_proto(one.end())};
-}
-
-/// All rows of a list, page after page.
-template <class Row, class Question>
-std::vector<Row> all_of(const Question& ask, std::uint32_t size = page_size_max) {
-  std::vector<Row> found;
-  page wanted{size, ""};
-  do {
-    auto listed = ask(wanted);
-    EXPECT_TRUE(listed) << (listed ? "" : listed.error().text);
-    if (!listed)
-      return found;
-    EXPECT_LE(listed->items.size(), size);
-    std::ranges::move(listed->items, std::back_inserter(found));
-    wanted.token = listed->next_token;
-  } while (!wanted.token.empty());
-  return found;
-}
-
-pieces pieces_of(const reader& rows, const usage_terms& terms, std::uint32_t size = page_size_max) {
-  pieces found;
-  for (const auto& one : all_of<v1::UsageInterval>(
-           [&](const page& wanted) { return list_usage(rows, terms, wanted); }, size)) {
-    EXPECT_EQ(one.microseconds(),
-              to_micros(from_proto(one.end())) - to_micros(from_proto(one.start())));
-    found.push_back(piece_of(one));
-  }
-  return found;
-}
-
-/// The list of two lists: what touches and is equal becomes one. Associative.
-pieces merged(pieces left, const pieces& right) {
-  left.insert(left.end(), right.begin(), right.end());
-  std::ranges::sort(
-      left, {}, [](const piece& one) { return std::tie(one.vm, one.meter, one.start, one.end); });
-  pieces made;
-  for (auto& one : left) {
-    const bool goes_on = !made.empty() && made.back().vm == one.vm &&
-                         made.back().meter == one.meter && made.back().state == one.state &&
-                         made.back().end == one.start;
-    if (goes_on)
-      made.back().end = one.end;
-    else
-      made.push_back(one);
-  }
-  return made;
-}
-
-// What a VM's events say, told by hand: which state begins when, the last word on a moment counts.
-
-struct told_vm {
-  utc_time created;
-  std::optional<utc_time> end = {};
-  std::optional<utc_time> address = {};
-  std::uint64_t vcpus = 0;
-  std::uint64_t memory = 0;
-  std::map<utc_time, v1::UsageInterval::State> states = {};
-};
-
-std::optional<v1::UsageInterval::State> told_state(const std::string& type) {
-  static const std::map<std::string, v1::UsageInterval::State> states{
-      {"vm.created", absent},  {"vm.absent", absent},   {"vm.defined", stopped},
-      {"vm.stopped", stopped}, {"vm.started", running}, {"vm.reachable", running},
-      {"vm.unseen", unknown}};
-  const auto found = states.find(type);
-  return found == states.end() ? std::nullopt : std::optional(found->second);
-}
-
-/// Told from the commits' bodies alone.
-std::map<std::string, std::vector<told_vm>> tell(const support::commit_list& commits) {
-  std::map<std::string, std::vector<told_vm>> vms;
-  for (const auto& [seq, body] : commits)
-    domain::for_each_step(body, [&](const v1::Decision&, const v1::Step& step, int, utc_time at) {
-      for (const auto& event : step.events()) {
-        if (!event.has_vm())
-          continue;
-        auto& lives = vms[to_text(vm_id{domain::from_proto(step.entity())})];
-        auto when = event.effective_at() == 0 ? at : from_micros(event.effective_at());
-        if (event.vm().has_created()) {
-          lives.push_back({.created = when,
-                           .vcpus = event.vm().created().vcpus(),
-                           .memory = event.vm().created().memory_mib()});
-        }
-        auto& vm = lives.back();
-        // A fact that stands in one record with the creation has the record's time, which is some
-        // steps earlier.
-        when = std::max(when, vm.created);
-        if (const auto state = told_state(domain::type_of(event)))
-          vm.states[when] = *state;
-        if (event.vm().has_address_given())
-          vm.address = when;
-        if (event.vm().has_removed())
-          vm.end = when;
-      }
-    });
-  return vms;
-}
-
-/// The intervals that these tell, up to the end of the log.
-pieces told_pieces(const support::commit_list& commits) {
-  const auto head = domain::last_time(commits.back().second);
-  pieces found;
-  for (const auto& [vm, lives] : tell(commits))
-    for (const auto& life : lives) {
-      const auto end = life.end.value_or(head);
-      for (auto at = life.states.begin(); at != life.states.end(); ++at) {
-        const auto next = std::next(at);
-        const auto until = next == life.states.end() ? end : next->first;
-        for (const auto& [meter, amount] : std::map<std::string, std::uint64_t>{
-                 {"vm.state", 1}, {"vm.vcpu", life.vcpus}, {"vm.memory", life.memory}})
-          if (at->first < until)
-            found.push_back({vm, meter, at->second, amount, at->first, until});
-      }
-      if (life.address && *life.address < end)
-        found.push_back({vm, "nic.address", no_state, 1, *life.address, end});
-    }
-  return merged(found, {});
-}
-
-pieces sorted(pieces all) {
-  std::ranges::sort(
-      all, {}, [](const piece& one) { return std::tie(one.vm, one.meter, one.start, one.end); });
-  return all;
-}
-
-/// The states of the one VM of a world, with the seconds from `from` to the end of each, whole.
-struct stretch {
-  v1::UsageInterval::State state;
-  std::int64_t milliseconds;
-
-  friend bool operator==(const stretch&, const stretch&) = default;
-
-  friend void PrintTo(const stretch& shown, std::ostream* out) {
-    *out << shown.state << " for " << shown.milliseconds << " ms";
-  }
-};
-
-std::vector<stretch> stretches_of(const support::world& at, std::uint32_t number = 1) {
-  const auto rows = support::usage_rows_of(at.commits());
-  std::vector<stretch> found;
-  for (const auto& one : pieces_of(
-           support::memory_reader(rows),
-           {.from = long_ago, .to = far_ahead, .vm = support::vm(number), .what = meter::vm_state}))
-    found.push_back(
-        {one.state, std::chrono::round<std::chrono::milliseconds>(one.end - one.start).count()});
-  return found;
-}
 
 // Refusals ----------------------------------------------------------------------------------------
 
@@ -263,115 +85,6 @@ TEST(usage, a_sum_beyond_128_bits_is_refused) {
   for (const auto& sum : sums->items.at(0).sums())
     EXPECT_TRUE(parse_uint128(sum.unit_microseconds())) << sum.unit_microseconds();
   EXPECT_TRUE(list_total_usage(from, {long_ago, far_ahead}, {}));
-}
-
-// Lives -------------------------------------------------------------------------------------------
-
-TEST(usage, of_a_vm_that_never_ran_is_absent_then_stopped) {
-  auto at = support::world_with_vm();
-  at.pass(seconds(2));
-  at.see(1, v1::VmObserved::STOPPED, v1::VmObserved::NEVER_RAN);
-  at.pass(seconds(3));
-  at.must(support::stop_vm());
-  EXPECT_THAT(stretches_of(at), ElementsAre(stretch{absent, 2'000}, stretch{stopped, 3'000}));
-}
-
-TEST(usage, of_power_cycles_counts_each) {
-  auto at = support::world_with_vm();
-  for (int cycle = 0; cycle < 2; ++cycle) {
-    at.pass(seconds(1));
-    at.see(1, v1::VmObserved::RUNNING);
-    at.pass(seconds(2));
-    at.see(1, v1::VmObserved::REACHABLE); // runs as before
-    at.pass(seconds(3));
-    at.see(1, v1::VmObserved::STOPPED, v1::VmObserved::GUEST);
-  }
-  at.pass(seconds(1));
-  at.must(support::remove_vm());
-  at.pass(seconds(1));
-  at.see(1, v1::VmObserved::ABSENT);
-  at.pass(seconds(100));
-  at.must(support::place_vm({.number = 2, .name = "db"}));
-  EXPECT_THAT(stretches_of(at),
-              ElementsAre(stretch{absent, 1'000}, stretch{running, 5'000}, stretch{stopped, 1'000},
-                          stretch{running, 5'000}, stretch{stopped, 2'000}));
-}
-
-TEST(usage, of_a_vm_whose_node_is_out_of_sight_is_unknown_and_never_stopped) {
-  auto at = support::world_with_running_vm();
-  at.pass(seconds(5));
-  at.see(1, v1::VmObserved::UNKNOWN);
-  at.pass(seconds(7));
-  at.see(1, v1::VmObserved::UNKNOWN); // no news
-  at.pass(seconds(2));
-  at.see(1, v1::VmObserved::RUNNING);
-  const auto found = stretches_of(at);
-  ASSERT_GE(found.size(), 3U);
-  EXPECT_EQ(found[found.size() - 2], (stretch{running, 5'000}));
-  EXPECT_EQ(found.back(), (stretch{unknown, 9'000}));
-}
-
-TEST(usage, of_wishes_is_nothing) {
-  auto at = support::world_with_running_vm();
-  at.pass(seconds(5));
-  at.must(support::stop_vm());
-  at.pass(seconds(6)); // and the hypervisor takes its time
-  at.see(1, v1::VmObserved::STOPPED, v1::VmObserved::HOST);
-  at.pass(seconds(1));
-  at.must(support::start_vm());
-  const auto found = stretches_of(at);
-  EXPECT_EQ(found[found.size() - 2], (stretch{running, 11'000}));
-  EXPECT_EQ(found.back(), (stretch{stopped, 1'000}));
-}
-
-TEST(usage, two_facts_of_one_record_count_at_their_own_times) {
-  auto at = support::world_with_running_vm();
-  at.pass(seconds(10));
-  auto off = at.next_saying(1, v1::VmObserved::STOPPED, v1::VmObserved::GUEST);
-  off.at = at.now() - seconds(6);
-  auto on = at.next_saying(1, v1::VmObserved::RUNNING);
-  on.at = at.now() - seconds(2);
-  at.tell_all({support::observe(1, off), support::observe(1, on)});
-  at.pass(seconds(1));
-  at.must(support::stop_vm());
-  const auto found = stretches_of(at);
-  ASSERT_GE(found.size(), 3U);
-  EXPECT_EQ(found[found.size() - 3], (stretch{running, 4'000}));
-  EXPECT_EQ(found[found.size() - 2], (stretch{stopped, 4'000}));
-  EXPECT_EQ(found.back(), (stretch{running, 3'000}));
-}
-
-TEST(usage, a_fact_from_before_the_last_one_begins_with_that) {
-  auto at = support::world_with_running_vm();
-  at.pass(seconds(10));
-  at.see(1, v1::VmObserved::STOPPED, v1::VmObserved::GUEST);
-  at.pass(seconds(10));
-  auto on = at.next_saying(1, v1::VmObserved::RUNNING);
-  on.at = at.now() - seconds(15);
-  at.must(support::observe(1, on)); // it was never off for any time
-  at.pass(seconds(1));
-  at.must(support::stop_vm());
-  const auto found = stretches_of(at);
-  EXPECT_EQ(found.back(), (stretch{running, 21'000})) << "one interval, as if nothing had been";
-}
-
-TEST(usage, of_an_address_is_from_its_grant_to_the_fact_that_the_vm_is_gone) {
-  auto at = support::world_with_running_vm();
-  at.pass(seconds(10));
-  at.must(support::remove_vm());
-  at.pass(seconds(3));
-  at.see(1, v1::VmObserved::ABSENT);
-  const auto gone = at.now();
-  at.pass(seconds(50));
-  const auto rows = support::usage_rows_of(at.commits());
-  const auto found = pieces_of(support::memory_reader(rows),
-                               {.from = long_ago, .to = far_ahead, .what = meter::nic_address});
-  const auto given = tell(at.commits()).begin()->second.front().address;
-  ASSERT_TRUE(given);
-  ASSERT_EQ(found.size(), 1U);
-  EXPECT_EQ(found[0].start, *given);
-  EXPECT_NEAR(static_cast<double>((found[0].end - gone).count()), 0, 10'000);
-  EXPECT_EQ(found[0].amount, 1U);
 }
 
 // Questions ---------------------------------------------------------------------------------------

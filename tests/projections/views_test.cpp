@@ -106,6 +106,32 @@ TEST(network_view, counts_free_taken_and_reserved_addresses) {
   EXPECT_EQ(shown.quarantine_seconds(), 600U);
 }
 
+TEST(network_view, says_what_guests_are_told_and_have_of_ipv6) {
+  auto world = support::founded_world();
+  world.must(support::add_node());
+  world.must(support::hello());
+  world.must(support::add_network({.prefix6 = "2001:db8:7::/64"}));
+  world.must(support::place_vm({.bits_a_second_max = 5'000'000}));
+  auto shown = view(network(), *world.find_network());
+  EXPECT_EQ(shown.mtu(), 1'500U);
+  EXPECT_EQ(shown.name_servers_size(), 0);
+  EXPECT_EQ(shown.subnets(0).prefix6(), "2001:db8:7::/64");
+  const auto of_vm = view(support::vm(), *world.find_vm());
+  EXPECT_EQ(of_vm.address6(), "2001:db8:7::2");
+  EXPECT_EQ(of_vm.gateway6(), "fe80::1");
+  EXPECT_EQ(of_vm.bits_a_second_max(), 5'000'000U);
+  world.must(
+      support::set_guests({.mtu = 1'400,
+                           .name_servers = std::vector<std::string>{"2001:db8::53", "192.0.2.53"},
+                           .classless_routes = true}));
+  shown = view(network(), *world.find_network());
+  EXPECT_EQ(shown.mtu(), 1'400U);
+  ASSERT_EQ(shown.name_servers_size(), 2);
+  EXPECT_EQ(shown.name_servers(0), "192.0.2.53");
+  EXPECT_EQ(shown.name_servers(1), "2001:db8::53");
+  EXPECT_TRUE(shown.classless_routes());
+}
+
 TEST(network_view, goes_from_requested_over_ready_to_removing) {
   support::world world;
   world.must(support::create_far_cluster());

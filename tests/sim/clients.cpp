@@ -1,5 +1,7 @@
 #include "tests/sim/clients.hpp"
 
+#include "events/core/guest_port.hpp"
+
 namespace orrery::sim {
 
 namespace {
@@ -158,12 +160,17 @@ void clients::wish_for_network(partition_number where) {
   const auto which = dice.next();
   const bool is_keyed = dice.chance(keyed_percent);
   std::vector<uuid> networks;
-  x_around.truth(where).state().for_each(
-      [&networks](const uuid& entity, const domain::entity_ptr& one) {
-        const auto* network = std::get_if<domain::network_state>(one.get());
-        if (network != nullptr && network->name != "lan")
-          networks.push_back(entity);
-      });
+  std::vector<uuid> all;
+  x_around.truth(where).state().for_each([&](const uuid& entity, const domain::entity_ptr& one) {
+    const auto* network = std::get_if<domain::network_state>(one.get());
+    if (network == nullptr)
+      return;
+    all.push_back(entity);
+    if (network->name != "lan")
+      networks.push_back(entity);
+  });
+  if (!all.empty() && which % 3 == 0)
+    return set_guests(all[which % all.size()], which);
   if (networks.empty() || roll < 55) {
     const auto third = static_cast<std::uint32_t>(which % prefixes) << 8;
     const std::uint8_t length = roll % 4 == 0 ? 23 : 24; // some hold two of them
@@ -196,6 +203,10 @@ void clients::wish_for_vm(partition_number where) {
   if (vms.size() < wanted / 2 || (vms.size() < wanted && roll < 40) || vms.empty())
     return add_vm(where);
   const auto& vm = vms[which % vms.size()];
+  if (roll < 5)
+    return set_rate(vm, which);
+  if (roll < 12)
+    return change_addresses(vm, which);
   if (roll < 55)
     return act_on(vm, v1::VmCommand::kStart, is_keyed);
   if (roll < 70)
@@ -235,6 +246,60 @@ void clients::add_vm(partition_number where) {
         return true;
       },
       x_around.random.chance(keyed_percent));
+}
+
+void clients::set_guests(const uuid& network, std::uint64_t which) {
+  ask(
+      network.partition(),
+      [network, which](process&, v1::Command& command) {
+        domain::set(command.mutable_entity(), network);
+        auto* body = command.mutable_network()->mutable_set_guests();
+        body->set_mtu(1'400 + static_cast<std::uint32_t>(which % 100));
+        body->set_classless_routes(which % 2 == 0);
+        return true;
+      },
+      true);
+}
+
+void clients::set_rate(const uuid& vm, std::uint64_t which) {
+  ask(
+      vm.partition(),
+      [vm, which](process&, v1::Command& command) {
+        domain::set(command.mutable_entity(), vm);
+        command.mutable_vm()->mutable_set_rate()->set_bits_a_second_max(guest_rate_min *
+                                                                        (which % 4));
+        return true;
+      },
+      true);
+}
+
+void clients::change_addresses(const uuid& vm, std::uint64_t which) {
+  const auto known = x_around.truth(vm.partition()).state().find(vm);
+  const auto& nic = std::get<domain::vm_state>(*known).nic;
+  const bool is_less = !nic.further.empty() && which % 3 != 0;
+  auto wanted = is_less ? nic.further[(which >> 2) % nic.further.size()].prefix : ipv4_prefix{};
+  if (!is_less && which % 2 == 0) { // four addresses of the first 256 of its network
+    wanted.length = 30;
+    wanted.base =
+        ipv4{(nic.address.bits & ~0xFFU) | static_cast<std::uint32_t>((which >> 8) & 0xFC)};
+  }
+  ask(
+      vm.partition(),
+      [vm, wanted, is_less](process& at, v1::Command& command) {
+        domain::set(command.mutable_entity(), vm);
+        if (is_less) {
+          auto* body = command.mutable_vm()->mutable_remove_addresses();
+          body->set_base(wanted.base.bits);
+          body->set_length(wanted.length);
+          return true;
+        }
+        auto* body = command.mutable_vm()->mutable_add_addresses();
+        domain::set(body->mutable_claim(), make_uuid(at.wall(), vm.partition(), at.random()));
+        body->set_base(wanted.base.bits);
+        body->set_length(wanted.length);
+        return true;
+      },
+      true);
 }
 
 void clients::act_on(const uuid& vm, v1::VmCommand::BodyCase what, bool is_keyed) {
@@ -283,8 +348,7 @@ void clients::nudge() {
           const auto* vm = std::get_if<domain::vm_state>(one.get());
           if (vm == nullptr || vm->job)
             return;
-          const bool is_on = vm->observed.state == v1::VmObserved::RUNNING ||
-                             vm->observed.state == v1::VmObserved::REACHABLE;
+          const bool is_on = domain::is_on(vm->observed.state);
           if (vm->desired == domain::desired_state::running && !is_on)
             act_on(entity, v1::VmCommand::kStart, true);
           if (vm->desired == domain::desired_state::stopped && is_on)

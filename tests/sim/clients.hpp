@@ -68,6 +68,11 @@ private:
                    bool is_keyed);
   void add_vm(partition_number where);
   void nudge();
+  /// What the guests of a network are told.
+  void set_guests(const uuid& network, std::uint64_t which);
+  void set_rate(const uuid& vm, std::uint64_t which);
+  /// Asks for an address more, or a network, or that one goes.
+  void change_addresses(const uuid& vm, std::uint64_t which);
   void act_on(const uuid& vm, v1::VmCommand::BodyCase what, bool is_keyed);
 
   surroundings& x_around;

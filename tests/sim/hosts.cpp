@@ -39,6 +39,7 @@ actors::node_link hosts::connect(std::uint32_t process, const uuid& node) {
   actors::node_link link;
   link.hypervisor = std::make_unique<host_driver>(x_around, x_hosts.at(node), process);
   link.network = std::make_unique<host_ports>(x_hosts.at(node));
+  link.speaker = pvip::make_simulated_speaker();
   return link;
 }
 
@@ -49,6 +50,25 @@ bool hosts::runs(const uuid& vm) {
       return true;
   }
   return false;
+}
+
+std::string hosts::told_wrong() {
+  for (const auto& [node, one] : x_hosts)
+    for (const auto& [link, port] : one->ports) {
+      const auto vm = one->world->guest_on(link);
+      if (port.announced != (vm && runs(vm->value)))
+        return "others are " + std::string(port.announced ? "" : "not ") + "told of " + link +
+               " of " + (vm ? to_text(*vm) : std::string("no guest"));
+    }
+  return {};
+}
+
+const pvip::port* hosts::port_on(const uuid& node, const std::string& link) const {
+  const auto host = x_hosts.find(node);
+  if (host == x_hosts.end())
+    return nullptr;
+  const auto port = host->second->ports.find(link);
+  return port == host->second->ports.end() ? nullptr : &port->second;
 }
 
 std::vector<support::guest> hosts::guests() {

@@ -45,6 +45,12 @@ public:
   /// Whether a guest of the VM runs on any of them.
   [[nodiscard]] bool runs(const uuid& vm);
 
+  /// A guest that runs and of which nobody is told, or the other way round; empty: none.
+  [[nodiscard]] std::string told_wrong();
+
+  /// The VM's port on the node, or null.
+  [[nodiscard]] const pvip::port* port_on(const uuid& node, const std::string& link) const;
+
   /// Every guest that is defined.
   [[nodiscard]] std::vector<support::guest> guests();
 

@@ -179,10 +179,8 @@ void partition_run::owning(std::uint64_t epoch) {
   x_engine->state().for_each([&](const uuid& entity, const domain::entity_ptr& state) {
     if (std::holds_alternative<domain::cluster_state>(*state))
       start_cluster(entity, epoch, true);
-    else if (const auto* node = std::get_if<domain::node_state>(state.get()))
-      worlds[node->cluster].emplace_back(entity, state);
-    else if (const auto* vm = std::get_if<domain::vm_state>(state.get()))
-      worlds[vm->cluster].emplace_back(entity, state);
+    if (const auto cluster = domain::cluster_of(entity, *state); !cluster.is_none())
+      worlds[cluster].emplace_back(entity, state);
   });
   for (const auto& [cluster, driven] : x_clusters)
     driven->on_world(std::move(worlds[cluster]), epoch);
@@ -204,11 +202,7 @@ void partition_run::accepted(const projections::folded_commit& commit) {
       continue;
     if (one.after != nullptr && std::holds_alternative<domain::cluster_state>(*one.after))
       start_cluster(one.entity, x_engine->status().epoch, false);
-    uuid cluster;
-    if (const auto* vm = std::get_if<domain::vm_state>(state.get()))
-      cluster = vm->cluster;
-    else if (const auto* node = std::get_if<domain::node_state>(state.get()))
-      cluster = node->cluster;
+    const auto cluster = domain::cluster_of(one.entity, *state);
     if (const auto found = x_clusters.find(cluster); found != x_clusters.end())
       found->second->on_changed(one.entity, one.after);
   }

@@ -1,6 +1,8 @@
 #include "tests/sim/simulation.hpp"
 
+#include "actors/hypervisors/guest_work.hpp"
 #include "events/core/crash_point.hpp"
+#include "events/domain/nic.hpp"
 
 #include <algorithm>
 
@@ -286,13 +288,26 @@ std::string simulation::unsettled() {
   }
   if (auto why = x_around.broken_streams(true); !why.empty())
     return why;
-  return support::to_text(x_around.broken_space(true));
+  if (auto why = support::to_text(x_around.broken_space(true)); !why.empty())
+    return why;
+  return x_hosts.told_wrong();
+}
+
+/// Whether what the VM's port passes and tells is as was accepted, when it has one.
+bool simulation::is_port_right(const domain::partition_state& state,
+                               const domain::vm_state& vm) const {
+  const auto* port = x_hosts.port_on(vm.node, domain::link_of(vm.nic.nic));
+  const auto network = state.find(vm.network);
+  if (port == nullptr || network == nullptr)
+    return true;
+  const auto& settings = *std::get<domain::network_state>(*network).guests;
+  return *port == pvip::standing_as(actors::port_of(vm, settings, port->tap_owner_uid), *port);
 }
 
 std::string simulation::unsettled_vms(partition_number where) {
   std::string why;
   const auto& state = x_around.truth(where).state();
-  state.for_each([&why](const uuid& entity, const domain::entity_ptr& one) {
+  state.for_each([&, this](const uuid& entity, const domain::entity_ptr& one) {
     if (const auto* node = std::get_if<domain::node_state>(one.get()); node && !node->connected)
       why = "node '" + node->name + "' is out of sight";
     if (domain::job_of(*one) != nullptr)
@@ -300,13 +315,16 @@ std::string simulation::unsettled_vms(partition_number where) {
     const auto* vm = std::get_if<domain::vm_state>(one.get());
     if (vm == nullptr || vm->job)
       return;
-    const bool is_on = vm->observed.state == v1::VmObserved::RUNNING ||
-                       vm->observed.state == v1::VmObserved::REACHABLE;
+    const bool is_on = domain::is_on(vm->observed.state);
     if (vm->desired == domain::desired_state::deleted)
       why = "VM " + to_text(entity) + " is not gone";
     else if (vm->observed.state == v1::VmObserved::UNKNOWN ||
              is_on != (vm->desired == domain::desired_state::running))
       why = "VM " + to_text(entity) + " is not what it should be";
+    else if (std::ranges::any_of(vm->nic.further, &domain::further_addresses::is_leaving))
+      why = "VM " + to_text(entity) + " still has an address that shall go";
+    else if (!is_port_right(state, *vm))
+      why = "the port of VM " + to_text(entity) + " is not what it should be";
   });
   if (!why.empty())
     return why;

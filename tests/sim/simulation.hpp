@@ -67,6 +67,8 @@ private:
   void calm();
   [[nodiscard]] std::string unsettled();
   [[nodiscard]] std::string unsettled_vms(partition_number where);
+  [[nodiscard]] bool is_port_right(const domain::partition_state& state,
+                                   const domain::vm_state& vm) const;
   void check_end();
   [[nodiscard]] std::shared_ptr<process> any_process();
   [[nodiscard]] outcome told() const;

@@ -2,13 +2,26 @@
 
 #include "events/core/net.hpp"
 #include "events/domain/addressing.hpp"
+#include "events/domain/guest_settings.hpp"
+#include "events/domain/ipv6.hpp"
 #include "events/domain/labels.hpp"
+#include "events/domain/nic.hpp"
 
 namespace orrery::support {
 
 namespace {
 
-enum class noun : std::uint64_t { installation = 1, cluster, node, network, subnet, vm, nic, job };
+enum class noun : std::uint64_t {
+  installation = 1,
+  cluster,
+  node,
+  network,
+  subnet,
+  vm,
+  nic,
+  job,
+  claim
+};
 
 uuid make(noun which, std::uint32_t number) {
   return make_uuid(start_of_time(), partition_number{0},
@@ -45,6 +58,16 @@ v1::Command for_network(std::uint32_t number) {
   return made;
 }
 
+ipv4_prefix addresses_in(std::string_view text) {
+  if (text.empty())
+    return {};
+  if (text.find('/') == std::string_view::npos)
+    return domain::only(address_of(text));
+  const auto length = std::stoul(std::string(text.substr(text.find('/') + 1)));
+  return {address_of(text.substr(0, text.find('/'))),
+          static_cast<std::uint8_t>(length)}; // also what is none
+}
+
 domain::kind_policy whole(std::string_view name) {
   using std::chrono::seconds;
   domain::kind_policy made;
@@ -57,6 +80,9 @@ domain::kind_policy whole(std::string_view name) {
   made.create_deadline = seconds(120);
   made.start_deadline = seconds(120);
   made.shutdown_deadline = seconds(120);
+  made.upstream_arp = true;
+  made.upstream_bgp = true;
+  made.upstream_ospf = true;
   made.stop_deadline = seconds(60);
   made.delete_deadline = seconds(120);
   return made;
@@ -93,6 +119,8 @@ uuid subnet(std::uint32_t number) { return make(noun::subnet, number); }
 uuid vm(std::uint32_t number) { return make(noun::vm, number); }
 
 uuid nic(std::uint32_t number) { return make(noun::nic, number); }
+
+uuid claim_number(std::uint32_t number) { return make(noun::claim, number); }
 
 uuid command_number(std::uint32_t number) { return make(noun::job, number); }
 
@@ -156,6 +184,8 @@ v1::Command add_network(const network_wish& wish) {
   body->set_prefix_length(prefix.length);
   body->set_gateway(address_of(wish.gateway).bits);
   body->set_quarantine_seconds(wish.quarantine_seconds);
+  if (!wish.prefix6.empty())
+    domain::set(body->mutable_prefix6(), parse_ipv6_prefix(wish.prefix6).value());
   return made;
 }
 
@@ -181,6 +211,26 @@ v1::Command free(const std::vector<std::string>& ranges, std::uint32_t number) {
 v1::Command set_quarantine(std::uint32_t seconds, std::uint32_t number) {
   auto made = for_network(number);
   made.mutable_network()->mutable_set_quarantine()->set_seconds(seconds);
+  return made;
+}
+
+v1::NetworkCommand::SetGuests guests(const guests_wish& wish) {
+  v1::NetworkCommand::SetGuests made;
+  if (wish.mtu)
+    made.set_mtu(*wish.mtu);
+  if (wish.name_servers) {
+    auto* servers = made.mutable_name_servers();
+    for (const auto& text : *wish.name_servers)
+      domain::add(*servers, parse_ip_address(text).value());
+  }
+  if (wish.classless_routes)
+    made.set_classless_routes(*wish.classless_routes);
+  return made;
+}
+
+v1::Command set_guests(const guests_wish& wish, std::uint32_t number) {
+  auto made = for_network(number);
+  *made.mutable_network()->mutable_set_guests() = guests(wish);
   return made;
 }
 
@@ -237,6 +287,7 @@ v1::Command place_vm(const vm_wish& wish) {
   *body->mutable_labels() = labels(wish.labels).set();
   if (!wish.address.empty())
     body->set_address(address_of(wish.address).bits);
+  body->set_bits_a_second_max(wish.bits_a_second_max);
   return made;
 }
 
@@ -247,6 +298,46 @@ v1::SetLabels labels(const std::vector<std::pair<std::string, std::string>>& set
     domain::add(*made.mutable_set(), key, value);
   for (const auto& key : remove)
     made.add_remove(key);
+  return made;
+}
+
+v1::Upstream bgp_upstream(int routers) {
+  v1::Upstream made;
+  if (routers == 0)
+    return made;
+  made.set_uplink("up0");
+  made.set_learn_guests(true);
+  made.mutable_bgp()->set_as(64601);
+  made.mutable_bgp()->set_hold_seconds(9);
+  for (int i = 0; i < routers; ++i) {
+    auto* router = made.mutable_bgp()->add_routers();
+    router->set_address("192.0.2." + std::to_string(1 + i));
+    router->set_as(64512);
+    router->set_secret("rack-7");
+  }
+  return made;
+}
+
+v1::Command set_upstream(const v1::Upstream& wanted, std::uint32_t number) {
+  v1::Command made;
+  domain::set(made.mutable_entity(), cluster(number));
+  *made.mutable_cluster()->mutable_set_upstream()->mutable_upstream() = wanted;
+  return made;
+}
+
+v1::Command note_upstream(std::uint32_t number, std::uint64_t nonce, const standing& seen) {
+  v1::Command made;
+  domain::set(made.mutable_entity(), node(number));
+  auto* body = made.mutable_node()->mutable_note_upstream();
+  body->set_nonce(nonce);
+  for (const auto* routers : {&seen.up, &seen.down})
+    for (const auto& router : *routers) {
+      auto* session = body->add_sessions();
+      session->set_router(router);
+      session->set_established(routers == &seen.up);
+      session->set_reason(routers == &seen.up ? "Established" : "Connection refused");
+    }
+  body->set_problem(seen.problem);
   return made;
 }
 
@@ -274,6 +365,45 @@ v1::Command label_vm(const v1::SetLabels& wanted, std::uint32_t number) {
   v1::Command made;
   domain::set(made.mutable_entity(), vm(number));
   *made.mutable_vm()->mutable_set_labels() = wanted;
+  return made;
+}
+
+v1::Command set_rate(std::uint64_t bits_a_second_max, std::uint32_t number) {
+  auto made = for_vm(number);
+  made.mutable_vm()->mutable_set_rate()->set_bits_a_second_max(bits_a_second_max);
+  return made;
+}
+
+v1::Command add_addresses(std::uint32_t claim, std::string_view addresses, std::uint32_t number) {
+  auto made = for_vm(number);
+  auto* body = made.mutable_vm()->mutable_add_addresses();
+  const auto wanted = addresses_in(addresses);
+  domain::set(body->mutable_claim(), claim_number(claim));
+  body->set_base(wanted.base.bits);
+  body->set_length(wanted.length);
+  return made;
+}
+
+std::uint32_t size_of(const v1::FurtherAddresses& addresses) {
+  return std::uint32_t{1} << (32 - addresses.length());
+}
+
+v1::Command remove_addresses(std::string_view addresses, std::uint32_t number) {
+  auto made = for_vm(number);
+  const auto wanted = addresses_in(addresses);
+  made.mutable_vm()->mutable_remove_addresses()->set_base(wanted.base.bits);
+  made.mutable_vm()->mutable_remove_addresses()->set_length(wanted.length);
+  return made;
+}
+
+v1::Command note_port(const std::vector<std::uint32_t>& without, std::uint32_t number,
+                      std::uint64_t node_epoch) {
+  auto made = for_vm(number);
+  auto* body = made.mutable_vm()->mutable_note_port();
+  domain::set(body->mutable_node(), node());
+  body->set_node_epoch(node_epoch);
+  for (const auto claim : without)
+    domain::set(body->add_without(), claim_number(claim));
   return made;
 }
 

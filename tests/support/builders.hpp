@@ -22,6 +22,7 @@ namespace orrery::support {
 [[nodiscard]] uuid subnet(std::uint32_t number = 1);
 [[nodiscard]] uuid vm(std::uint32_t number = 1);
 [[nodiscard]] uuid nic(std::uint32_t number = 1);
+[[nodiscard]] uuid claim_number(std::uint32_t number); ///< of addresses beside a NIC's first
 [[nodiscard]] uuid command_number(std::uint32_t number);
 
 /// 2026-11-22T09:00:00Z: when every test's story begins.
@@ -66,6 +67,7 @@ struct network_wish {
   std::string gateway = "10.99.0.1";
   std::uint32_t cluster = 1;
   std::uint32_t quarantine_seconds = 0;
+  std::string prefix6 = {};
 };
 
 [[nodiscard]] v1::Command add_network(const network_wish& wish = {});
@@ -77,6 +79,16 @@ struct network_wish {
                                   const std::string& note = {}, std::uint32_t number = 1);
 [[nodiscard]] v1::Command free(const std::vector<std::string>& ranges, std::uint32_t number = 1);
 [[nodiscard]] v1::Command set_quarantine(std::uint32_t seconds, std::uint32_t number = 1);
+
+/// What of it is said is changed.
+struct guests_wish {
+  std::optional<std::uint32_t> mtu = std::nullopt;
+  std::optional<std::vector<std::string>> name_servers = std::nullopt;
+  std::optional<bool> classless_routes = std::nullopt;
+};
+
+[[nodiscard]] v1::NetworkCommand::SetGuests guests(const guests_wish& wish);
+[[nodiscard]] v1::Command set_guests(const guests_wish& wish, std::uint32_t number = 1);
 
 [[nodiscard]] v1::Command set_limit(v1::Installation::Limit limit, std::uint32_t figure);
 
@@ -102,6 +114,7 @@ struct vm_wish {
   std::uint32_t cluster = 1;
   std::vector<std::pair<std::string, std::string>> labels = {};
   std::string address = {};
+  std::uint64_t bits_a_second_max = 0;
 };
 
 [[nodiscard]] v1::Command place_vm(const vm_wish& wish = {});
@@ -110,11 +123,39 @@ struct vm_wish {
 [[nodiscard]] v1::SetLabels labels(const std::vector<std::pair<std::string, std::string>>& set,
                                    const std::vector<std::string>& remove = {});
 
+/// BGP with so many routers; none: routers are told nothing.
+[[nodiscard]] v1::Upstream bgp_upstream(int routers);
+[[nodiscard]] v1::Command set_upstream(const v1::Upstream& wanted, std::uint32_t number = 1);
+
+/// Of a node: which routers it speaks with, and which it does not.
+struct standing {
+  std::vector<std::string> up = {};
+  std::vector<std::string> down = {};
+  std::string problem = {};
+};
+
+[[nodiscard]] v1::Command note_upstream(std::uint32_t number, std::uint64_t nonce,
+                                        const standing& seen);
+
 [[nodiscard]] v1::Command label_cluster(const v1::SetLabels& wanted, std::uint32_t number = 1);
 [[nodiscard]] v1::Command label_node(const v1::SetLabels& wanted, std::uint32_t number = 1);
 [[nodiscard]] v1::Command label_network(const v1::SetLabels& wanted, std::uint32_t number = 1);
 [[nodiscard]] v1::Command label_vm(const v1::SetLabels& wanted, std::uint32_t number = 1);
 
+[[nodiscard]] v1::Command set_rate(std::uint64_t bits_a_second_max, std::uint32_t number = 1);
+
+/// `claim`: the how manyth of all. `addresses`: "10.99.0.20", "10.99.0.64/28", or "" for any
+/// address.
+[[nodiscard]] v1::Command add_addresses(std::uint32_t claim, std::string_view addresses = "",
+                                        std::uint32_t number = 1);
+/// How many they are.
+[[nodiscard]] std::uint32_t size_of(const v1::FurtherAddresses& addresses);
+
+[[nodiscard]] v1::Command remove_addresses(std::string_view addresses, std::uint32_t number = 1);
+
+/// The node of the VM says that its port has these claims' addresses no more.
+[[nodiscard]] v1::Command note_port(const std::vector<std::uint32_t>& without,
+                                    std::uint32_t number = 1, std::uint64_t node_epoch = 1);
 [[nodiscard]] v1::Command start_vm(std::uint32_t number = 1);
 [[nodiscard]] v1::Command shutdown_vm(std::uint32_t number = 1);
 [[nodiscard]] v1::Command stop_vm(std::uint32_t number = 1);

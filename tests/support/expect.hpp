@@ -54,4 +54,11 @@ template <class Act>
                                 : testing::AssertionFailure() << "an entity has changed";
 }
 
+/// It is refused so, in these words, and changes nothing.
+inline void expect_refused(world& at, const v1::Command& command, error_code code,
+                           const std::string& words) {
+  EXPECT_TRUE(leaves_nothing_behind(
+      at, [&] { EXPECT_TRUE(is_refused(at.tell(command), code, {words})) << words; }));
+}
+
 } // namespace orrery::support

@@ -125,8 +125,10 @@ void check_repetitions(findings& out, const commit_list& commits) {
 /// What a decision does to VMs, so that each part can be held against the others.
 struct whole {
   std::set<uuid> created, placed, given, removed, released_vms;
-  std::set<uuid> assigned_nics, released_nics;
+  std::set<uuid> assigned_nics, released_nics; ///< and claims beside a NIC's first address
   std::map<uuid, uuid> nic_of_created;
+  std::map<uuid, uuid> vm_of_added; ///< claim -> VM
+  std::set<uuid> removed_claims;    ///< seen gone from the VM's port
 };
 
 void add_to(whole& sum, const uuid& entity, const v1::Event& event) {
@@ -138,6 +140,10 @@ void add_to(whole& sum, const uuid& entity, const v1::Event& event) {
     sum.given.insert(entity);
   if (event.has_vm() && event.vm().has_removed())
     sum.removed.insert(entity);
+  if (event.has_vm() && event.vm().has_addresses_added())
+    sum.vm_of_added[from_proto(event.vm().addresses_added().addresses().claim())] = entity;
+  if (event.has_vm() && event.vm().has_addresses_removed())
+    sum.removed_claims.insert(from_proto(event.vm().addresses_removed().addresses().claim()));
   if (event.has_cluster() && event.cluster().has_vm_placed())
     sum.placed.insert(from_proto(event.cluster().vm_placed().vm()));
   if (event.has_cluster() && event.cluster().has_vm_released())
@@ -163,16 +169,36 @@ void check_wholes(findings& out, const commit_list& commits) {
           out.add(create_is_one_record,
                   "VM " + text_of(vm) + " was made without its capacity or its address");
       }
+      for (const auto& [claim, vm] : sum.vm_of_added) {
+        vm_of_nic[claim] = vm;
+        if (!sum.assigned_nics.contains(claim))
+          out.add(addresses_are_nics,
+                  "VM " + text_of(vm) + " has an address more that no network gave it");
+      }
       for (const auto& nic : sum.released_nics)
-        if (!sum.removed.contains(vm_of_nic[nic]))
+        if (!sum.removed.contains(vm_of_nic[nic]) && !sum.removed_claims.contains(nic))
           out.add(release_by_fact, "the address of NIC " + text_of(nic) +
-                                       " was released though its VM was not seen gone");
+                                       " was released though neither its VM nor it was seen gone");
     }
   }
 }
 
+/// Each of its addresses.
+std::vector<ipv4> all_in(const ipv4_prefix& prefix) {
+  std::vector<ipv4> found;
+  const std::uint64_t last = prefix.last().bits;
+  for (std::uint64_t bits = prefix.base.bits; bits <= last; ++bits)
+    found.push_back(ipv4{static_cast<std::uint32_t>(bits)});
+  return found;
+}
+
+/// Of an assignment, or of a release.
+template <class Event> std::vector<ipv4> all_in(const Event& event) {
+  return all_in(domain::prefix_in(event.address(), event.length()));
+}
+
 void check_addresses_given(findings& out, const commit_list& commits) {
-  std::map<std::pair<uuid, std::uint32_t>, uuid> held;
+  std::map<std::pair<uuid, ipv4>, uuid> held;
   for (const auto& [seq, body] : commits) {
     for (const auto& decision : body.decisions()) {
       for (const auto& step : decision.steps()) {
@@ -182,16 +208,17 @@ void check_addresses_given(findings& out, const commit_list& commits) {
           if (!event.has_network())
             continue;
           if (event.network().has_address_released())
-            held.erase({network, event.network().address_released().address()});
+            for (const auto address : all_in(event.network().address_released()))
+              held.erase({network, address});
           if (!event.network().has_address_assigned())
             continue;
-          const auto& assigned = event.network().address_assigned();
-          const auto [at, fresh] =
-              held.emplace(std::pair(network, assigned.address()), from_proto(assigned.nic()));
-          if (!fresh)
-            out.add(address_once, orrery::to_text(ipv4{assigned.address()}) + " was given to NIC " +
-                                      text_of(from_proto(assigned.nic())) + " while NIC " +
-                                      text_of(at->second) + " has it");
+          const auto nic = from_proto(event.network().address_assigned().nic());
+          for (const auto address : all_in(event.network().address_assigned())) {
+            const auto [at, fresh] = held.emplace(std::pair(network, address), nic);
+            if (!fresh)
+              out.add(address_once, orrery::to_text(address) + " was given to NIC " + text_of(nic) +
+                                        " while NIC " + text_of(at->second) + " has it");
+          }
         }
       }
     }
@@ -415,20 +442,53 @@ void check_ledger(findings& out, const network_state& network, const domain::sub
   }
 }
 
-void check_addresses(findings& out, const partition_state& state) {
-  std::map<uuid, std::map<uuid, ipv4>> wanted; // network -> NIC -> address
-  std::set<std::pair<uuid, ipv4>> seen;        // cluster, address
+/// A VM's IPv6 address is the one with the number of its IPv4 address, so as much its own as that.
+void check_pairs(findings& out, const partition_state& state, const uuid& network,
+                 const network_state& of) {
   for (const auto& [id, vm] : all_of<vm_state>(state)) {
-    wanted[vm->network][vm->nic.nic] = vm->nic.address;
-    if (!seen.emplace(vm->cluster, vm->nic.address).second)
-      out.add(address_once, "VM '" + vm->name + "' has " + orrery::to_text(vm->nic.address) +
-                                ", and so has another VM of its cluster");
+    if (vm->network != network)
+      continue;
+    ipv6 paired;
+    for (const auto& subnet : of.subnets)
+      if (subnet.prefix.contains(vm->nic.address))
+        paired = domain::address6_of(subnet, vm->nic.address).value_or(ipv6{});
+    if (vm->nic.address6 != paired)
+      out.add(addresses_are_nics, "VM '" + vm->name + "' has " + orrery::to_text(vm->nic.address6) +
+                                      ", and its pair is " + orrery::to_text(paired));
+    for (const auto& one : vm->nic.further) {
+      ipv6_prefix twin;
+      for (const auto& subnet : of.subnets)
+        if (subnet.prefix.contains(one.prefix.base))
+          twin = domain::prefix6_of(subnet, one.prefix).value_or(ipv6_prefix{});
+      if (one.prefix6 != twin)
+        out.add(addresses_are_nics, "VM '" + vm->name + "' has " + orrery::to_text(one.prefix6) +
+                                        " beside " + orrery::to_text(one.prefix) +
+                                        ", whose pair is " + orrery::to_text(twin));
+    }
+  }
+}
+
+void check_addresses(findings& out, const partition_state& state) {
+  std::map<uuid, std::map<uuid, ipv4_prefix>> wanted; // network -> NIC or claim -> addresses
+  std::set<std::pair<uuid, ipv4>> seen;               // cluster, address
+  for (const auto& [id, vm] : all_of<vm_state>(state)) {
+    wanted[vm->network][vm->nic.nic] = domain::only(vm->nic.address);
+    for (const auto& one : vm->nic.further)
+      wanted[vm->network][one.claim] = one.prefix;
+    auto all = all_in(domain::only(vm->nic.address));
+    for (const auto& one : vm->nic.further)
+      std::ranges::copy(all_in(one.prefix), std::back_inserter(all));
+    for (const auto address : all)
+      if (!seen.emplace(vm->cluster, address).second)
+        out.add(address_once, "VM '" + vm->name + "' has " + orrery::to_text(address) +
+                                  ", which it has already, or another VM of its cluster");
   }
   const auto networks = all_of<network_state>(state);
   for (const auto& [id, network] : networks) {
-    std::map<uuid, ipv4> ledger;
-    network->address_of_nic.for_each(
-        [&ledger](const uuid& nic, ipv4 address) { ledger.emplace(nic, address); });
+    std::map<uuid, ipv4_prefix> ledger;
+    network->addresses_of.for_each([&ledger](const uuid& nic, const ipv4_prefix& addresses) {
+      ledger.emplace(nic, addresses);
+    });
     std::set<ipv4> taken;
     for (const auto& subnet : network->subnets) {
       subnet.taken.for_each(
@@ -436,8 +496,10 @@ void check_addresses(findings& out, const partition_state& state) {
       check_ledger(out, *network, subnet);
     }
     std::set<ipv4> had;
-    for (const auto& [nic, address] : wanted[id])
-      had.insert(address);
+    for (const auto& [nic, addresses] : wanted[id])
+      for (const auto address : all_in(addresses))
+        had.insert(address);
+    check_pairs(out, state, id, *network);
     if (ledger != wanted[id] || taken != had)
       out.add(addresses_are_nics, "the addresses that network '" + network->name +
                                       "' gave out are not those that its VMs have");

@@ -95,21 +95,24 @@ space space_of(const all_states& states) {
 
 /// Sorted by their beginnings, prefixes that overlap stand beside each other.
 void check_held_once(findings& out, const space& all) {
-  std::vector<const domain::held_prefix*> sorted;
-  for (const auto& [network, one] : all.held)
-    sorted.push_back(&one);
-  std::ranges::sort(sorted, {}, [](const auto* one) { return one->prefix; });
+  std::vector<std::pair<ip_prefix, std::string>> sorted;
+  for (const auto& [network, one] : all.held) {
+    sorted.emplace_back(ip_prefix{one.prefix.base, one.prefix.length}, one.network);
+    if (one.prefix6)
+      sorted.emplace_back(ip_prefix{one.prefix6->base, one.prefix6->length}, one.network);
+  }
+  std::ranges::sort(sorted);
   for (std::size_t i = 1; i < sorted.size(); ++i)
-    if (sorted[i - 1]->prefix.overlaps(sorted[i]->prefix))
-      out.add(prefix_once, orrery::to_text(sorted[i]->prefix) + " of network '" +
-                               sorted[i]->network + "' overlaps " +
-                               orrery::to_text(sorted[i - 1]->prefix) + " of network '" +
-                               sorted[i - 1]->network + "'");
+    if (const auto& before = sorted[i - 1], &one = sorted[i]; before.first.overlaps(one.first))
+      out.add(prefix_once, orrery::to_text(one.first) + " of network '" + one.second +
+                               "' overlaps " + orrery::to_text(before.first) + " of network '" +
+                               before.second + "'");
 }
 
 bool holds_its_prefix(const domain::network_state& network, const domain::held_prefix* held) {
   return held != nullptr && held->cluster == network.cluster && held->network == network.name &&
-         network.subnets.size() == 1 && held->prefix == network.subnets.front().prefix;
+         network.subnets.size() == 1 && held->prefix == network.subnets.front().prefix &&
+         held->prefix6 == network.subnets.front().prefix6;
 }
 
 } // namespace
@@ -125,7 +128,7 @@ std::vector<violation> check_space(const all_states& states, bool is_settled) {
     if (is_ready && !holds_its_prefix(*network, held))
       out.add(granted_first, "network '" + network->name + "' (" + text_of(id) +
                                  ") is ready, but the installation granted it no such prefix");
-    if (!is_ready && !network->address_of_nic.empty())
+    if (!is_ready && !network->addresses_of.empty())
       out.add(granted_first, "network '" + network->name + "' (" + text_of(id) +
                                  ") has given out addresses, but it is not ready");
     if (is_settled && !is_ready)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 namespace orrery::support {
 
@@ -81,9 +82,11 @@ v1::SetLabels random_commands::any_labels() {
 
 v1::Command random_commands::any_labelling() {
   const auto number = 1 + static_cast<std::uint32_t>(x_dice.below(3));
-  switch (x_dice.below(6)) {
+  switch (x_dice.below(7)) {
   case 0:
     return label_cluster(any_labels(), number);
+  case 3:
+    return set_upstream(bgp_upstream(static_cast<int>(x_dice.below(3))), number);
   case 1:
     return label_node(any_labels(), number);
   case 2:
@@ -105,7 +108,10 @@ v1::Command random_commands::any_addressing() {
     ranges.push_back(subnet + std::string(both.substr(0, dash + 1)) + subnet +
                      std::string(both.substr(dash + 1)));
   }
-  switch (x_dice.below(5)) {
+  switch (x_dice.below(7)) {
+  case 5:
+  case 6:
+    return any_settings(number);
   case 0: // mostly none, so that VMs find addresses
     return set_quarantine(x_dice.chance(80) ? 0
                                             : static_cast<std::uint32_t>(
@@ -118,11 +124,56 @@ v1::Command random_commands::any_addressing() {
   }
 }
 
+/// Few claims, of small subnets; what a port is said to be without was mostly asked to go.
+v1::Command random_commands::any_further() {
+
+  constexpr std::array<std::string_view, 5> few{"", "4", "6", "8/30", "12/31"};
+  constexpr std::uint32_t claims = 12;
+  const auto subnet = "10.99." + std::to_string(x_dice.below(2)) + ".";
+  const auto text = pick(x_dice, few);
+  const auto addresses = text.empty() ? std::string() : subnet + std::string(text);
+  // Mostly one story goes on: asked for, asked to go, seen gone.
+  const auto step = x_dice.chance(75) ? x_asked.steps++ % 3 : x_dice.below(3);
+  if (step == 0) {
+    x_asked.addresses = addresses;
+    x_asked.vm = any_vm();
+    return add_addresses(1 + static_cast<std::uint32_t>(x_dice.below(claims)), addresses,
+                         x_asked.vm);
+  }
+  if (step == 1)
+    return x_dice.chance(20) ? remove_addresses(addresses, any_vm())
+                             : remove_addresses(x_asked.addresses, x_asked.vm);
+  std::vector<std::uint32_t> all(claims);
+  std::iota(all.begin(), all.end(), 1U);
+  return note_port(all, x_asked.vm, x_dice.chance(20) ? 0 : 1'000);
+}
+
+v1::Command random_commands::any_settings(std::uint32_t network) {
+  if (x_dice.chance(40))
+    return set_rate(pick(x_dice, std::array<std::uint64_t, 4>{0, 1'000'000, 50'000'000, 1}),
+                    any_vm());
+  guests_wish wish;
+  if (x_dice.chance(50))
+    wish.mtu = static_cast<std::uint32_t>(x_dice.chance(90) ? 1'280 + x_dice.below(221)
+                                                            : x_dice.below(2'000));
+  if (x_dice.chance(50)) {
+    wish.name_servers.emplace();
+    for (auto left = x_dice.below(4); left > 0; --left)
+      wish.name_servers->push_back(
+          pick(x_dice, std::array<std::string, 3>{"192.0.2.53", "2001:db8::53", "127.0.0.1"}));
+  }
+  if (x_dice.chance(30))
+    wish.classless_routes = x_dice.chance(50);
+  return set_guests(wish, network);
+}
+
 v1::Command random_commands::any_user_command() {
-  switch (x_dice.below(9)) {
+  switch (x_dice.below(10)) {
   case 0:
   case 1:
     return any_placement();
+  case 7:
+    return any_further();
   case 2:
     return start_vm(any_vm());
   case 3:
@@ -190,12 +241,18 @@ v1::Command random_commands::any_deadline(const world& at) {
 }
 
 v1::Command random_commands::any_node_word(const world& at) {
-  const auto number = 1 + static_cast<std::uint32_t>(x_dice.below(x_dice.chance(90) ? 2 : 4));
+  const auto number = 1 + static_cast<std::uint32_t>(x_dice.below(x_dice.chance(80) ? 2 : 5));
   const auto* found = at.find_node(number);
   const auto nonce = near(found == nullptr ? 1 : found->nonce);
-  switch (x_dice.below(4)) {
+  switch (x_dice.below(5)) {
   case 0:
     return lose(number, nonce);
+  case 4:
+    return note_upstream(number, nonce,
+                         {.up = x_dice.chance(50) ? std::vector<std::string>{"192.0.2.1"}
+                                                  : std::vector<std::string>{},
+                          .down = {"192.0.2.2"},
+                          .problem = x_dice.chance(20) ? "no \x01 file" : ""});
   case 1:
     return see_alive(number, nonce, at.now() + std::chrono::seconds(x_dice.below(4)));
   default: {
@@ -233,7 +290,8 @@ v1::Command random_commands::any_expansion() {
     return add_network({.number = number,
                         .name = name,
                         .prefix = "10.99." + third + ".0/28",
-                        .gateway = "10.99." + third + "." + std::to_string(x_dice.below(17))});
+                        .gateway = "10.99." + third + "." + std::to_string(x_dice.below(17)),
+                        .prefix6 = x_dice.chance(60) ? "2001:db8:" + third + "::/64" : ""});
   }
   }
 }

@@ -49,6 +49,8 @@ private:
   v1::SetLabels any_labels();
   v1::Command any_labelling();
   v1::Command any_addressing();
+  v1::Command any_further();
+  v1::Command any_settings(std::uint32_t network);
   [[nodiscard]] v1::Command any_placement();
   [[nodiscard]] v1::Command any_observation(const world& at);
   [[nodiscard]] v1::Command any_failure(const world& at);
@@ -60,7 +62,15 @@ private:
   [[nodiscard]] std::uint32_t any_vm(); ///< mostly one of the last few that were asked for
 
   dice x_dice;
+
+  struct asked_addresses {
+    std::string addresses;
+    std::uint32_t vm = 1;
+    std::uint64_t steps = 0;
+  };
+
   std::uint32_t x_vms = 0;
+  asked_addresses x_asked; ///< the last that were asked for beside a first one
   std::uint64_t x_saying = 0;
   std::uint64_t x_origin = 0;
 };

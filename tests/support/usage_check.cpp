@@ -3,6 +3,7 @@
 #include "projections/rows.hpp"
 #include "projections/usage.hpp"
 #include "projections/usage_rows.hpp"
+#include "tests/support/builders.hpp"
 #include "tests/support/findings.hpp"
 
 #include <algorithm>
@@ -21,7 +22,21 @@ using projections::usage_prefix;
 struct told_life {
   std::uint64_t created = 0;
   std::optional<std::uint64_t> end;
+  std::uint32_t addresses = 0;                      ///< at the end, or now
+  std::map<std::uint64_t, std::uint32_t> further{}; ///< how many it has from when on
 };
+
+void count_addresses(told_life& life, const v1::VmEvent& event, std::uint64_t at) {
+  if (event.has_address_given()) // twice in logs that were made up
+    life.addresses = std::max(life.addresses, 1U);
+  if (event.has_addresses_added())
+    life.addresses += size_of(event.addresses_added().addresses());
+  else if (event.has_addresses_removed())
+    life.addresses -= size_of(event.addresses_removed().addresses());
+  else
+    return;
+  life.further[at] = life.addresses;
+}
 
 using told_lives = std::map<uuid, std::vector<told_life>>;
 
@@ -31,7 +46,7 @@ told_lives lives_of(const commit_list& commits) {
     domain::for_each_step(body, [&lives](const v1::Decision&, const v1::Step& step, int,
                                          utc_time decided_at) {
       for (const auto& event : step.events()) {
-        if (!event.vm().has_created() && !event.vm().has_removed())
+        if (!event.has_vm())
           continue;
         const auto at = event.effective_at() == 0 ? to_micros(decided_at) : event.effective_at();
         auto& of_vm = lives[domain::from_proto(step.entity())];
@@ -40,6 +55,8 @@ told_lives lives_of(const commit_list& commits) {
           of_vm.push_back({at, std::nullopt});
         else if (event.vm().has_removed() && is_living)
           of_vm.back().end = std::max(at, of_vm.back().created);
+        if (is_living)
+          count_addresses(of_vm.back(), event.vm(), at);
       }
     });
   return lives;
@@ -50,6 +67,7 @@ struct read_rows {
   std::map<uuid, std::vector<usage_phase>> phases; ///< those that ended, by start
   std::map<uuid, std::vector<usage_life>> lives;   ///< by creation, the living last
   std::map<std::string, std::string> places;       ///< of the index
+  std::map<uuid, std::map<std::uint64_t, std::uint32_t>> addresses; ///< how many from when on
 };
 
 bool read(const memory_rows& rows, read_rows& made) {
@@ -74,6 +92,8 @@ bool read(const memory_rows& rows, read_rows& made) {
                        ? of_vm.end()
                        : of_vm.end() - 1,
                    *life);
+    } else if (which == usage_prefix::addresses) {
+      made.addresses[vm][projections::u64_at(key, behind_vm)] = projections::u32_at(value, 0);
     } else if (which == usage_prefix::by_life) {
       made.places.emplace(key, value);
     }
@@ -148,6 +168,13 @@ void check_vm(findings& out, const uuid& vm, const std::vector<told_life>& told,
       say("it lived from " + std::to_string(one.created) + ", not from " +
           std::to_string(life.created) + ", or ended at another time");
     life_walk(out, life).walk(rows.phases[vm]);
+    if (life.addresses != one.addresses || life.has_further_addresses == one.further.empty())
+      say("it has " + std::to_string(one.addresses) + " addresses, not " +
+          std::to_string(life.addresses));
+    for (const auto& [at, held] : one.further)
+      if (const auto row = rows.addresses[vm].extract(at); row.empty() || row.mapped() != held)
+        say("no row says that it has " + std::to_string(held) + " addresses from " +
+            std::to_string(at) + " on");
     const auto place = projections::place_of(life);
     const auto indexed = rows.places.find(projections::place_key(place));
     if (indexed == rows.places.end() || indexed->second != projections::place_row(place))
@@ -159,6 +186,9 @@ void check_vm(findings& out, const uuid& vm, const std::vector<told_life>& told,
     say("there are more lives than it had");
   if (!rows.phases[vm].empty())
     say("there are phases outside its life");
+  if (!rows.addresses[vm].empty())
+    say("there are addresses outside its life");
+  rows.addresses.erase(vm);
   rows.lives.erase(vm);
   rows.phases.erase(vm);
 }
@@ -190,6 +220,8 @@ std::vector<violation> check_usage(const commit_list& commits, const memory_rows
     check_vm(out, vm, told, found);
   for (const auto& [vm, lives] : found.lives)
     out.add(usage_tiles_lives, "VM " + text_of(vm) + " never was, and has a life");
+  for (const auto& [vm, counts] : found.addresses)
+    out.add(usage_tiles_lives, "VM " + text_of(vm) + " never was, and has addresses");
   for (const auto& [vm, phases] : found.phases)
     out.add(usage_tiles_lives, "VM " + text_of(vm) + " never was, and has phases");
   if (!found.places.empty())

@@ -39,6 +39,14 @@ def moment(days):
 AROUND_NOW = (moment(-DAYS_AROUND), moment(DAYS_AROUND))  # all that a test does lies within
 
 
+def micros_of(text):
+    """Microseconds since 1970 of a time as the API writes it: with no, three or six digits behind
+    the second, so that two of them cannot be compared as texts."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    read = datetime.datetime.fromisoformat(whole).replace(tzinfo=datetime.timezone.utc)
+    return int(read.timestamp()) * 1_000_000 + int((fraction + "000000")[:6])
+
+
 def program(name):
     """A built program. ORRERY_BUILD names another build than the release one."""
     build = pathlib.Path(os.environ.get("ORRERY_BUILD", ROOT / "build" / "release"))
@@ -362,10 +370,10 @@ def make_site(daemon, kind="simulated", prefix="10.99.0.0/24", node=None, number
                lambda: daemon.get(f"/v1/nodes/n{number}")["state"] == "CONNECTED")
 
 
-def make_network(daemon, number, prefix):
+def make_network(daemon, number, prefix, **more):
     """The network of the site with that number, ready."""
     job = daemon.change("POST", "/v1/networks",
-                        {"name": f"net{number}", "cluster": f"c{number}", "prefix": prefix})
+                        {"name": f"net{number}", "cluster": f"c{number}", "prefix": prefix, **more})
     job = daemon.ended(job["id"])
     assert job["state"] == "DONE", job
 

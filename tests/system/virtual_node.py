@@ -1,5 +1,6 @@
 """A real node on this machine: own namespaces, own libvirtd, real guests. Standard library only."""
 
+import ipaddress
 import json
 import os
 import pathlib
@@ -7,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 
@@ -14,8 +16,9 @@ from harness import ROOT, Daemon, make_network, wait_until
 
 LIB = ROOT / "deploy" / "lib"
 PREFIX = "10.99.0.0/24"
+PREFIX6 = "fd00:99::/64"
 # Why the node drops: drop_reason in pvip/plan/filter.hpp.
-DHCP_REQUEST, IPV6_REQUEST = 8, 16
+DHCP_REQUEST, IPV6_REQUEST, TOO_FAST_TO_GUEST = 8, 16, 19
 # A guest of the image that deploy/lib/guest-image makes needs about 100 MiB.
 MEMORY_MIB = 192
 # libvirtd waits here, with the guest's lock held, while the file `hold` is there: a slow start. It
@@ -143,7 +146,8 @@ class VirtualNode:
 
     def routes(self):
         """(address, link) of each route to one address only."""
-        return {(one["dst"], one.get("dev")) for one in self.ip("route", "show")
+        return {(one["dst"], one.get("dev"))
+                for one in self.ip("route", "show") + self.ip("-6", "route", "show")
                 if "/" not in one["dst"] and one["dst"] != "default"}
 
     def neighbours(self):
@@ -166,6 +170,20 @@ class VirtualNode:
                                       for e in ours.get("elem", [])}
         return sets["mac"] | sets["address"] | sets["address6"], sets["dropped"]
 
+    def limits_rate(self, link):
+        """Whether the filter of a port has a limit of what passes."""
+        return any("limit rate over" in text and link in text for text in
+                   self.nft("list", "ruleset").split("chain "))
+
+    def flood(self, address, count=400, size=1400):
+        """Datagrams to a guest as fast as the node can send them."""
+        run("ip", "netns", "exec", self.namespace, sys.executable, "-c", f"""
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as to:
+    for _ in range({count}):
+        to.sendto(bytes({size}), ("{address}", 9))
+""")
+
     def answers(self, address):
         done = subprocess.run(["ip", "netns", "exec", self.namespace, "ping", "-c", "1", "-W", "1",
                                "-q", address], capture_output=True, check=False)
@@ -179,8 +197,9 @@ class VirtualNode:
                   if own in line and line.split()[1] == "ESTAB"]
         return max(counts, default=0)
 
-    def check(self, daemon):
-        """Domains, taps, routes and neighbours equal the VMs exactly."""
+    def check(self, daemon, too_fast=()):
+        """Domains, taps and neighbours equal the VMs exactly, routes those that run. `too_fast`:
+        the links to whose guests more was sent than their limit lets pass."""
         vms = daemon.get("/v1/vms")["vms"]
         domains = self.domains()
         assert set(domains) == {domain_of(vm) for vm in vms}, (domains, vms)
@@ -188,15 +207,21 @@ class VirtualNode:
             is_on = vm["observed"]["state"] in ("RUNNING", "REACHABLE")
             assert (domains[domain_of(vm)] == "running") == is_on, (domains, vm)
         assert self.links() == {vm["link"] for vm in vms}, (self.links(), vms)
-        assert self.routes() == {(vm["address"], vm["link"]) for vm in vms}, (self.routes(), vms)
-        assert self.neighbours() == {(vm["address"], vm["link"], vm["mac"]) for vm in vms}, (
+        on = {(address, vm["link"]) for vm in vms for address in addresses_of(vm)
+              if domains[domain_of(vm)] == "running"}
+        wait_until(f"the routes are those of guests that run, {on}", lambda: self.routes() == on)
+        assert self.neighbours() == {(address, vm["link"], vm["mac"]) for vm in vms
+                                     for address in addresses_of(vm)}, (
             self.neighbours(), vms)
         senders, dropped = self.filter()
-        assert senders == {(vm["link"], vm[what]) for vm in vms for what in ("mac", "address")}, (
-            senders, vms)
-        # An honest guest only asks for IPv6 and DHCP; no counter outlives its port.
-        assert {link for link, _ in dropped} <= self.links(), dropped
-        assert {int(reason) for _, reason in dropped} <= {DHCP_REQUEST, IPV6_REQUEST}, dropped
+        assert senders == {(vm["link"], one) for vm in vms
+                           for one in (vm["mac"], *addresses_of(vm))}, (senders, vms)
+        # An honest guest only asks for addresses and routers; no counter outlives its port.
+        counted = {(link, int(reason)) for link, reason in dropped}
+        assert {link for link, _ in counted} <= self.links(), counted
+        assert {(link, reason) for link, reason in counted
+                if reason not in (DHCP_REQUEST, IPV6_REQUEST)} == {
+                    (link, TOO_FAST_TO_GUEST) for link in too_fast}, counted
         guests = self.guest_processes()
         assert len(guests) == list(domains.values()).count("running"), (guests, domains)
 
@@ -230,6 +255,18 @@ class VirtualNode:
             run("ip", "-n", self.namespace, "link", "delete", link)
 
 
+def addresses_of(vm):
+    """All that are its own, without those of networks behind it."""
+    further = [one for one in vm["furtherAddresses"] if "/" not in one]
+    return [vm["address"], vm["address6"], *further]
+
+
+def held_by(vm):
+    """How many addresses its network's ledger has for it."""
+    further = map(ipaddress.ip_network, vm["furtherAddresses"])
+    return 1 + sum(one.num_addresses for one in further if one.version == 4)
+
+
 def domain_of(vm):
     return "orrery-" + vm["id"].removeprefix("vm_")
 
@@ -242,17 +279,22 @@ class Site:
         self.folder = pathlib.Path(folder)
         self.consoles = self.folder / "console"
         self.consoles.mkdir(mode=0o700, parents=True)
+        self.secrets, self.routing = self.folder / "secrets", self.folder / "routing"
+        self.secrets.mkdir(mode=0o700)
+        self.folder.chmod(0o755)  # the routing daemon's user passes it
         self.daemon = Daemon(self.folder, f"""
 [kvm]
 image_directory = "{images}"
 console_directory = "{self.consoles}"
 domain_type = "{acceleration}"
+secrets_directory = "{self.secrets}"
+routing_directory = "{self.routing}"
 """).start()
         self.daemon.change("POST", "/v1/clusters", {"name": "c1", "hypervisor": "kvm"})
         self.daemon.change("POST", "/v1/nodes", {
             "name": "n1", "cluster": "c1", "libvirtSocket": str(node.socket),
             "networkNamespace": node.namespace})
-        make_network(self.daemon, 1, prefix)
+        make_network(self.daemon, 1, prefix, prefix6=PREFIX6)
         self.await_node()
 
     def await_node(self, state="CONNECTED"):
@@ -322,13 +364,14 @@ domain_type = "{acceleration}"
         return cluster["vcpusTaken"], int(cluster["memoryMibTaken"]), subnet["addressesTaken"]
 
     def check_books(self):
-        """One capacity and one address a VM."""
-        count = len(self.daemon.get("/v1/vms")["vms"])
-        assert self.taken() == (count, count * MEMORY_MIB, count), (self.taken(), count)
+        """One capacity a VM, and no address that is not a VM's."""
+        vms = self.daemon.get("/v1/vms")["vms"]
+        books = len(vms), len(vms) * MEMORY_MIB, sum(map(held_by, vms))
+        assert self.taken() == books, (self.taken(), books)
 
-    def check(self):
+    def check(self, too_fast=()):
         self.check_books()
-        self.node.check(self.daemon)
+        self.node.check(self.daemon, too_fast)
 
     def clear(self):
         """Deletes every VM; nothing is left of them."""
@@ -345,6 +388,10 @@ domain_type = "{acceleration}"
     def end(self):
         if self.daemon.process and not self.daemon.is_dead():
             self.daemon.kill()
+        for file in self.routing.glob("*/bird.pid"):  # of a test that failed
+            pid = file.read_text().strip()
+            if pid and is_alive(pid):
+                os.kill(int(pid), signal.SIGKILL)
 
 
 def remove(folder):

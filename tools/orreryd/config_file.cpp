@@ -98,6 +98,8 @@ result<void> read_kvm(const toml::table& table, const std::string& name, actors:
   reader.text("image_directory", made.kvm.image_directory);
   reader.text("console_directory", made.kvm.console_directory);
   reader.text("domain_type", domain_type);
+  reader.text("secrets_directory", made.kvm.secrets_directory);
+  reader.text("routing_directory", made.kvm.routing_directory);
   reader.text("guest_user", made.kvm.guest_user);
   if (auto read = reader.finish(); !read)
     return read;
@@ -107,6 +109,9 @@ result<void> read_kvm(const toml::table& table, const std::string& name, actors:
   for (const auto* path : {&made.kvm.image_directory, &made.kvm.console_directory})
     if (!path->starts_with('/'))
       return wrong(name, "[kvm] needs image_directory and console_directory, both absolute paths");
+  for (const auto* path : {&made.kvm.secrets_directory, &made.kvm.routing_directory})
+    if (!path->starts_with('/'))
+      return wrong(name, "secrets_directory and routing_directory of [kvm] are absolute paths");
   return {};
 }
 

@@ -47,9 +47,10 @@ void close_on_exec(int descriptor) { ::fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
 
 class server::impl {
 public:
-  impl(http::limits wanted, handler handle)
+  impl(http::limits wanted, unsigned threads, handler handle)
       : x_hall(wanted, std::move(handle)), x_work(asio::make_work_guard(x_io)),
-        x_acceptor(asio::make_strand(x_io)), x_pause(x_acceptor.get_executor()) {}
+        x_acceptor(asio::make_strand(x_io)), x_pause(x_acceptor.get_executor()),
+        x_thread_count(threads) {}
 
   ~impl() {
     try {
@@ -63,7 +64,8 @@ public:
   impl(const impl&) = delete;
   impl& operator=(const impl&) = delete;
 
-  result<void> listen(const tcp::endpoint& where, const std::string& text) {
+  result<void> bind(const tcp::endpoint& where, const std::string& text) {
+    x_text = text;
     error_code failed;
     x_acceptor.open(where.protocol(), failed);
     if (!failed) {
@@ -73,23 +75,19 @@ public:
     if (!failed)
       x_acceptor.bind(where, failed);
     if (!failed)
-      x_acceptor.listen(asio::socket_base::max_listen_connections, failed);
-    if (!failed)
       x_port = x_acceptor.local_endpoint(failed).port();
-    if (failed)
-      return error{orrery::error_code::io_failed,
-                   "cannot listen on " + text + ": " + failed.message() +
-                       (failed == asio::error::address_in_use
-                            ? "; another process has the port, choose another or stop it"
-                            : ""),
-                   true};
-    return {};
+    return outcome_of(failed);
   }
 
-  void run(unsigned threads) {
+  result<void> serve() {
+    error_code failed;
+    x_acceptor.listen(asio::socket_base::max_listen_connections, failed);
+    if (failed)
+      return outcome_of(failed);
     asio::post(x_acceptor.get_executor(), [this] { accept(); });
-    for (unsigned i = 0; i < threads; ++i)
+    for (unsigned i = 0; i < x_thread_count; ++i)
       x_threads.emplace_back([this] { x_io.run(); });
+    return {};
   }
 
   [[nodiscard]] std::uint16_t port() const { return x_port; }
@@ -114,6 +112,17 @@ public:
   }
 
 private:
+  [[nodiscard]] result<void> outcome_of(const error_code& failed) const {
+    if (!failed)
+      return {};
+    return error{orrery::error_code::io_failed,
+                 "cannot listen on " + x_text + ": " + failed.message() +
+                     (failed == asio::error::address_in_use
+                          ? "; another process has the port, choose another or stop it"
+                          : ""),
+                 true};
+  }
+
   void accept() {
     x_acceptor.async_accept(asio::make_strand(x_io),
                             [this](error_code failed, client_socket taken) {
@@ -160,9 +169,11 @@ private:
   asio::executor_work_guard<io_executor> x_work;
   accept_socket x_acceptor;
   pause_timer x_pause;
+  const unsigned x_thread_count;
   std::vector<std::thread> x_threads;
   std::uint64_t x_next_number = 0;
   std::uint16_t x_port = 0;
+  std::string x_text; ///< where it listens
 };
 
 server::server(std::unique_ptr<impl> made) : x_impl(std::move(made)) {}
@@ -170,6 +181,15 @@ server::server(std::unique_ptr<impl> made) : x_impl(std::move(made)) {}
 server::~server() = default;
 
 result<std::unique_ptr<server>> server::start(const options& wanted, handler handle) {
+  auto made = bind(wanted, std::move(handle));
+  if (!made)
+    return made;
+  if (auto serving = (*made)->serve(); !serving)
+    return serving.error();
+  return made;
+}
+
+result<std::unique_ptr<server>> server::bind(const options& wanted, handler handle) {
   ORRERY_CHECK(handle != nullptr);
   if (wanted.threads < 1 || wanted.threads > thread_count_max)
     return error{orrery::error_code::config_invalid,
@@ -179,13 +199,14 @@ result<std::unique_ptr<server>> server::start(const options& wanted, handler han
   const auto where = parse_listen(wanted.listen);
   if (!where)
     return where.error();
-  auto made = std::make_unique<impl>(wanted.limits, std::move(handle));
+  auto made = std::make_unique<impl>(wanted.limits, wanted.threads, std::move(handle));
   const tcp::endpoint endpoint(asio::ip::make_address(where->host), where->port);
-  if (auto listening = made->listen(endpoint, wanted.listen); !listening)
-    return listening.error();
-  made->run(wanted.threads);
+  if (auto bound = made->bind(endpoint, wanted.listen); !bound)
+    return bound.error();
   return std::unique_ptr<server>(new server(std::move(made)));
 }
+
+result<void> server::serve() { return x_impl->serve(); }
 
 std::uint16_t server::port() const { return x_impl->port(); }
 

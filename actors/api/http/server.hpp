@@ -167,6 +167,13 @@ public:
   /// taken, no descriptors).
   [[nodiscard]] static result<std::unique_ptr<server>> start(const options& wanted, handler handle);
 
+  /// Only binds: the port is this server's, and nobody can connect yet. Errors: as `start`.
+  [[nodiscard]] static result<std::unique_ptr<server>> bind(const options& wanted, handler handle);
+
+  /// Begins to answer, of a server that was bound; once. Does not block. Errors: `io_failed`
+  /// (another process that had bound the port too was faster).
+  [[nodiscard]] result<void> serve();
+
   server(const server&) = delete;
   server& operator=(const server&) = delete;
 

@@ -1,3 +1,4 @@
+#include "events/domain/ipv6.hpp"
 #include "events/domain/network.hpp"
 #include "tests/support/expect.hpp"
 
@@ -115,6 +116,33 @@ TEST(address_space, refuses_what_another_cluster_holds_and_releases_network_and_
   EXPECT_TRUE(has_a_true_space(at));
 }
 
+TEST(address_space, refuses_an_ipv6_prefix_that_another_network_holds) {
+  auto at = founded_world();
+  at.must(add_cluster({.number = 2, .name = "c2"}));
+  at.must(add_network({.prefix6 = "2001:db8:7::/64"}));
+  const network_wish wish{.number = 2,
+                          .name = "dmz",
+                          .prefix = "10.98.0.0/24",
+                          .gateway = "10.98.0.1",
+                          .cluster = 2,
+                          .prefix6 = "2001:db8:7::1:0/112"};
+  const auto told = at.tell(add_network(wish));
+  ASSERT_NE(job_end_of(told), nullptr);
+  EXPECT_EQ(static_cast<error_code>(job_end_of(told)->code()), error_code::conflict);
+  for (const std::string word : {"2001:db8:7::1:0/112", "2001:db8:7::/64", "'lan'", "'c1'"})
+    EXPECT_THAT(job_end_of(told)->text(), HasSubstr(word));
+  EXPECT_THAT(held_by(at), ElementsAre("lan 10.99.0.0/24"));
+  auto beside_it = wish;
+  beside_it.cluster = 1;
+  EXPECT_TRUE(is_refused(at.tell(add_network(beside_it)), error_code::conflict,
+                         {"2001:db8:7::1:0/112", "'lan'"}))
+      << "its own cluster knows at once";
+  beside_it.prefix6 = "2001:db8:8::/64";
+  at.must(add_network(beside_it));
+  EXPECT_TRUE(keeps_invariants(at));
+  EXPECT_TRUE(has_a_true_space(at));
+}
+
 TEST(address_space, gives_a_released_prefix_to_the_next_who_asks) {
   auto at = founded_world();
   at.must(add_cluster({.number = 2, .name = "c2"}));
@@ -212,6 +240,7 @@ TEST(network_claim, sends_what_the_installation_must_know) {
   body->set_prefix(address_of("10.99.0.0").bits);
   body->set_prefix_length(24);
   body->set_gateway(address_of("10.99.0.1").bits);
+  domain::set(body->mutable_prefix6(), parse_ipv6_prefix("fd00:7::/64").value());
   domain::context with{at.now(), command_number(1), &default_policies()};
   const auto made = domain::decide(static_cast<domain::network_state*>(nullptr), network(),
                                    create.network(), with);
@@ -224,6 +253,7 @@ TEST(network_claim, sends_what_the_installation_must_know) {
   EXPECT_EQ(claim.name(), "lan");
   EXPECT_EQ(ipv4{claim.prefix()}, address_of("10.99.0.0"));
   EXPECT_EQ(claim.prefix_length(), 24U);
+  EXPECT_EQ(domain::prefix6_of(claim), parse_ipv6_prefix("fd00:7::/64").value());
 }
 
 TEST(network_claim, gives_no_address_before_it_is_granted) {

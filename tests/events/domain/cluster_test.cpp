@@ -67,6 +67,31 @@ TEST(cluster_refuses, a_node_of_a_kind_without_a_driver) {
   EXPECT_NE(said.error().text.find("no driver"), std::string::npos) << said.error().text;
 }
 
+// Upstream
+
+TEST(cluster_upstream, is_what_was_said_last) {
+  auto at = ready_world();
+  EXPECT_THAT(types_of(at.tell(set_upstream(bgp_upstream(2)))),
+              ElementsAre("cluster.upstream_changed"));
+  EXPECT_EQ(at.find_cluster()->upstream->bgp().routers_size(), 2);
+  EXPECT_THAT(types_of(at.tell(set_upstream(bgp_upstream(2)))), IsEmpty()) << "as it is already";
+  at.must(set_upstream({}));
+  EXPECT_EQ(at.find_cluster()->upstream->protocol_case(), v1::Upstream::PROTOCOL_NOT_SET);
+}
+
+TEST(cluster_upstream, is_refused_by_the_capability_table) {
+  domain::cluster_state state;
+  state.name = "c1";
+  state.kind = v1::KVM;
+  auto policies = default_policies();
+  policies[v1::KVM].upstream_bgp = false;
+  const auto said = domain::decide(&state, cluster(), set_upstream(bgp_upstream(1)).cluster(),
+                                   {start_of_time(), {}, &policies});
+  ASSERT_FALSE(said);
+  EXPECT_EQ(said.error().code, error_code::unsupported);
+  EXPECT_NE(said.error().text.find("'upstream_bgp'"), std::string::npos) << said.error().text;
+}
+
 // Networks
 
 TEST(cluster_refuses, a_network_with_a_bad_or_taken_name) {

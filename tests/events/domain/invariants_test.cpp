@@ -219,8 +219,18 @@ TEST(invariants, find_a_ledger_that_does_not_add_up) {
 
 TEST(invariants, find_an_address_that_the_network_did_not_give) {
   forgery forged;
-  auto given = domain::to_proto(std::get<domain::vm_state>(*forged.folded().find(vm())).nic);
+  auto given =
+      domain::to_proto(std::get<domain::vm_state>(*forged.folded().find(vm())).nic, network());
   given.set_address(address_of("10.99.0.200").bits);
+  *forged.append(vm()).add_events()->mutable_vm()->mutable_address_given()->mutable_nic() = given;
+  EXPECT_THAT(forged.broken(), ElementsAre("addresses_are_nics"));
+}
+
+TEST(invariants, find_an_ipv6_address_that_is_not_the_pair_of_the_other) {
+  forgery forged;
+  auto given =
+      domain::to_proto(std::get<domain::vm_state>(*forged.folded().find(vm())).nic, network());
+  given.mutable_address6()->set_a(0x20010db800000000U);
   *forged.append(vm()).add_events()->mutable_vm()->mutable_address_given()->mutable_nic() = given;
   EXPECT_THAT(forged.broken(), ElementsAre("addresses_are_nics"));
 }
@@ -228,7 +238,7 @@ TEST(invariants, find_an_address_that_the_network_did_not_give) {
 TEST(invariants, find_an_address_given_while_another_has_it) {
   forgery forged;
   const auto folded = forged.folded();
-  auto given = domain::to_proto(std::get<domain::vm_state>(*folded.find(vm(2))).nic);
+  auto given = domain::to_proto(std::get<domain::vm_state>(*folded.find(vm(2))).nic, network());
   given.set_address(std::get<domain::vm_state>(*folded.find(vm(1))).nic.address.bits);
   auto& step = forged.append(network());
   auto* released = step.add_events()->mutable_network()->mutable_address_released();

@@ -1,11 +1,15 @@
+#include "events/domain/guest_settings.hpp"
 #include "events/domain/network.hpp"
 #include "events/domain/nic.hpp"
 #include "tests/support/expect.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace orrery::support {
 namespace {
+
+using testing::ElementsAre;
 
 v1::Command assign(std::uint32_t vm_number, std::uint32_t nic_number) {
   v1::Command made;
@@ -100,12 +104,6 @@ TEST(network, lets_a_released_address_rest_as_long_as_the_range_allows) {
   EXPECT_EQ(at.find_vm(2)->nic.address, address_of("10.99.0.3")) << "not .2 at once";
 }
 
-void expect_refused(world& at, const v1::Command& command, error_code code,
-                    const std::string& words) {
-  EXPECT_TRUE(leaves_nothing_behind(
-      at, [&] { EXPECT_TRUE(is_refused(at.tell(command), code, {words})) << words; }));
-}
-
 TEST(network, gives_an_address_that_is_asked_for) {
   auto at = ready_world();
   at.must(reserve({"10.99.0.10-10.99.0.20"}, "printers"));
@@ -128,7 +126,7 @@ TEST(network_refuses, an_address_that_no_vm_can_have) {
 TEST(network_refuses, an_address_that_another_vm_has) {
   auto at = world_with_vm();
   expect_refused(at, place_vm({.number = 2, .name = "b", .address = "10.99.0.2"}),
-                 error_code::conflict, "held by another VM");
+                 error_code::conflict, "held by a VM");
 }
 
 TEST(network, gives_no_address_that_still_rests) {
@@ -240,6 +238,116 @@ TEST(network_refuses, more_ranges_than_it_may_have) {
   expect_refused(at, free({"10.99.0.3"}), error_code::limit_reached, "at most 256");
 }
 
+// IPv6 --------------------------------------------------------------------------------------------
+
+ipv6 address6_of(std::string_view text) { return parse_ipv6(text).value(); }
+
+TEST(network_ipv6, gives_the_address_with_the_number_of_the_other) {
+  auto at = founded_world();
+  at.must(add_node());
+  at.must(hello());
+  at.must(
+      add_network({.prefix = "10.98.0.0/16", .gateway = "10.98.0.1", .prefix6 = "fd00:7::/64"}));
+  const std::vector<std::pair<std::string, std::string>> wanted{
+      {"10.98.0.2", "fd00:7::2"}, {"10.98.1.0", "fd00:7::100"}, {"10.98.255.254", "fd00:7::fffe"}};
+  std::uint32_t number = 0;
+  for (const auto& [address, address6] : wanted) {
+    at.must(place_vm({.number = ++number, .name = "v" + address6.substr(9), .address = address}));
+    EXPECT_EQ(at.find_vm(number)->nic.address6, address6_of(address6));
+  }
+  EXPECT_TRUE(keeps_invariants(at));
+}
+
+TEST(network_ipv6, is_none_without_a_prefix) {
+  auto at = world_with_vm();
+  EXPECT_FALSE(at.find_vm()->nic.has_address6());
+  EXPECT_EQ(at.find_network()->subnets[0].prefix6, std::nullopt);
+}
+
+TEST(network_ipv6, fills_the_longest_prefix_and_keeps_its_bits) {
+  domain::subnet_state subnet;
+  subnet.prefix = prefix_of("10.98.0.0/16");
+  subnet.prefix6 = parse_ipv6_prefix("2001:db8:1:2:3:4:5:0/112").value();
+  EXPECT_EQ(domain::address6_of(subnet, address_of("10.98.255.254")),
+            address6_of("2001:db8:1:2:3:4:5:fffe"));
+}
+
+TEST(network_refuses, ipv6_prefixes_that_guests_cannot_have) {
+  auto at = founded_world();
+  for (const auto* prefix : {"2001:db8::/63", "2001:db8::/113", "fe80::/64", "ff05::/64", "::/64"})
+    expect_refused(at, add_network({.prefix6 = prefix}), error_code::invalid_argument, prefix);
+  auto with_host_bits = add_network({.prefix6 = "2001:db8::/64"});
+  auto* prefix6 = with_host_bits.mutable_cluster()->mutable_add_network()->mutable_prefix6();
+  prefix6->mutable_base()->set_b(1);
+  expect_refused(at, with_host_bits, error_code::invalid_argument, "host bits");
+  prefix6->set_length(1U << 20);
+  expect_refused(at, with_host_bits, error_code::invalid_argument, "/64 to /112");
+}
+
+// What guests are told ----------------------------------------------------------------------------
+
+TEST(network_guests, are_told_what_was_set_and_what_was_not_said_stays) {
+  auto at = ready_world();
+  at.must(set_guests(
+      {.mtu = 1'400, .name_servers = std::vector<std::string>{"192.0.2.53", "2001:db8::53"}}));
+  EXPECT_THAT(types_of(at.tell(set_guests({.classless_routes = true}))),
+              ElementsAre("network.guests_changed"));
+  const auto& guests = *at.find_network()->guests;
+  EXPECT_EQ(domain::mtu_of(guests), 1'400U);
+  EXPECT_THAT(domain::name_servers_of(guests), ElementsAre(address_of("192.0.2.53")));
+  EXPECT_THAT(domain::name_servers6_of(guests), ElementsAre(address6_of("2001:db8::53")));
+  EXPECT_TRUE(guests.classless_routes());
+  EXPECT_TRUE(types_of(at.tell(set_guests({.mtu = 1'400}))).empty()) << "nothing new";
+  at.must(set_guests({.mtu = 1'500, .name_servers = std::vector<std::string>{}}));
+  EXPECT_EQ(at.find_network()->guests->mtu(), 0U) << "as if nobody had said anything";
+  EXPECT_TRUE(domain::name_servers_of(*at.find_network()->guests).empty());
+}
+
+TEST(network_refuses, what_guests_cannot_be_told) {
+  auto at = ready_world();
+  at.must(add_network({.number = 2,
+                       .name = "dual",
+                       .prefix = "10.98.0.0/24",
+                       .gateway = "10.98.0.1",
+                       .prefix6 = "fd00:7::/64"}));
+  using servers = std::vector<std::string>;
+  expect_refused(at, set_guests({.mtu = 575}), error_code::invalid_argument, "576 to 1500");
+  expect_refused(at, set_guests({.mtu = 1'501}), error_code::invalid_argument, "576 to 1500");
+  expect_refused(at, set_guests({.mtu = 1'279}, 2), error_code::invalid_argument, "1280 to 1500");
+  for (const std::string server :
+       {"0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "::1", "fe80::1", "ff02::1"})
+    expect_refused(at, set_guests({.name_servers = servers{server}}), error_code::invalid_argument,
+                   server);
+  expect_refused(at, set_guests({.name_servers = servers{"192.0.2.1", "192.0.2.1"}}),
+                 error_code::invalid_argument, "twice");
+  expect_refused(
+      at, set_guests({.name_servers = servers{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"}}),
+      error_code::invalid_argument, "not at 4");
+}
+
+// Rates -------------------------------------------------------------------------------------------
+
+TEST(nic_rate, is_of_the_vm_from_its_start_and_changes) {
+  auto at = ready_world();
+  at.must(place_vm({.bits_a_second_max = 100'000'000}));
+  EXPECT_EQ(at.find_vm()->nic.bits_a_second_max, 100'000'000U) << "its address does not undo it";
+  EXPECT_THAT(types_of(at.tell(set_rate(0))), ElementsAre("vm.rate_changed"));
+  EXPECT_EQ(at.find_vm()->nic.bits_a_second_max, 0U);
+  EXPECT_TRUE(types_of(at.tell(set_rate(0))).empty());
+}
+
+TEST(nic_rate, is_within_what_a_nic_can_do) {
+  auto at = world_with_vm();
+  const std::vector<std::uint64_t> rates{1, guest_rate_min - 1, guest_rate_max + 1, UINT64_MAX};
+  for (const auto rate : rates) {
+    expect_refused(at, set_rate(rate), error_code::invalid_argument, std::to_string(rate));
+    expect_refused(at, place_vm({.number = 2, .name = "other", .bits_a_second_max = rate}),
+                   error_code::invalid_argument, std::to_string(rate));
+  }
+  at.must(remove_vm());
+  expect_refused(at, set_rate(guest_rate_min), error_code::conflict, "being deleted");
+}
+
 TEST(nic, has_a_local_unicast_ethernet_address_and_a_short_link_of_its_id) {
   const uuid given{0x0199'0000'0000'7000, 0x8000'0012'3456'789a};
   EXPECT_EQ(to_text(domain::mac_of(given)), "0a:12:34:56:78:9a");
@@ -250,12 +358,13 @@ TEST(nic, has_a_local_unicast_ethernet_address_and_a_short_link_of_its_id) {
 TEST(nic, is_the_same_after_the_schema) {
   domain::nic_state given;
   given.nic = nic(3);
-  given.network = network();
   given.address = address_of("10.99.0.7");
   given.prefix_length = 24;
   given.gateway = address_of("10.99.0.1");
   given.mac = domain::mac_of(given.nic);
-  const auto back = domain::from_proto(domain::to_proto(given));
+  given.address6 = parse_ipv6("2001:db8::7").value();
+  domain::nic_state back;
+  domain::give(back, domain::to_proto(given, network()));
   domain::state_bytes one;
   domain::state_bytes other;
   one.add(given);

@@ -166,5 +166,32 @@ TEST(node_alive, of_a_lost_or_replaced_connection_is_dropped) {
   EXPECT_THAT(types_of(at.tell(see_alive(1, 1, at.now()))), IsEmpty());
 }
 
+TEST(node_upstream, is_noted_when_it_changed_and_forgotten_when_the_node_is_lost) {
+  auto at = ready_world();
+  const auto nonce = at.find_node()->nonce;
+  const standing one_up{.up = {"192.0.2.1"}, .down = {"192.0.2.2"}};
+  EXPECT_THAT(types_of(at.tell(note_upstream(1, nonce, one_up))),
+              ElementsAre("node.upstream_noted"));
+  ASSERT_EQ(at.find_node()->upstream.size(), 2U);
+  EXPECT_TRUE(at.find_node()->upstream[0].established);
+  EXPECT_EQ(at.find_node()->upstream[1].reason, "Connection refused");
+  EXPECT_THAT(types_of(at.tell(note_upstream(1, nonce, one_up))), IsEmpty());
+  EXPECT_THAT(types_of(at.tell(note_upstream(1, nonce + 1, {.problem = "none"}))), IsEmpty())
+      << "of a connection that was replaced";
+  at.must(note_upstream(1, nonce, {.problem = "no file \x1b[31m"}));
+  EXPECT_TRUE(at.find_node()->upstream.empty());
+  EXPECT_EQ(at.find_node()->upstream_problem.find('\x1b'), std::string::npos);
+  at.must(lose(1, nonce));
+  EXPECT_EQ(at.find_node()->upstream_problem, "");
+}
+
+TEST(node_upstream, more_routers_than_its_limit_are_refused) {
+  auto at = ready_world();
+  standing seen;
+  seen.up.assign(domain::upstream_sessions_max + 1, "192.0.2.1");
+  EXPECT_TRUE(is_refused(at.tell(note_upstream(1, at.find_node()->nonce, seen)),
+                         error_code::too_large, {"'n1'", "64 routers"}));
+}
+
 } // namespace
 } // namespace orrery::support

@@ -1,3 +1,4 @@
+#include "events/domain/nic.hpp"
 #include "events/domain/subnet.hpp"
 #include "tests/support/builders.hpp"
 
@@ -81,23 +82,23 @@ TEST(subnet, gives_every_address_once_and_then_none) {
     const auto next = domain::next_free(at, start_of_time());
     ASSERT_TRUE(next.has_value());
     given.push_back(to_text(*next));
-    domain::give(at, *next, nic(number));
+    domain::give(at, domain::only(*next), nic(number));
   }
   EXPECT_THAT(given,
               testing::ElementsAre("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5",
                                    "10.0.0.6", "10.0.0.7", "10.0.0.8", "10.0.0.10", "10.0.0.11",
                                    "10.0.0.12", "10.0.0.13", "10.0.0.14"));
   EXPECT_FALSE(domain::next_free(at, start_of_time()).has_value());
-  domain::take_back(at, address_of("10.0.0.4"), {});
+  domain::take_back(at, domain::only(address_of("10.0.0.4")), {});
   EXPECT_EQ(domain::next_free(at, start_of_time()), address_of("10.0.0.4"));
 }
 
 TEST(subnet, goes_on_behind_the_last_one_given) {
   auto at = subnet_of("10.0.0.0/29", "10.0.0.1");
-  domain::give(at, address_of("10.0.0.5"), nic(1));
-  domain::take_back(at, address_of("10.0.0.5"), {});
+  domain::give(at, domain::only(address_of("10.0.0.5")), nic(1));
+  domain::take_back(at, domain::only(address_of("10.0.0.5")), {});
   EXPECT_EQ(domain::next_free(at, start_of_time()), address_of("10.0.0.6"));
-  domain::give(at, address_of("10.0.0.6"), nic(1));
+  domain::give(at, domain::only(address_of("10.0.0.6")), nic(1));
   EXPECT_EQ(domain::next_free(at, start_of_time()), address_of("10.0.0.2")) << "round again";
 }
 
@@ -112,7 +113,7 @@ TEST(subnet, gives_no_address_that_is_reserved) {
   std::vector<std::string> given;
   while (const auto next = domain::next_free(at, start_of_time())) {
     given.push_back(to_text(*next));
-    domain::give(at, *next, nic(static_cast<std::uint32_t>(given.size())));
+    domain::give(at, domain::only(*next), nic(static_cast<std::uint32_t>(given.size())));
   }
   EXPECT_THAT(given,
               testing::ElementsAre("10.0.0.4", "10.0.0.5", "10.0.0.6", "10.0.0.7", "10.0.0.14"));
@@ -122,15 +123,15 @@ TEST(subnet, gives_no_address_that_is_reserved) {
 
 TEST(subnet, counts_what_is_taken_of_the_reserved) {
   auto at = subnet_of("10.0.0.0/28", "10.0.0.1");
-  domain::give(at, address_of("10.0.0.5"), nic(1));
+  domain::give(at, domain::only(address_of("10.0.0.5")), nic(1));
   domain::reserve(at, {{address_of("10.0.0.4"), address_of("10.0.0.6")}, ""});
   EXPECT_EQ(domain::reserved_size_of(at), 2U);
-  domain::give(at, address_of("10.0.0.6"), nic(2));
+  domain::give(at, domain::only(address_of("10.0.0.6")), nic(2));
   EXPECT_EQ(domain::reserved_size_of(at), 1U);
   EXPECT_EQ(domain::next_free(at, start_of_time()), address_of("10.0.0.7"))
       << "a reserved one that was asked for moves nothing";
-  domain::take_back(at, address_of("10.0.0.5"), {});
-  domain::take_back(at, address_of("10.0.0.5"), {});
+  domain::take_back(at, domain::only(address_of("10.0.0.5")), {});
+  domain::take_back(at, domain::only(address_of("10.0.0.5")), {});
   EXPECT_EQ(domain::reserved_size_of(at), 2U);
   domain::free(at, {address_of("10.0.0.4"), address_of("10.0.0.6")});
   EXPECT_EQ(at.reserved_taken, 0U);
@@ -140,18 +141,18 @@ TEST(subnet, counts_what_is_taken_of_the_reserved) {
 TEST(subnet, lets_an_address_rest_until_its_time) {
   auto at = subnet_of("10.0.0.0/30", "10.0.0.1");
   const auto until = start_of_time() + std::chrono::seconds(60);
-  domain::give(at, address_of("10.0.0.2"), nic(1));
-  domain::take_back(at, address_of("10.0.0.2"), until);
+  domain::give(at, domain::only(address_of("10.0.0.2")), nic(1));
+  domain::take_back(at, domain::only(address_of("10.0.0.2")), until);
   EXPECT_FALSE(domain::next_free(at, until - std::chrono::microseconds(1)));
   EXPECT_EQ(domain::next_rested(at, start_of_time()), until);
   EXPECT_EQ(domain::next_free(at, until), address_of("10.0.0.2"));
-  domain::give(at, address_of("10.0.0.2"), nic(2));
+  domain::give(at, domain::only(address_of("10.0.0.2")), nic(2));
   EXPECT_FALSE(domain::next_rested(at, start_of_time()));
 }
 
 TEST(subnet, works_at_the_upper_end_of_all_addresses) {
   auto at = subnet_of("255.255.255.248/29", "255.255.255.249");
-  domain::give(at, address_of("255.255.255.254"), nic(1));
+  domain::give(at, domain::only(address_of("255.255.255.254")), nic(1));
   EXPECT_EQ(domain::next_free(at, start_of_time()), address_of("255.255.255.250"));
 }
 

@@ -55,7 +55,7 @@ TEST(vm_failure, of_a_removal_ends_its_job_and_not_the_removal) {
   at.tell(report_failure(1, {.generation = 2, .final = true}));
   EXPECT_FALSE(at.find_vm()->job.has_value());
   EXPECT_EQ(at.wanted().verb, wanted_verb::remove);
-  EXPECT_NE(at.find_network()->address_of_nic.find(nic()), nullptr);
+  EXPECT_NE(at.find_network()->addresses_of.find(nic()), nullptr);
 }
 
 TEST(vm_deadline, before_its_time_or_of_another_generation_is_dropped) {
@@ -75,7 +75,7 @@ TEST(vm_deadline, of_a_create_says_where_it_stopped_and_keeps_the_address) {
   for (const auto* words : {"120 s", "started", "10.99.0.2", "orrery vm console web"})
     expect_end(told, v1::Job::FAILED, error_code::timed_out, words);
   EXPECT_EQ(at.wanted().verb, wanted_verb::reach) << "it may answer later";
-  EXPECT_NE(at.find_network()->address_of_nic.find(nic()), nullptr);
+  EXPECT_NE(at.find_network()->addresses_of.find(nic()), nullptr);
   EXPECT_TRUE(keeps_invariants(at));
 }
 

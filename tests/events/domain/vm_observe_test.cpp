@@ -82,7 +82,7 @@ TEST(vm_observe, a_guest_undefined_behind_our_back_is_absent_and_keeps_what_it_h
   auto at = world_with_running_vm();
   EXPECT_THAT(types_of(at.see(1, absent)), ElementsAre("vm.absent"));
   EXPECT_EQ(at.wanted().verb, wanted_verb::nothing);
-  EXPECT_NE(at.find_network()->address_of_nic.find(nic()), nullptr);
+  EXPECT_NE(at.find_network()->addresses_of.find(nic()), nullptr);
   EXPECT_TRUE(at.find_cluster()->placements.contains(vm()));
   EXPECT_THAT(types_of(at.tell(start_vm())), ElementsAre("vm.start_requested", "vm.job_started"));
   EXPECT_EQ(at.wanted().verb, wanted_verb::run) << "a start makes it anew";
@@ -137,7 +137,7 @@ TEST(vm_observe, a_crash_while_it_starts_fails_the_job_at_once) {
   expect_end(told, v1::Job::FAILED, error_code::guest_stopped, "it crashed");
   expect_end(told, v1::Job::FAILED, error_code::guest_stopped, "console");
   EXPECT_EQ(at.wanted().verb, wanted_verb::nothing) << "starting again is a user's command";
-  EXPECT_NE(at.find_network()->address_of_nic.find(nic()), nullptr) << "it is not seen gone";
+  EXPECT_NE(at.find_network()->addresses_of.find(nic()), nullptr) << "it is not seen gone";
   EXPECT_TRUE(keeps_invariants(at));
 }
 

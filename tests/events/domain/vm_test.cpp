@@ -266,7 +266,7 @@ TEST(vm_remove, is_not_done_by_a_look_from_before_it) {
   said.wish = 1;
   EXPECT_THAT(types_of(at.tell(observe(1, said))), IsEmpty())
       << "the create is still under way on the node: it may make the guest";
-  EXPECT_NE(at.find_network()->address_of_nic.find(nic()), nullptr);
+  EXPECT_NE(at.find_network()->addresses_of.find(nic()), nullptr);
   EXPECT_EQ(at.wanted().verb, wanted_verb::remove);
   expect_done(at.see(1, absent), "removed");
 }
@@ -275,13 +275,13 @@ TEST(vm_remove, is_done_when_seen_gone_and_gives_everything_back_in_one_record) 
   auto at = world_with_doomed_vm();
   EXPECT_EQ(at.wanted(), (domain::wanted_effect{wanted_verb::remove, {2}}));
   EXPECT_THAT(types_of(at.see(1, stopped, by_host)), ElementsAre("vm.stopped"));
-  EXPECT_NE(at.find_network()->address_of_nic.find(nic()), nullptr);
+  EXPECT_NE(at.find_network()->addresses_of.find(nic()), nullptr);
   const auto told = at.see(1, absent);
   EXPECT_THAT(types_of(told), ElementsAre("vm.removed", "vm.job_ended", "network.address_released",
                                           "cluster.vm_released"));
   expect_done(told, "removed");
   EXPECT_EQ(at.find_vm(), nullptr);
-  EXPECT_TRUE(at.find_network()->address_of_nic.empty());
+  EXPECT_TRUE(at.find_network()->addresses_of.empty());
   EXPECT_TRUE(at.find_cluster()->placements.empty());
   EXPECT_TRUE(at.find_cluster()->vm_names.empty());
   EXPECT_TRUE(keeps_invariants(at));
@@ -316,7 +316,7 @@ TEST(vm_remove, goes_on_after_its_job_failed_and_only_the_fact_releases) {
   expect_end(late, v1::Job::FAILED, error_code::timed_out, "120 s");
   ASSERT_NE(at.find_vm(), nullptr);
   EXPECT_EQ(at.wanted(), (domain::wanted_effect{wanted_verb::remove, {2}}));
-  EXPECT_NE(at.find_network()->address_of_nic.find(nic()), nullptr);
+  EXPECT_NE(at.find_network()->addresses_of.find(nic()), nullptr);
   EXPECT_TRUE(at.find_cluster()->placements.contains(vm()));
   const auto told = at.see(1, absent);
   EXPECT_THAT(types_of(told),

@@ -47,7 +47,10 @@ void fill_field(Message& message, const FieldDescriptor& field) {
   const auto number = static_cast<std::uint32_t>(field.number());
   switch (field.cpp_type()) {
   case FieldDescriptor::CPPTYPE_UINT32:
-    return fields->SetUInt32(&message, &field, 1'000 + number);
+    if (!field.is_repeated())
+      return fields->SetUInt32(&message, &field, 1'000 + number);
+    fields->AddUInt32(&message, &field, 1'000 + number);
+    return fields->AddUInt32(&message, &field, 2'000 + number);
   case FieldDescriptor::CPPTYPE_UINT64:
     return fields->SetUInt64(&message, &field, 1'000'000'000'000ULL + number);
   case FieldDescriptor::CPPTYPE_BOOL:
