@@ -6,7 +6,7 @@ Usage: addressing_test.py [PART OF A TEST'S NAME …]
 
 import sys
 
-from harness import make_site, run_tests, scratch, simulated_daemon, vm_body
+from harness import make_site, run_tests, scratch, simulated_daemon, vm_body, wait_until
 
 
 def make_vm(daemon, name, address=None):
@@ -98,7 +98,7 @@ def addresses_that_cannot_be_are_refused():
         before = daemon.get("/v1/status")["position"]
         for address, code, word in (("10.99.0.1", "invalid_argument", "no address that a VM"),
                                     ("10.99.1.7", "invalid_argument", "10.99.0.0/24"),
-                                    ("10.99.0.2", "conflict", "held by another VM"),
+                                    ("10.99.0.2", "conflict", "held by a VM"),
                                     ("0.0.0.0", "invalid_argument", "leave it out for any"),
                                     ("ten", "invalid_argument", "not an IPv4 address")):
             said = daemon.refused("POST", "/v1/vms", vm_body("next") | {"address": address})
@@ -120,7 +120,7 @@ def addresses_that_cannot_be_are_refused():
                  "10.99.0.31 is not reserved"),
                 ("setQuarantine", {"seconds": 86_401}, "invalid_argument", "86400"),
                 ("setQuarantine", {}, "invalid_argument", "seconds"),
-                ("burn", {}, "invalid_argument", "reserve, free, setQuarantine or setLabels")):
+                ("burn", {}, "invalid_argument", "reserve, free, setQuarantine, setGuests or")):
             said = daemon.refused("POST", f"/v1/networks/net1:{verb}", body)
             assert said["code"] == code and word in said["detail"], (verb, body, said)
         for target, word in (("/v1/vms?label=", "'label' is empty"),
@@ -135,6 +135,55 @@ def addresses_that_cannot_be_are_refused():
         assert counts(daemon) == (241, 1, 11)
         after = daemon.get("/v1/status")["position"]
         assert before != after, "what the ledger itself refuses is recorded"
+        daemon.finish()
+
+
+def further_addresses_come_and_go():
+    with scratch() as folder:
+        daemon = simulated_daemon(folder).start()
+        make_site(daemon, prefix="10.99.0.0/28")  # .2 to .14
+        on_network(daemon, "setQuarantine", seconds=3600)
+
+        def further():
+            return daemon.vm("web-1")["furtherAddresses"]
+
+        def change(verb, key=None, **body):
+            job = daemon.change("POST", f"/v1/vms/web-1:{verb}", body, key)
+            assert job["state"] == "DONE", job
+        make_vm(daemon, "web-1")
+        for _ in range(2):  # the second is the first again
+            change("addAddress", key="once")
+        assert further() == ["10.99.0.3"] and counts(daemon) == (11, 2, 0)
+        change("addAddress", address="10.99.0.8/30")
+        assert further() == ["10.99.0.3", "10.99.0.8/30"] and counts(daemon) == (7, 6, 0)
+        for verb, address, code, word in (
+                ("add", "10.99.0.9", "conflict", "held by a VM"),
+                ("add", "10.99.0.12/30", "invalid_argument", "not the first, the last"),
+                ("add", "10.99.0.9/30", "invalid_argument", "host bits"),
+                ("add", "10.98.0.4", "invalid_argument", "10.99.0.0/28"),
+                ("add", "fd00:99::5", "invalid_argument", "not an IPv4 address"),
+                ("remove", "10.99.0.2", "conflict", "first address"),
+                ("remove", "10.99.0.9", "not_found", "has no 10.99.0.9"),
+                ("remove", "", "invalid_argument", "address")):
+            said = daemon.refused("POST", f"/v1/vms/web-1:{verb}Address", {"address": address})
+            assert said["code"] == code and word in said["detail"], (address, said)
+        # Killed before its node has said that the port is without it, or behind that.
+        change("removeAddress", address="10.99.0.8/30")
+        daemon.kill()
+        daemon.start()
+        wait_until("the network is gone from the VM", lambda: further() == ["10.99.0.3"])
+        assert daemon.vm("web-1")["leavingAddresses"] == []
+        said = daemon.refused("POST", "/v1/vms/web-1:addAddress", {"address": "10.99.0.10"})
+        assert "rests until" in said["detail"], said
+        told = [(one["type"], one["detail"]) for one in
+                daemon.get("/v1/events?resource=web-1&pageSize=1000")["events"]
+                if one["type"].startswith("vm.addresses")]
+        assert told == [("vm.addresses_added", "10.99.0.3"),
+                        ("vm.addresses_added", "10.99.0.8/30"),
+                        ("vm.addresses_removal_requested", ""),
+                        ("vm.addresses_removed", "10.99.0.8/30")], told
+        delete_vm(daemon, "web-1")
+        assert counts(daemon) == (13, 0, 0)
         daemon.finish()
 
 
@@ -170,4 +219,5 @@ def addressing_by_the_command_line():
 
 if __name__ == "__main__":
     sys.exit(run_tests([addresses_are_given_reserved_and_counted, released_addresses_rest,
-                        addresses_that_cannot_be_are_refused, addressing_by_the_command_line]))
+                        addresses_that_cannot_be_are_refused, further_addresses_come_and_go,
+                        addressing_by_the_command_line]))

@@ -6,20 +6,20 @@ invariants, with projections that were rebuilt to the same bytes, and with the n
 asked: domains, taps, routes and neighbours equal VMs. ORRERY_SEED repeats the moments of a run.
 """
 
-import datetime
 import os
 import pathlib
 import pwd
 import queue
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 
-from harness import Died, fresh_key, run_tests, seed, wait_until
+from harness import Died, fresh_key, micros_of, run_tests, seed, wait_until
+from initramfs import with_files
+from told_routers import routers_are_told_of_guests_that_run
 from virtual_node import (LIB, MEMORY_MIB, Site, VirtualNode, domain_of, is_alive, remove, run,
                           stays)
 
@@ -68,6 +68,10 @@ def runs(pid, word):
         return False
 
 
+# What pingers take for their own: an address and one of a prefix, by IPv4 and IPv6.
+FURTHER = ("10.99.0.20", "fd00:99::14", "10.99.0.65", "fd00:99::41")
+
+
 class Lab:
     """The two nodes, the images, and how guests run here."""
 
@@ -92,30 +96,49 @@ class Lab:
             self.nodes.put(node)
 
     def make_pinger(self):
-        """The good image, and a process in it that asks two neighbours until they answer. A kernel
-        unpacks one archive after the other."""
-        image = self.images / "pinger"
-        image.mkdir()
-        script = image / "ping-neighbours"
+        """The good image, and three processes in it, which begin when it has its addresses: one
+        asks two neighbours until they answer, by IPv4 and IPv6; one asks by DHCP again and again;
+        one takes addresses for the guest's own, whosever they are."""
+        files = self.folder / "pinger"
+        files.mkdir()
+        script = files / "ping-neighbours"
         script.write_text("""#!/bin/busybox sh
 export PATH=/bin
 mount -t devtmpfs dev /dev
+await_addresses() {
+  until [ -e /sys/class/net/eth0 ]; do sleep 1; done
+  until ip -6 address show dev eth0 scope global | grep -q fd00:; do sleep 1; done
+}
 (
-  for address in 10.99.0.2 10.99.0.3; do
+  await_addresses
+  for address in """ + " ".join(FURTHER) + """; do ip address add $address dev lo; done
+) &
+(
+  await_addresses
+  for address in 10.99.0.2 10.99.0.3 fd00:99::2 fd00:99::3; do
     until ping -c 1 -W 1 $address >/dev/null 2>&1; do sleep 1; done
     echo "orrery-guest: $address answered"
   done
 ) &
+(
+  await_addresses
+  while sleep 2; do
+    udhcpc -i eth0 -n -q -t 2 -O mtu -s /told >/asked 2>&1 || cat /asked >/dev/console
+  done
+) &
 exec /init
 """)
-        script.chmod(0o755)
-        more = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], check=True, cwd=image,
-                              input=script.name.encode(), capture_output=True).stdout
-        good = self.images / "good"
+        told = files / "told"
+        told.write_text("""#!/bin/busybox sh
+[ "$1" = bound ] || exit 0
+echo "orrery-guest: told $ip mtu $mtu dns $dns" >/dev/console
+""")
+        for one in (script, told):
+            one.chmod(0o755)
+        good, image = self.images / "good", self.images / "pinger"
+        image.mkdir()
         (image / "vmlinuz").write_bytes((good / "vmlinuz").read_bytes())
-        first = (good / "initrd").read_bytes()
-        padding = b"\0" * (-len(first) % 4)  # a kernel looks for the next one at multiples of four
-        (image / "initrd").write_bytes(first + padding + more)
+        (image / "initrd").write_bytes(with_files((good / "initrd").read_bytes(), files))
         (image / "cmdline").write_text(f"rdinit=/{script.name}\n")
 
     @staticmethod
@@ -292,10 +315,6 @@ def orreryd_is_killed_in_stop(site):
     return f"killed after {', '.join(done)} s of {stop:.3f}"
 
 
-def time_of(text):
-    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-
-
 def is_off_and_stays_off(site, cause):
     """Seen off for that reason; nobody starts it, and a new orreryd does not either."""
     site.await_observed("STOPPED", cause)
@@ -314,7 +333,7 @@ def qemu_is_killed(site):
     before = time.time()
     os.kill(pid, signal.SIGKILL)
     site.await_observed("STOPPED", "CRASHED")
-    seen = time_of(site.observed()["at"])
+    seen = micros_of(site.observed()["at"]) / 1_000_000
     assert before - 0.001 <= seen <= time.time(), (before, seen)
     is_off_and_stays_off(site, "CRASHED")
     site.done(site.begin("start"), "reachable")
@@ -553,15 +572,59 @@ def two_guests_reach_each_other(site):
     for job in jobs:
         site.done(job, "reachable")
     vms = [daemon.vm(name) for name in names]
-    assert {vm["address"] for vm in vms} == {"10.99.0.2", "10.99.0.3"}, vms
+    assert {(vm["address"], vm["address6"]) for vm in vms} == {
+        ("10.99.0.2", "fd00:99::2"), ("10.99.0.3", "fd00:99::3")}, vms
+
+    def await_console(vm, words):
+        wait_until(f"{vm['name']} says: {words}",
+                   lambda: f"orrery-guest: {words}" in site.console(vm["name"]))
     for vm in vms:
         assert node.answers(vm["address"])
         for other in vms:
-            wait_until(f"{other['name']} answers {vm['name']}",
-                       lambda vm=vm, other=other: f"orrery-guest: {other['address']} answered"
-                       in site.console(vm["name"]))
+            for address in (other["address"], other["address6"]):
+                await_console(vm, f"{address} answered")
+    # What is changed while guests run, they are told when they ask again.
+    for settings, words in (("--mtu 1400 --name-server 192.0.2.53,192.0.2.54",
+                             "mtu 1400 dns 192.0.2.53 192.0.2.54"),
+                            ("--mtu 1300 --no-name-servers", "mtu 1300 dns ")):
+        daemon.orrery("network", "set", "net1", *settings.split())
+        for vm in vms:
+            await_console(vm, f"told {vm['address']} {words}")
+    assert not node.limits_rate(vms[0]["link"])
+    daemon.orrery("vm", "rate", "web-1", "1M")
+    wait_until("the rate is limited", lambda: node.limits_rate(vms[0]["link"]))
+    # Of what is sent at once a second's passes, and the rest is counted.
     site.check()
+    node.flood(vms[0]["address"])
+    site.check(too_fast=[vms[0]["link"]])
+    daemon.orrery("vm", "rate", "web-1", "none")
+    wait_until("it is not limited any more", lambda: not node.limits_rate(vms[0]["link"]))
+    site.check(too_fast=[vms[0]["link"]])
+    further_addresses_answer_and_change_hands(site, too_fast=[vms[0]["link"]])
     site.clear()
+
+
+def further_addresses_answer_and_change_hands(site, too_fast):
+    """Of two guests that both take FURTHER for their own."""
+    node, daemon = site.node, site.daemon
+    one, one6, behind, behind6 = FURTHER
+    assert not any(map(node.answers, FURTHER))
+    for wish in (one, "10.99.0.64/28"):
+        daemon.orrery("vm", "add-address", "web-2", wish)
+    for address in FURTHER:
+        wait_until(f"{address} answers", lambda address=address: node.answers(address))
+    site.check(too_fast)
+    said = daemon.refused("POST", "/v1/vms/web-1:addAddress", {"address": behind})
+    assert said["code"] == "conflict" and "held by a VM" in said["detail"], said
+    daemon.orrery("vm", "remove-address", "web-2", one)
+    wait_until("it is free", lambda: one not in daemon.vm("web-2")["furtherAddresses"])
+    assert not node.answers(one) and not node.answers(one6)
+    daemon.orrery("vm", "add-address", "web-1", one)
+    for address in FURTHER:
+        wait_until(f"{address} answers", lambda address=address: node.answers(address))
+    site.check(too_fast)
+    assert daemon.vm("web-1")["furtherAddresses"] == [one, one6]
+    assert daemon.vm("web-2")["furtherAddresses"] == ["10.99.0.64/28", "fd00:99::40/124"]
 
 
 lab = Lab()
@@ -576,6 +639,7 @@ def main():
         # The longest first, since two run at a time.
         return run_tests([
             on_a_node(a_guest_that_never_boots, prefix="10.99.0.0/30"),
+            on_a_node(routers_are_told_of_guests_that_run),
             on_a_node(orreryd_is_killed_in_create_and_delete),
             on_a_node(orreryd_is_killed_in_stop),
             on_a_node(a_guest_answers_and_goes_without_a_trace),

@@ -7,8 +7,8 @@ Usage: partitions_test.py [PART OF A TEST'S NAME …]
 import concurrent.futures
 import sys
 
-from harness import (fresh_key, make_network, make_site, partition_of, run_tests, scratch,
-                     simulated_daemon, vm_body)
+from harness import (fresh_key, make_network, make_site, micros_of, partition_of, run_tests,
+                     scratch, simulated_daemon, vm_body)
 
 CLUSTERS = ("c1", "c2", "c3")
 
@@ -35,7 +35,8 @@ def clusters_are_shared_out_and_live_apart():
         assert all(owned[where]["entities"] >= 4 for where in partitions.values()), told
         # One timeline, in the order of time; a name taken in one is taken for all.
         events = daemon.get("/v1/events?pageSize=1000")["events"]
-        assert [one["time"] for one in events] == sorted(one["time"] for one in events)
+        times = [micros_of(one["time"]) for one in events]
+        assert times == sorted(times), times
         assert {one["position"].split("/")[0] for one in events} >= {"0", "1", "2", "3"}
         taken = daemon.refused("POST", "/v1/clusters", {"name": "c2", "hypervisor": "simulated"})
         assert taken["code"] == "already_exists", taken

@@ -5,21 +5,16 @@ stays the same when projections are lost and processes killed."""
 import csv
 import datetime
 import io
+import ipaddress
 import shutil
 import sys
 
-from harness import AROUND_NOW, make_site, run_tests, scratch, simulated_daemon, vm_body
+from harness import (AROUND_NOW, make_site, micros_of, run_tests, scratch, simulated_daemon,
+                     vm_body, wait_until)
 
 STATES = {"vm.created": "ABSENT", "vm.absent": "ABSENT", "vm.defined": "STOPPED",
           "vm.stopped": "STOPPED", "vm.started": "RUNNING", "vm.reachable": "RUNNING",
           "vm.unseen": "UNKNOWN"}
-
-
-def micros(text):
-    """Microseconds since 1970 of a time as the API writes it."""
-    whole, _, fraction = text.rstrip("Z").partition(".")
-    read = datetime.datetime.fromisoformat(whole).replace(tzinfo=datetime.timezone.utc)
-    return int(read.timestamp()) * 1_000_000 + int((fraction + "000000")[:6])
 
 
 def time_text(when):
@@ -62,7 +57,7 @@ def told(daemon, vm, until):
     """The states of a VM by its timeline: [(state, start, end)], up to `until` if it goes on."""
     phases = []
     for event in daemon.get(f"/v1/events?resource={vm}&pageSize=1000")["events"]:
-        at = micros(event["effectiveAt"])
+        at = micros_of(event["effectiveAt"])
         if at >= until:
             break
         if event["type"] == "vm.removed":
@@ -75,24 +70,38 @@ def told(daemon, vm, until):
     return [tuple(one) for one in phases if one[1] < one[2]]
 
 
+def told_addresses(daemon, vm, until):
+    """How many it had from when to when."""
+    counts = []
+    for event in daemon.get(f"/v1/events?resource={vm}&pageSize=1000")["events"]:
+        more = {"vm.address_given": 1, "vm.addresses_added": 1, "vm.addresses_removed": -1}.get(
+            event["type"], 0)
+        if more:
+            size = ipaddress.ip_network(event["detail"].split(" ")[0]).num_addresses
+            counts.append([(counts[-1][0] if counts else 0) + more * size,
+                           micros_of(event["effectiveAt"]), until])
+    for this, after in zip(counts, counts[1:]):
+        this[2] = after[1]
+    return [tuple(one) for one in counts]
+
+
 def check_against_timeline(daemon, vm, vcpus, memory):
     """Each meter of a VM has exactly the intervals that its timeline tells; what they end with."""
     found = {}
     for one in rows(daemon, AROUND_NOW[0], known_until(daemon), f"&resource={vm}"):
         assert one["resource"]["id"] == vm and one["cluster"]["name"] == "c1", one
-        assert int(one["microseconds"]) == micros(one["end"]) - micros(one["start"]), one
+        assert int(one["microseconds"]) == micros_of(one["end"]) - micros_of(one["start"]), one
         found.setdefault(one["meter"], []).append(one)
-    end = micros(found["vm.state"][-1]["end"])
+    end = micros_of(found["vm.state"][-1]["end"])
     wanted = told(daemon, vm, end)
     for meter, amount in (("vm.state", 1), ("vm.vcpu", vcpus), ("vm.memory", memory)):
-        got = [(one["state"], micros(one["start"]), micros(one["end"])) for one in found[meter]]
+        got = [(one["state"], micros_of(one["start"]), micros_of(one["end"]))
+               for one in found[meter]]
         assert got == wanted, (meter, got, wanted)
         assert {int(one["amount"]) for one in found[meter]} == {amount}, found[meter]
-    given = [event for event in daemon.get(f"/v1/events?resource={vm}")["events"]
-             if event["type"] == "vm.address_given"]
-    address, = found["nic.address"]
-    assert micros(address["start"]) == micros(given[0]["effectiveAt"]), (address, given)
-    assert micros(address["end"]) == end
+    addresses = [(int(one["amount"]), micros_of(one["start"]), micros_of(one["end"]))
+                 for one in found["nic.address"]]
+    assert addresses == told_addresses(daemon, vm, end), addresses
     return wanted
 
 
@@ -120,7 +129,7 @@ def check_sums(daemon):
     whole = total(begin, end)
     assert whole == sums_of(intervals), whole
     for one in intervals:
-        cut = time_text((micros(one["start"]) + micros(one["end"])) // 2)
+        cut = time_text((micros_of(one["start"]) + micros_of(one["end"])) // 2)
         parts = [total(begin, cut), total(cut, end)]
         added = {key: sum(part.get(key, 0) for part in parts) for key in whole}
         assert added == whole, (cut, added, whole)
@@ -143,6 +152,11 @@ def usage_is_what_the_timeline_tells():
         change(daemon, "POST", "/v1/vms", vm_body("web-1", vcpus=2, memory=128))
         change(daemon, "POST", "/v1/vms", vm_body("db-1"))
         web, other = daemon.vm("web-1")["id"], daemon.vm("db-1")["id"]
+        for verb, address in (("add", "10.99.0.20"), ("add", "10.99.0.64/28"),
+                              ("remove", "10.99.0.64/28")):
+            daemon.change("POST", f"/v1/vms/web-1:{verb}Address", {"address": address})
+        wait_until("the network behind it is gone",
+                   lambda: daemon.vm("web-1")["furtherAddresses"] == ["10.99.0.20"])
         change(daemon, "POST", "/v1/vms/web-1:stop")
         change(daemon, "POST", "/v1/vms/web-1:start")
         change(daemon, "DELETE", "/v1/vms/web-1")

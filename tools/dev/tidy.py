@@ -67,7 +67,8 @@ PROTOBUF_HEADERS = ("events", "projections")  # whose headers may include *.pb.h
 PURE = ("events/core", "events/domain", "pvip/guest", "pvip/plan", "pvip/upstream",
         "projections/billing", "events/log/history.", "events/log/liveness.", "events/log/owner.")
 NOT_PURE = ("events/core/crash_point.",)  # ends the process where a test says so: an act by nature
-PURE_THIRD_PARTY = ("google/protobuf/", "openssl/")  # messages and hashes are pure
+PURE_THIRD_PARTY = ("google/protobuf/", "openssl/",  # messages and hashes are pure,
+                    "arpa/inet.h")                   # and texts of addresses
 IMPURE_STANDARD = {"barrier", "condition_variable", "filesystem", "fstream", "future", "iostream",
                    "latch", "mutex", "random", "semaphore", "shared_mutex", "stop_token", "thread"}
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "tools/orrery/commands.hpp"
+#include "tools/orrery/upstream.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -10,7 +11,7 @@
 #include <string>
 #include <vector>
 
-// The command line as a tree of nouns and verbs; for this folder's own two files.
+// The command line as a tree of nouns and verbs; for this folder's own files.
 
 namespace CLI { // NOLINT(readability-identifier-naming): their name
 class App;
@@ -29,6 +30,12 @@ struct words {
   std::string prefix;
   std::string gateway;
   std::string quarantine;
+  std::string prefix6;
+  std::optional<std::uint32_t> mtu;
+  std::vector<std::string> name_servers;
+  std::string classless_routes;
+  std::string rate;
+  upstream_words upstream;
   std::string address;
   std::vector<std::string> ranges;
   std::string file;
@@ -59,6 +66,7 @@ struct words {
   bool sum = false;
   bool intervals = false;
   bool no_wait = false;
+  bool no_name_servers = false;
 };
 
 /// The command line while it is built and parsed.

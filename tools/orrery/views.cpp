@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <optional>
+#include <utility>
 
 namespace orrery::cli {
 
@@ -36,11 +37,12 @@ std::string clock_cell(const std::string& text, const printing& to) {
   return today ? full.substr(11, 12) : full.substr(0, 19) + "Z";
 }
 
-std::string memory_cell(const std::string& text) {
+/// What `shown` makes of a number; other text as it came.
+template <class Shown> std::string number_cell(const std::string& text, Shown shown) {
   std::uint64_t count = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), count);
   const bool whole = parsed.ec == std::errc() && parsed.ptr == text.data() + text.size();
-  return whole ? memory_text(mib{count}) : text;
+  return whole ? shown(count) : text;
 }
 
 /// Of any length: sums have up to 39 digits.
@@ -87,6 +89,40 @@ std::string last_step_cell(const json& steps) {
   return last.is_object() ? last.at("name").text() : last.text();
 }
 
+std::string protocol_cell(const json& upstream) {
+  for (const char* name : {"bgp", "ospf", "arp"})
+    if (upstream.is_object() && upstream.at(name).is_object())
+      return name;
+  return upstream.is_object() ? std::string() : upstream.text();
+}
+
+std::string upstream_cell(const json& upstream) {
+  if (!upstream.is_object())
+    return upstream.text();
+  const auto& bgp = upstream.at("bgp");
+  const auto& ospf = upstream.at("ospf");
+  std::string made = protocol_cell(upstream);
+  made.append(" ").append(upstream.at("uplink").text());
+  if (ospf.is_object())
+    made.append(" area ").append(ospf.at("area").text());
+  if (!bgp.is_object())
+    return made;
+  made.append(" as ").append(bgp.at("as").text());
+  const char* before = ": ";
+  for (const auto& router : bgp.at("routers").items)
+    made.append(std::exchange(before, ",")).append(router.at("address").text());
+  return made;
+}
+
+std::string routers_cell(const json& sessions) {
+  std::string made;
+  for (const auto& session : sessions.items)
+    made.append(made.empty() ? "" : ",")
+        .append(session.at("router").text())
+        .append(session.at("established").text() == "true" ? " up" : " down");
+  return made;
+}
+
 std::string cell(const column& shown, const json& item, const printing& to) {
   const auto& value = first_of(item, shown.paths);
   switch (shown.kind) {
@@ -97,7 +133,9 @@ std::string cell(const column& shown, const json& item, const printing& to) {
   case cell_kind::clock:
     return clock_cell(value.text(), to);
   case cell_kind::memory:
-    return memory_cell(value.text());
+    return number_cell(value.text(), [](std::uint64_t size) { return memory_text(mib{size}); });
+  case cell_kind::rate:
+    return number_cell(value.text(), rate_text);
   case cell_kind::activity:
     return activity_cell(value);
   case cell_kind::list:
@@ -108,6 +146,12 @@ std::string cell(const column& shown, const json& item, const printing& to) {
     return last_step_cell(value);
   case cell_kind::microseconds:
     return seconds_cell(value.text());
+  case cell_kind::protocol:
+    return protocol_cell(value);
+  case cell_kind::upstream:
+    return upstream_cell(value);
+  case cell_kind::routers:
+    return routers_cell(value);
   }
   return {};
 }
@@ -187,6 +231,8 @@ const view& cluster_view() {
                           {"OFFERED", {"vcpusOffered"}},
                           {"MEMORY TAKEN", {"memoryMibTaken"}, cell_kind::memory},
                           {"OFFERED", {"memoryMibOffered"}, cell_kind::memory},
+                          {"UPSTREAM", {"upstream"}, cell_kind::protocol},
+                          {"ROUTERS", {"upstream"}, cell_kind::upstream, true},
                           {"LABELS", {"labels"}, cell_kind::labels, true},
                           {"ID", {"id"}, cell_kind::text, true},
                           {"VERSION", {"version"}, cell_kind::text, true}}};
@@ -206,6 +252,8 @@ const view& node_view() {
                           {"IMAGES", {"images"}, cell_kind::list},
                           {"LIBVIRT", {"endpoint.libvirtSocket"}, cell_kind::text, true},
                           {"NAMESPACE", {"endpoint.networkNamespace"}, cell_kind::text, true},
+                          {"ROUTERS", {"upstream"}, cell_kind::routers, true},
+                          {"UPSTREAM PROBLEM", {"upstreamProblem"}, cell_kind::text, true},
                           {"LABELS", {"labels"}, cell_kind::labels, true},
                           {"ID", {"id"}, cell_kind::text, true},
                           {"VERSION", {"version"}, cell_kind::text, true},
@@ -224,10 +272,13 @@ const view& network_view() {
                           {"MODE", {"mode"}},
                           {"PREFIX", {"subnets.0.prefix", "prefix"}},
                           {"GATEWAY", {"subnets.0.gateway", "gateway"}},
+                          {"PREFIX6", {"subnets.0.prefix6"}, cell_kind::text, true},
                           {"FREE", {"subnets.0.addressesFree"}},
                           {"TAKEN", {"subnets.0.addressesTaken"}},
                           {"RESERVED", {"subnets.0.addressesReserved"}},
                           {"QUARANTINE", {"quarantineSeconds"}, cell_kind::text, true},
+                          {"MTU", {"mtu"}, cell_kind::text, true},
+                          {"NAME SERVERS", {"nameServers"}, cell_kind::list, true},
                           {"ACTIVITY", {"activity"}, cell_kind::activity, true},
                           {"LABELS", {"labels"}, cell_kind::labels, true},
                           {"ID", {"id"}, cell_kind::text, true},
@@ -245,6 +296,9 @@ const view& vm_view() {
                           {"ACTIVITY", {"activity"}, cell_kind::activity},
                           {"NODE", {"node.name", "node.id", "node"}},
                           {"ADDRESS", {"address"}},
+                          {"ADDRESS6", {"address6"}, cell_kind::text, true},
+                          {"FURTHER", {"furtherAddresses"}, cell_kind::list, true},
+                          {"RATE", {"bitsASecondMax"}, cell_kind::rate, true},
                           {"CLUSTER", {"cluster.name", "cluster"}, cell_kind::text, true},
                           {"NETWORK", {"network.name", "network"}, cell_kind::text, true},
                           {"IMAGE", {"image"}, cell_kind::text, true},

@@ -19,10 +19,14 @@ enum class cell_kind {
   age,          ///< how long ago on a terminal, else the time as it came
   clock,        ///< time of day on a terminal, else the time as it came
   memory,       ///< a number of MiB
+  rate,         ///< a number of bits a second
   activity,     ///< the job that holds a VM: kind and step
   list,         ///< of words
   labels,       ///< an object of texts, as key=value
   last_step,    ///< of a job
+  protocol,     ///< of a cluster's upstream
+  upstream,     ///< of a cluster: protocol, link and routers
+  routers,      ///< of a node: each, and whether it speaks with it
   microseconds, ///< a whole number of them, as seconds with all six digits behind the point
 };
 

@@ -76,6 +76,27 @@ words with(words command, const words& more) {
   return command;
 }
 
+TEST(cli_list, shows_how_routers_are_told_and_how_they_stand) {
+  fake_api api;
+  api.on("GET /v1/clusters", 200,
+         R"({"clusters":[{"name":"a","upstream":{"uplink":"eth1","bgp":{"as":64601,"routers":)"
+         R"([{"address":"192.0.2.1","as":64512},{"address":"2001:db8::1","as":64512}]}}},)"
+         R"({"name":"b","upstream":{"uplink":"eth2","ospf":{"area":"0.0.0.0"}}},)"
+         R"({"name":"c","upstream":{"uplink":"eth3","arp":{}}},{"name":"d"}]})");
+  const auto wide = run({"cluster", "list", "-o", "wide"}, api.variables()).out;
+  for (const char* cell :
+       {"bgp eth1 as 64601: 192.0.2.1,2001:db8::1", "ospf eth2 area 0.0.0.0", "arp eth3"})
+    EXPECT_NE(wide.find(cell), std::string::npos) << wide;
+  const auto table = run({"cluster", "list"}, api.variables()).out;
+  EXPECT_NE(table.find("bgp"), std::string::npos) << table;
+  EXPECT_EQ(table.find("eth1"), std::string::npos) << table;
+  api.on("GET /v1/nodes", 200,
+         R"({"nodes":[{"name":"n","upstream":[{"router":"192.0.2.1","established":true},)"
+         R"({"router":"2001:db8::1","established":false,"reason":"Connect"}]}]})");
+  const auto nodes = run({"node", "list", "-o", "wide"}, api.variables()).out;
+  EXPECT_NE(nodes.find("192.0.2.1 up,2001:db8::1 down"), std::string::npos) << nodes;
+}
+
 TEST(cli_usage, has_a_row_for_each_sum_of_a_vm) {
   const fake_api api;
   EXPECT_EQ(run(list_usage, api.variables()).out,

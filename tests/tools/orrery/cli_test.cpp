@@ -25,6 +25,7 @@ const std::vector<words>& all_commands() {
       {"cluster", "list"},
       {"cluster", "get", "one"},
       {"cluster", "label", "one", "env=prod"},
+      {"cluster", "upstream", "one", "arp", "--uplink", "eth1"},
       {"node", "create", "one", "--cluster", "local", "--libvirt-socket", "/run/s",
        "--network-namespace", "n", "--vcpus", "4", "--memory", "4GiB"},
       {"node", "list"},
@@ -37,11 +38,15 @@ const std::vector<words>& all_commands() {
       {"network", "reserve", "one", "10.99.0.2-10.99.0.9", "--note", "printers"},
       {"network", "free", "one", "10.99.0.2-10.99.0.9"},
       {"network", "quarantine", "one", "10m"},
+      {"network", "set", "one", "--mtu", "1400"},
       {"network", "delete", "one"},
       {"vm", "create", "web-1", "--cluster", "local", "--network", "lan", "--image", "debian"},
       {"vm", "list"},
       {"vm", "get", "web-1"},
       {"vm", "label", "web-1", "env=prod", "team-"},
+      {"vm", "rate", "web-1", "100M"},
+      {"vm", "add-address", "web-1", "10.99.0.64/28"},
+      {"vm", "remove-address", "web-1", "10.99.0.64/28"},
       {"vm", "start", "web-1"},
       {"vm", "shutdown", "web-1"},
       {"vm", "stop", "web-1"},
@@ -195,6 +200,90 @@ TEST(cli_addressing, says_quarantines_in_seconds) {
             R"({"name":"one","cluster":"local","prefix":"10.99.0.0/24","quarantineSeconds":3600})");
 }
 
+TEST(cli_guests, says_what_is_to_change_and_no_more) {
+  EXPECT_EQ(body_of_change({"network", "set", "one", "--mtu", "1400"}), R"({"mtu":1400})");
+  EXPECT_EQ(body_of_change({"network", "set", "one", "--name-server", "192.0.2.53,2001:db8::53",
+                            "--name-server", "192.0.2.54", "--classless-routes", "on"}),
+            R"({"nameServers":["192.0.2.53","2001:db8::53","192.0.2.54"],"classlessRoutes":true})");
+  EXPECT_EQ(body_of_change({"network", "set", "one", "--no-name-servers"}),
+            R"({"nameServers":[]})");
+  EXPECT_EQ(body_of_change({"network", "create", "one", "--cluster", "local", "--prefix",
+                            "10.99.0.0/24", "--prefix6", "fd00:7::/64", "--mtu", "1400"}),
+            R"({"name":"one","cluster":"local","prefix":"10.99.0.0/24","prefix6":"fd00:7::/64",)"
+            R"("mtu":1400})");
+}
+
+TEST(cli_rate, says_bits_a_second) {
+  for (const auto& [text, bits] :
+       std::vector<std::pair<std::string, std::string>>{{"100M", "100000000"},
+                                                        {"1Gbit", "1000000000"},
+                                                        {"2500k", "2500000"},
+                                                        {"none", "0"},
+                                                        {"0", "0"}})
+    EXPECT_EQ(body_of_change({"vm", "rate", "web-1", text}), R"({"bitsASecondMax":)" + bits + "}");
+}
+
+TEST(cli_node, says_each_thing_once) {
+  EXPECT_EQ(body_of_change({"node", "create", "one", "--cluster", "local", "--vcpus", "4",
+                            "--memory", "4GiB"}),
+            R"({"name":"one","cluster":"local","vcpus":4,"memoryMib":4096})");
+}
+
+TEST(cli_addresses, are_said_as_they_are_or_not_at_all) {
+  EXPECT_EQ(body_of_change({"vm", "add-address", "web-1"}), "{}");
+  for (const std::string verb : {"add-address", "remove-address"})
+    for (const std::string address : {"10.99.0.20", "10.99.0.64/28"})
+      EXPECT_EQ(body_of_change({"vm", verb, "web-1", address}),
+                R"({"address":")" + address + "\"}");
+}
+
+TEST(cli_upstream, says_what_the_protocol_needs) {
+  EXPECT_EQ(
+      body_of_change({"cluster", "upstream", "one", "bgp", "--uplink", "eth1", "--as", "64601",
+                      "--router", "192.0.2.1,as=64512,secret=rack-7", "--router",
+                      "192.0.2.2,as=64512", "--hold", "3s", "--learn-default", "--learn-guests"}),
+      R"({"uplink":"eth1","bgp":{"as":64601,"routers":[{"address":"192.0.2.1","as":64512,)"
+      R"("secret":"rack-7"},{"address":"192.0.2.2","as":64512}],"holdSeconds":3},)"
+      R"("learnDefault":true,"learnGuests":true})");
+  EXPECT_EQ(body_of_change({"cluster", "upstream", "one", "ospf", "--uplink", "eth1", "--area",
+                            "0.0.0.1", "--hello", "2s", "--dead", "8s", "--secret", "k", "--ipv6"}),
+            R"({"uplink":"eth1","ospf":{"area":"0.0.0.1","helloSeconds":2,"deadSeconds":8,)"
+            R"("secret":"k","ipv6":true}})");
+  EXPECT_EQ(body_of_change({"cluster", "upstream", "one", "arp", "--uplink", "eth1"}),
+            R"({"uplink":"eth1","arp":{}})");
+  EXPECT_EQ(body_of_change({"cluster", "upstream", "one", "none"}), "{}");
+}
+
+TEST(cli_upstream, refuses_what_does_not_fit_before_it_asks) {
+  const fake_api api;
+  const std::vector<std::pair<std::vector<std::string>, std::string>> bad{
+      {{"rip"}, "PROTOCOL"},
+      {{"none", "--uplink", "eth1"}, "--uplink is not of 'none'"},
+      {{"arp"}, "arp needs --uplink"},
+      {{"arp", "--uplink", "e", "--learn-default"}, "--learn-default is not of 'arp'"},
+      {{"arp", "--uplink", "e", "--secret", "k"}, "--secret is not of 'arp'"},
+      {{"ospf", "--uplink", "e", "--as", "1"}, "--as is not of 'ospf'"},
+      {{"bgp", "--uplink", "e", "--ipv6"}, "--ipv6 is not of 'bgp'"},
+      {{"ospf", "--uplink", "e", "--hello", "1500ms"}, "--hello: '1500ms' is no whole number"},
+      {{"bgp", "--uplink", "e", "--router", "192.0.2.1,as=1"}, "bgp needs --as"},
+      {{"bgp", "--uplink", "e", "--as", "1"}, "a --router at least"},
+      {{"bgp", "--uplink", "e", "--as", "1", "--router", "192.0.2.1"}, "its AS number is missing"},
+      {{"bgp", "--uplink", "e", "--as", "1", "--router", "192.0.2.1,as=x"}, "'x' is no AS number"},
+      {{"bgp", "--uplink", "e", "--as", "1", "--router", "192.0.2.1,as=1,x"}, "want ADDRESS,as="},
+      {{"bgp", "--uplink", "e", "--as", "1", "--router", "192.0.2.1,as=1,secret="},
+       "want ADDRESS,as="},
+      {{"ospf", "--uplink", "e", "--secret", ""}, "--secret"}};
+  for (const auto& [rest, words] : bad) {
+    std::vector<std::string> command{"cluster", "upstream", "one"};
+    command.insert(command.end(), rest.begin(), rest.end());
+    const auto done = run(command, api.variables());
+    EXPECT_EQ(done.exit, 64) << joined(command);
+    EXPECT_NE(done.err.find(words), std::string::npos) << done.err;
+  }
+  for (const auto& one : api.requests())
+    EXPECT_EQ(one.method, "GET");
+}
+
 TEST(cli_addressing, refuses_what_is_no_range_before_it_asks) {
   const fake_api api;
   const auto file = std::filesystem::path(testing::TempDir()) / "orrery-ranges-bad";
@@ -206,6 +295,12 @@ TEST(cli_addressing, refuses_what_is_no_range_before_it_asks) {
       {{"network", "reserve", "one", "--file", file}, "orrery-ranges-bad:2: 'printer'"},
       {{"network", "quarantine", "one", "soon"}, "quarantine: "},
       {{"network", "quarantine", "one", "1500ms"}, "no whole number of seconds"},
+      {{"network", "set", "one"}, "there is nothing to set"},
+      {{"network", "set", "one", "--name-server", "192.0.2.1", "--no-name-servers"}, "excludes"},
+      {{"network", "set", "one", "--classless-routes", "yes"}, "--classless-routes"},
+      {{"vm", "rate", "web-1", "fast"}, "'fast' is not a rate"},
+      {{"vm", "rate", "web-1", "100MB"}, "'100MB' is not a rate"},
+      {{"vm", "rate", "web-1", "0M"}, "'0M' is not a rate"},
       {{"vm", "list", "--label", ""}, "--label"},
       {{"vm", "create", "a", "--image", "i", "--address", ""}, "--address"},
       {{"vm", "label", "web-1", "a=1", "a=2"}, "'a' is said twice"},
@@ -269,12 +364,17 @@ TEST(cli_all, give_a_problem_object_with_json_when_the_api_refuses) {
                                      "/v1/vms/web-1:shutdown",
                                      "/v1/vms/web-1/console",
                                      "/v1/clusters/one:setLabels",
+                                     "/v1/clusters/one:setUpstream",
                                      "/v1/nodes/one:setLabels",
                                      "/v1/networks/one:setLabels",
                                      "/v1/networks/one:reserve",
                                      "/v1/networks/one:free",
                                      "/v1/networks/one:setQuarantine",
+                                     "/v1/networks/one:setGuests",
                                      "/v1/vms/web-1:setLabels",
+                                     "/v1/vms/web-1:setRate",
+                                     "/v1/vms/web-1:addAddress",
+                                     "/v1/vms/web-1:removeAddress",
                                      "/v1/jobs",
                                      "/v1/jobs/job_01993f0e-7c1a-7000-8000-000000000009",
                                      "/v1/events",

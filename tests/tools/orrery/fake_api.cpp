@@ -66,12 +66,15 @@ fake_api::fake_api() {
       on("GET /v1/" + noun + "s/" + name, 200, body);
     on("POST /v1/" + noun + "s", 202, R"({"job":)" + job_body("RUNNING") + "}");
   }
+  on("POST /v1/clusters/one:setUpstream", 202, R"({"job":)" + job_body("DONE") + "}");
   for (const std::string thing : {"clusters/one", "nodes/one", "networks/one", "vms/web-1"})
     on("POST /v1/" + thing + ":setLabels", 202, R"({"job":)" + job_body("DONE") + "}");
-  for (const std::string verb : {"reserve", "free", "setQuarantine"})
+  for (const std::string verb : {"reserve", "free", "setQuarantine", "setGuests"})
     on("POST /v1/networks/one:" + verb, 202, R"({"job":)" + job_body("DONE") + "}");
   for (const std::string verb : {"start", "shutdown", "stop"})
     on("POST /v1/vms/web-1:" + verb, 202, R"({"job":)" + job_body("RUNNING") + "}");
+  for (const std::string verb : {"setRate", "addAddress", "removeAddress"})
+    on("POST /v1/vms/web-1:" + verb, 202, R"({"job":)" + job_body("DONE") + "}");
   on("POST /v1/installation:trustClock", 202, R"({"job":)" + job_body("DONE") + "}");
   on("POST /v1/installation:setLimit", 202, R"({"job":)" + job_body("DONE") + "}");
   const std::string projection =
