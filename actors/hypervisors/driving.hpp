@@ -51,6 +51,9 @@ public:
 
   /// Hands over a piece of work. Does not block.
   virtual void add(const uuid& key, work todo) = 0;
+
+  /// The keys of which something waits or is under way.
+  [[nodiscard]] virtual std::unordered_set<uuid> busy() = 0;
 };
 
 struct driving_birth {
@@ -149,9 +152,11 @@ private:
     steady_time last_words;                              ///< with them
     std::vector<domain::upstream_session> sessions_seen; ///< with them, at the last look
     bool was_silent = false;                             ///< nobody was heard, at the last look
-    bool is_port_amended = false; ///< while its network was prepared, without that change
-    bool is_sweeping = false;     ///< the next list is compared with what is known of each guest
-    std::set<uuid> strays_told;   ///< of which people were told in this connection
+    /// VMs whose ports are to be made right once the node is served: they changed while its network
+    /// was prepared, or what was under way then may have put back what they were.
+    std::unordered_set<uuid> ports_to_amend;
+    bool is_sweeping = false;   ///< the next list is compared with what is known of each guest
+    std::set<uuid> strays_told; ///< of which people were told in this connection
 
     /// Whether something stands in the log of how it stands with routers.
     [[nodiscard]] bool has_words() const {

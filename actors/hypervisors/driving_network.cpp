@@ -114,7 +114,7 @@ void cluster_driving::amend_port(const uuid& vm, const guest_entry& guest) {
     return;
   auto& node = at->second;
   if (node.phase != node_phase::serving) {
-    node.is_port_amended = true; // it is done when the node is served
+    node.ports_to_amend.insert(vm); // it is done when the node is served
     return;
   }
   node.bench->tasks->add(
@@ -148,7 +148,7 @@ void cluster_driving::note_port(const uuid& vm, std::uint64_t nonce,
 void cluster_driving::prepare(const uuid& node) {
   auto& entry = x_nodes.at(node);
   entry.phase = node_phase::preparing;
-  entry.is_port_amended = false;
+  entry.ports_to_amend = entry.bench->tasks->busy();
   std::vector<guest_port> ports;
   for (const auto& [vm, guest] : x_guests) {
     const auto seen = guest.vm().observed.state;
@@ -196,10 +196,10 @@ void cluster_driving::on_prepared(const uuid& node, std::uint64_t nonce,
   entry.is_speaking = false;
   entry.sessions_seen.clear();
   entry.was_silent = false;
-  const bool is_port_amended = std::exchange(entry.is_port_amended, false);
+  const auto to_amend = std::exchange(entry.ports_to_amend, {});
   for (auto& [vm, guest] : x_guests)
     if (guest.vm().node == node) {
-      if (is_port_amended || !leaving_of(guest.vm()).empty())
+      if (to_amend.contains(vm) || !leaving_of(guest.vm()).empty())
         amend_port(vm, guest);
       guest.is_announced = report.announced.contains(vm);
       ask_guest(vm, true);

@@ -33,6 +33,14 @@ void workbench::add(const uuid& key, work todo) {
   x_changed.notify_one();
 }
 
+std::unordered_set<uuid> workbench::busy() {
+  const std::lock_guard lock(x_guard);
+  std::unordered_set<uuid> found;
+  for (const auto& [key, mine] : x_lanes)
+    found.insert(key);
+  return found;
+}
+
 void workbench::run() {
   std::unique_lock lock(x_guard);
   while (true) {

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace orrery::actors {
@@ -23,6 +24,7 @@ public:
   ~workbench() override;
 
   void add(const uuid& key, work todo) override;
+  std::unordered_set<uuid> busy() override;
 
 private:
   struct lane {

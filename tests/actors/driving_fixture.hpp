@@ -60,10 +60,20 @@ private:
   public:
     explicit queue_bench(hands& of) : x_of(of) {}
 
-    void add(const uuid&, work todo) override { x_of.waiting.push_back(std::move(todo)); }
+    void add(const uuid& key, work todo) override {
+      x_busy->insert(key);
+      x_of.waiting.push_back([busy = x_busy, key, todo = std::move(todo)] {
+        todo();
+        busy->extract(key);
+      });
+    }
+
+    std::unordered_set<uuid> busy() override { return {x_busy->begin(), x_busy->end()}; }
 
   private:
     hands& x_of;
+    std::shared_ptr<std::unordered_multiset<uuid>> x_busy =
+        std::make_shared<std::unordered_multiset<uuid>>();
   };
 };
 

@@ -179,6 +179,30 @@ TEST_F(driving_amends, what_changes_while_the_node_is_prepared_is_not_lost) {
   EXPECT_EQ(x_asked.amended.back().bits_a_second_max, 5'000'000U);
 }
 
+TEST_F(driving_amends, what_is_still_under_way_when_the_node_comes_back_undoes_no_change) {
+  set_mtu(1'400);
+  ASSERT_EQ(x_hands.waiting.size(), 1U);
+  const auto slow = std::move(x_hands.waiting.front());
+  x_hands.waiting.pop_front();
+  x_world->lose_connections();
+  x_hands.run_all();
+  set_mtu(1'300);
+  x_hands.sent.clear();
+  x_now += std::chrono::minutes(1);
+  x_driving->on_tick();
+  x_hands.run_all();
+  ASSERT_EQ(x_hands.sent.size(), 1U);
+  x_driving->on_changed(the_node, node(x_hands.sent.front().node().hello().nonce()));
+  ASSERT_EQ(x_hands.waiting.size(), 1U) << "its network is being prepared";
+  const auto prepare = std::move(x_hands.waiting.front());
+  x_hands.waiting.pop_front();
+  prepare();
+  slow();
+  x_hands.run_all();
+  ASSERT_EQ(x_asked.amended.size(), 2U);
+  EXPECT_EQ(x_asked.amended.back().mtu, 1'300U);
+}
+
 TEST_F(driving_announces, what_failed_is_tried_again_with_the_next_sweep) {
   x_asked.told.clear();
   x_asked.is_announcing_broken = true;

@@ -46,6 +46,8 @@ TEST(workbench, a_slow_key_holds_up_no_other) {
   bench.add(uuid{1, 1}, [&] { slow_may_end.get_future().wait(); });
   bench.add(uuid{1, 2}, [&] { fast_ended.set_value(); });
   fast_ended.get_future().wait();
+  EXPECT_TRUE(bench.busy().contains(uuid{1, 1}));
+  EXPECT_FALSE(bench.busy().contains(uuid{1, 3}));
   slow_may_end.set_value();
 }
 

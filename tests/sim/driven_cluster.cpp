@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <list>
+#include <unordered_set>
 
 namespace orrery::sim {
 
@@ -34,6 +35,7 @@ public:
   ~turns_bench() override;
 
   void add(const uuid& key, work todo) override;
+  std::unordered_set<uuid> busy() override;
 
 private:
   struct task {
@@ -65,6 +67,13 @@ turns_bench::~turns_bench() {
 void turns_bench::add(const uuid& key, work todo) {
   x_tasks.push_back(std::make_shared<task>(task{key, std::move(todo)}));
   begin_some();
+}
+
+std::unordered_set<uuid> turns_bench::busy() {
+  std::unordered_set<uuid> found;
+  for (const auto& one : x_tasks)
+    found.insert(one->key);
+  return found;
 }
 
 void turns_bench::begin_some() {
