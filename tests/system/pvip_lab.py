@@ -113,13 +113,25 @@ def ping_all(namespace, addresses, *words):
     return [one.communicate()[0] for one in asked]
 
 
+def answered_in(said):
+    """The numbers of the pings that had an answer, in the order of the answers; ping counts from
+    1."""
+    return list(dict.fromkeys(int(one) for one in re.findall(r"icmp_seq=(\d+) .*time=", said)))
+
+
+def skipped_in(answered):
+    """How many pings had no answer, of those before the last one that was answered: later ones may
+    wait, in order, until a neighbour's address is known."""
+    return answered[-1] - sum(one <= answered[-1] for one in answered)
+
+
 def lost_from(namespace, addresses, count=20):
     """How many pings to each had no answer until so many had one. (Without -w, ping waits for the
     last answers only twice as long as for the others: too short on a busy machine.)"""
     lost = []
     for said in ping_all(namespace, addresses, "-i", "0.01", "-w", "5", "-c", str(count)):
-        answered = [int(one) for one in re.findall(r"icmp_seq=(\d+) .*time=", said)]
-        lost.append(max(answered) - len(answered) if len(answered) >= count else count)
+        answered = answered_in(said)
+        lost.append(skipped_in(answered) if len(answered) >= count else count)
     return lost
 
 
@@ -351,16 +363,14 @@ class Pings:
         self.said.close()
 
     def answered(self):
-        """The numbers of those that had an answer; ping counts from 1."""
         self.said.seek(0)
-        return {int(number) for number in re.findall(r"icmp_seq=(\d+) .*time=", self.said.read())}
+        return answered_in(self.said.read())
 
     def lost(self):
         """How many so far had no answer, though later ones had."""
         enough = len(self.answered()) + PINGS_AFTER
         wait_until("pings are answered", lambda: len(self.answered()) >= enough)
-        answered = self.answered()
-        return max(answered) - len(answered)
+        return skipped_in(self.answered())
 
 
 class Listener:
