@@ -354,7 +354,11 @@ class Pings:
             stdout=self.said)
 
     def __enter__(self):
-        wait_until("pings are answered", self.answered)
+        try:
+            wait_until("pings are answered", self.answered)
+        except AssertionError:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
