@@ -10,7 +10,7 @@ import subprocess
 import pvip_lab
 from customer_router import GUESTS6, NODES_AS, ROUTERS_AS, bird_config
 from harness import wait_until
-from pvip_lab import BEYOND, BEYOND6, NODES, NODES6, ROUTER, ROUTER6, inside, run
+from pvip_lab import BEYOND, BEYOND6, GATEWAY, NODES, NODES6, ROUTER, ROUTER6, inside, run
 
 FRR, FRR6, FRR_NAME = "192.0.2.2", "2001:db8:f::2", "frr"
 GUESTS = "10.99.0.0/24"
@@ -164,7 +164,8 @@ class UpstreamLab(pvip_lab.Lab):
         """Nobody does it for the nodes."""
 
     def guest(self, node):
-        """With an address of each family, and the first with networks behind it."""
+        """With an address of each family, and the first with networks behind it. It knows its
+        gateway, as one with a lease does."""
         guest = super().guest(node)
         number = len(self.guests)
         guest.take_ipv6(f"2001:db8:99::{number}")
@@ -173,6 +174,7 @@ class UpstreamLab(pvip_lab.Lab):
             guest.node.must("ensure", guest.port())
             for address in AT_BEHIND:
                 guest.ip("address", "add", address, "dev", "lo")
+        wait_until(f"{guest.name} reaches its gateway", lambda: guest.lost(GATEWAY, 1) == 0)
         return guest
 
     def start_bird(self):
