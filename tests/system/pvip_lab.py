@@ -114,15 +114,14 @@ def ping_all(namespace, addresses, *words):
 
 
 def answered_in(said):
-    """The numbers of the pings that had an answer, in the order of the answers; ping counts from
-    1."""
+    """The numbers of the pings that had an answer, in the order of the answers."""
     return list(dict.fromkeys(int(one) for one in re.findall(r"icmp_seq=(\d+) .*time=", said)))
 
 
-def skipped_in(answered):
+def skipped_in(answered, first=1):
     """How many pings had no answer, of those before the last one that was answered: later ones may
     wait, in order, until a neighbour's address is known."""
-    return answered[-1] - sum(one <= answered[-1] for one in answered)
+    return answered[-1] - first + 1 - sum(one <= answered[-1] for one in answered)
 
 
 def lost_from(namespace, addresses, count=20):
@@ -347,6 +346,8 @@ class Guest:
 class Pings:
     """From a guest, every 10 ms, while it is entered."""
 
+    FIRST = 1  # the number of ping's first one
+
     def __init__(self, guest, address):
         self.said = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
@@ -374,7 +375,7 @@ class Pings:
         """How many so far had no answer, though later ones had."""
         enough = len(self.answered()) + PINGS_AFTER
         wait_until("pings are answered", lambda: len(self.answered()) >= enough)
-        return skipped_in(self.answered())
+        return skipped_in(self.answered(), self.FIRST)
 
 
 class Listener:

@@ -14,7 +14,7 @@ import tempfile
 
 import pvip_lab
 import upstream_lab
-from harness import ROOT, run_tests, wait_until
+from harness import ROOT, run_tests
 from promises import Promises
 from pvip_lab import BEYOND, GATEWAY, ROUTER, ROUTER6, Pings, lost_from
 from pvip_move import has_routes_by_its_node, move
@@ -101,23 +101,15 @@ def they_reach_each_other():
             "and router, and from the router; IPv6 too")
 
 
-def lost_of(pings):
-    """How many had no answer, though so many later ones had."""
-    enough = len(pings.answered()) + pvip_lab.PINGS_AFTER
-    wait_until("pings are answered", lambda: len(pings.answered()) >= enough)
-    seen = pings.answered()
-    return max(seen) - min(seen) + 1 - len(seen)
-
-
 def a_guest_moves_while_it_runs():
     mover, other = GUESTS
     with GuestPings(other, mover.address) as of_guest, \
             Pings(Namespace("router"), mover.address) as of_router:
         for way in ("there", "back"):
-            before = lost_of(of_guest), lost_of(of_router)
+            before = of_guest.lost(), of_router.lost()
             new = next(one for one in LAB.nodes.values() if one is not mover.node)
             move(mover, new, lambda: has_routes_by_its_node("router", mover))
-            lost = lost_of(of_guest) - before[0], lost_of(of_router) - before[1]
+            lost = of_guest.lost() - before[0], of_router.lost() - before[1]
             figure(f"guest:migration:{way}", f"{lost[0]} pings of 10 ms lost from the other guest, "
                    f"{lost[1]} from the router")
             assert max(lost) <= LOST_MAX, lost

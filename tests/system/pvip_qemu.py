@@ -10,9 +10,9 @@ import shutil
 import socket
 import subprocess
 
-from harness import JOB_LIMIT, ROOT, wait_until
+from harness import JOB_LIMIT, ROOT
 from initramfs import with_files
-from pvip_lab import GATEWAY, await_links, run
+from pvip_lab import GATEWAY, Pings, await_links, run
 
 MEMORY_MIB = 96
 BYTES_MAX = 65_536  # read at once
@@ -225,20 +225,18 @@ class RealGuest:
         self.machine.end()
 
 
-class GuestPings:
-    """From a real guest, every 10 ms, while it is entered; as `pvip_lab.Pings`."""
+class GuestPings(Pings):
+    """From a real guest, by busybox's ping."""
+
+    FIRST = 0
 
     def __init__(self, guest, address):
         self.guest = guest
         guest.say(f"ping -i 0.01 {address} >/tmp/pings &")
-
-    def __enter__(self):
-        wait_until("pings of a guest are answered", self.answered)
-        return self
 
     def __exit__(self, *_):
         self.guest.ask("kill $(pidof ping)")
 
     def answered(self):
         said = self.guest.say(r"sed -n 's/.* seq=\([0-9]*\) .* time=.*/\1/p' /tmp/pings")
-        return {int(number) for number in said.split()}
+        return list(dict.fromkeys(int(number) for number in said.split()))
